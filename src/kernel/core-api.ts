@@ -1,0 +1,109 @@
+/**
+ * What the native core offers to the rest: one spawner per engine that carries out plans, and one shim per
+ * container that outlives the engine. `core.ts` implements it; this file is the contract.
+ */
+import type { Readable, Duplex } from 'node:stream'
+import type { Plan } from './plan.ts'
+
+export interface RunOptions {
+  /** Bytes for an `unpack` step (its operation stream). */
+  readonly input?: Readable
+  /** Called with the bytes a `pack` step writes, with back-pressure by the returned promise. */
+  readonly output?: (chunk: Buffer) => void | Promise<void>
+  readonly signal?: AbortSignal
+}
+
+export interface Core extends AsyncDisposable {
+  /**
+   * Carries out a plan that ends by itself. Resolves with the data frames its steps emitted (`netlink` with
+   * `emit`, `read`), in order. Throws PlanFailed with the failing step.
+   */
+  run(plan: Plan, options?: RunOptions): Promise<Buffer[]>
+  /** Carries out a plan that ends in `exec` under a shim of its own. Resolves when execve has succeeded. */
+  launch(plan: Plan, options: ShimOptions): Promise<Shim>
+  /** Connects to the shim of a container that an earlier engine started; undefined when it is dead. */
+  reconnect(runDir: string): Promise<Shim | undefined>
+}
+
+export interface LogOptions {
+  /** json-file path; the shim appends to it and rotates it to `path.1`, `path.2`… */
+  readonly path: string
+  /** Bytes; 0 is unlimited. */
+  readonly maxSize: number
+  readonly maxFiles: number
+}
+
+export interface ShimOptions {
+  /** Folder of this container under the run directory; holds shim.sock and, after the end, `exit`. */
+  readonly runDir: string
+  readonly tty: boolean
+  /** Whether standard input is a pipe; else /dev/null. */
+  readonly stdin: boolean
+  /** Close the pipe when the first attached client half-closes its side. */
+  readonly stdinOnce: boolean
+  readonly log?: LogOptions
+  /** Output is held back until this many `attach` calls have arrived. */
+  readonly expectAttach: number
+  /** cgroup file read just before the `after` steps: memory.oom_control (v1) or memory.events (v2). */
+  readonly oomFile?: string
+}
+
+/** How a process ended. */
+export interface Exit {
+  /** 0–255, 128+n for signal n. */
+  readonly code: number
+  readonly oomKilled: boolean
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
+export interface Shim {
+  /** Host pid of the container's first process and of the shim itself. */
+  readonly pid: number
+  readonly shimPid: number
+  /** Resolves when the first process ended, all output is logged and the `after` steps have run. */
+  readonly exited: Promise<Exit>
+  /** Runs one more process in the container. Resolves when execve succeeded. */
+  exec(plan: Plan, options: ExecOptions): Promise<ShimProcess>
+  attach(options?: AttachOptions): Promise<Duplex>
+  signal(signal: number): Promise<void>
+  resize(rows: number, cols: number): Promise<void>
+  /** Forget the connection (the shim lives on). */
+  close(): void
+  /** Tells a shim whose container has ended that the engine has recorded it, so that it may go. */
+  release(): Promise<void>
+}
+
+export interface ExecOptions {
+  readonly tty: boolean
+  readonly stdin: boolean
+  /** As in ShimOptions; 0 means that output is discarded. */
+  readonly expectAttach: number
+}
+
+export interface ShimProcess {
+  readonly pid: number
+  readonly exited: Promise<Exit>
+  attach(options?: AttachOptions): Promise<Duplex>
+  signal(signal: number): Promise<void>
+  resize(rows: number, cols: number): Promise<void>
+}
+
+/**
+ * The stream an attach gives: reading it yields Docker's multiplexed frames (8-byte header: stream 1 or 2,
+ * three zero bytes, length big endian), or the raw terminal bytes when the process has a terminal; writing to
+ * it is standard input, ending it half-closes. It ends when the process's output has ended.
+ */
+export interface AttachOptions {
+  readonly stdin?: boolean
+  readonly stdout?: boolean
+  readonly stderr?: boolean
+}
+
+/** A step of a plan failed. `errno` is the name, such as ENOENT. */
+export interface PlanFailure {
+  readonly step: number
+  readonly op: string
+  readonly errno: string
+  readonly path: string
+}

@@ -1,0 +1,148 @@
+/**
+ * The plan: everything the native core will do to make a process, as a flat, typed list of steps.
+ *
+ * A plan is pure data. It is decided in TypeScript, can be printed (`dewar plan`), compared and tested
+ * without root, and is carried out by `native/` one step after the other, which answers success or
+ * `{step, errno, path}`. There is no policy in the core and no system call here.
+ *
+ * Each step names its **actor**, that is, in which process it runs:
+ * - `host`   the shim (or the short-lived runner), in the host's namespaces, before the clone;
+ * - `parent` the same process after the clone, while the child waits: id maps, things that need the child;
+ * - `guest`  the child, inside the new namespaces, up to the final `exec` (or `unpack`, `pack`, `read`);
+ * - `after`  the shim when the container's first process has ended. Every `after` step is tried, whatever
+ *            the others answered, and must be idempotent: the engine runs them again when a shim was killed.
+ *
+ * Descriptors, not paths: a **slot** (0 ≤ slot < 256) holds a descriptor between steps. Slots filled by host
+ * and parent steps are visible to the guest. `at: slot` resolves `path` inside that descriptor with
+ * openat2(RESOLVE_IN_ROOT): no symlink in it can lead outside.
+ */
+export type Actor = 'host' | 'parent' | 'guest' | 'after'
+export type Slot = number
+
+interface At {
+  /** Absolute host path, or a path inside `at` when that is given. */
+  readonly path: string
+  readonly at?: Slot
+}
+
+export type Action =
+  // files
+  | (At & { readonly op: 'open'; readonly slot: Slot; readonly flags: number; readonly mode?: number })
+  /** Opens an existing file write-only and writes `data` in one write(2) (cgroup and sysctl files want that). */
+  | (At & { readonly op: 'write'; readonly data: string | Uint8Array; readonly optional?: boolean })
+  /** mkdir; an existing directory is fine. */
+  | (At & { readonly op: 'mkdir'; readonly mode: number; readonly uid?: number; readonly gid?: number })
+  | (At & {
+      readonly op: 'mknod'
+      /** Full mode with S_IFCHR or S_IFBLK. */
+      readonly mode: number
+      readonly major: number
+      readonly minor: number
+      readonly uid?: number
+      readonly gid?: number
+    })
+  | (At & { readonly op: 'symlink'; readonly target: string })
+  /** rmdir of one empty directory (a cgroup); ENOENT is fine, EBUSY is tried again for up to a second. */
+  | (At & { readonly op: 'rmdir' })
+  | (At & { readonly op: 'unlink' })
+  // mounts
+  /** fsopen + fsconfig + fsmount into a slot. An option value may be a slot (FSCONFIG_SET_FD). */
+  | {
+      readonly op: 'fsmount'
+      readonly slot: Slot
+      readonly type: string
+      readonly options: readonly (readonly [key: string, value?: string | { readonly slot: Slot }])[]
+      /** MOUNT_ATTR_* */
+      readonly attrs: number
+    }
+  /** open_tree(OPEN_TREE_CLONE); `recursive` adds AT_RECURSIVE. */
+  | (At & { readonly op: 'clone-mount'; readonly slot: Slot; readonly recursive: boolean })
+  /** mount_setattr on the mount in `slot`; `userns` idmaps it by the user namespace in that slot. */
+  | {
+      readonly op: 'mount-attr'
+      readonly slot: Slot
+      readonly set: number
+      readonly clear: number
+      readonly propagation?: number
+      readonly userns?: Slot
+      readonly recursive: boolean
+    }
+  /** move_mount of `slot` onto `path` inside `at`; a missing target is created as a file or directory. */
+  | (At & { readonly op: 'attach-mount'; readonly slot: Slot; readonly create: 'no' | 'file' | 'dir' })
+  /** Makes the mount that `path` lies on have these attributes, by a bind mount of `path` over itself. */
+  | (At & { readonly op: 'cover'; readonly attrs: number; readonly optional: boolean })
+  | (At & { readonly op: 'umount'; readonly flags: number })
+  /** Changes propagation of the whole tree at / (MS_PRIVATE, MS_SLAVE …). */
+  | { readonly op: 'propagation'; readonly flags: number }
+  /** pivot_root into the mount in `slot`, detach the old root, and check that it is out of reach. */
+  | { readonly op: 'pivot'; readonly slot: Slot }
+  // namespaces and identity
+  /** Exactly once in a plan that makes a process. `flags`: CLONE_NEW*. Actor `host`. */
+  | { readonly op: 'clone'; readonly flags: number; readonly cgroup?: Slot }
+  | { readonly op: 'idmap'; readonly uid: string; readonly gid: string }
+  /** Opens a namespace of the waiting child (`user`, `net`, …) into a slot. Actor `parent`. */
+  | { readonly op: 'open-ns'; readonly slot: Slot; readonly kind: string }
+  | { readonly op: 'unshare'; readonly flags: number }
+  | { readonly op: 'setns'; readonly slot: Slot; readonly flags: number }
+  /** unshare(CLONE_NEWTIME) for the children to come; offsets such as "monotonic -5 0\n". Actor `host`. */
+  | { readonly op: 'timens'; readonly offsets: string; readonly zero: boolean }
+  /** Writes "0" to the cgroup file open in `slot`: the writer joins (no global lock, unlike writing a pid). */
+  | { readonly op: 'join'; readonly slot: Slot }
+  | { readonly op: 'hostname'; readonly name: string }
+  | { readonly op: 'domainname'; readonly name: string }
+  | { readonly op: 'rlimit'; readonly resource: number; readonly soft: bigint; readonly hard: bigint }
+  | { readonly op: 'user'; readonly uid: number; readonly gid: number; readonly groups: readonly number[]; readonly umask?: number }
+  /** Capability sets as 64-bit masks. The core tries to regain what was dropped and stops if that works. */
+  | {
+      readonly op: 'caps'
+      readonly bounding: bigint
+      readonly effective: bigint
+      readonly permitted: bigint
+      readonly inheritable: bigint
+      readonly ambient: bigint
+    }
+  | { readonly op: 'no-new-privs' }
+  /** A classic BPF program: struct sock_filter[], 8 bytes each, little endian. */
+  | { readonly op: 'seccomp'; readonly filter: Uint8Array; readonly flags: number }
+  /** chdir, then a check that the result is inside the root (CVE-2024-21626). `create`: mkdir -p first. */
+  | { readonly op: 'chdir'; readonly path: string; readonly create: boolean }
+  | { readonly op: 'personality'; readonly persona: number }
+  // network
+  /**
+   * Sends netlink messages and reads an acknowledgement for each (NLM_F_ACK is set by the sender's bytes);
+   * `pidAt`: offsets in `data` where the child's pid (u32) is to be put. `ignore`: errno that are fine.
+   * `emit`: replies are sent to the engine as data frames (dumps).
+   */
+  | {
+      readonly op: 'netlink'
+      /** NETLINK_ROUTE 0, NETLINK_NETFILTER 12 */
+      readonly protocol: number
+      readonly data: Uint8Array
+      readonly pidAt?: readonly number[]
+      readonly ignore?: readonly number[]
+      readonly emit?: boolean
+      /** What it does in words, for `dewar plan`. */
+      readonly why: string
+    }
+  // the last guest step
+  /** Allocates a terminal from /dev/pts of the new root, hands its master to the shim, makes it the controlling one. */
+  | { readonly op: 'tty'; readonly rows: number; readonly cols: number; readonly console: boolean }
+  | {
+      readonly op: 'exec'
+      readonly argv: readonly string[]
+      readonly env: readonly string[]
+      /** Run a small init as the first process, which forwards signals and reaps. */
+      readonly init: boolean
+    }
+  /** Unpacks an operation stream from the connection into the current directory. */
+  | { readonly op: 'unpack' }
+  /** Walks `path` in the current root and writes it as an operation stream to the connection. */
+  | { readonly op: 'pack'; readonly path: string }
+  /** Emits the content of a regular file (never blocks on a FIFO); ENOENT emits nothing. */
+  | (At & { readonly op: 'read'; readonly max: number })
+
+export type Step = { readonly actor: Actor } & Action
+
+export interface Plan {
+  readonly steps: readonly Step[]
+}
