@@ -124,6 +124,19 @@ export type Action =
       /** What it does in words, for `dewar plan`. */
       readonly why: string
     }
+  /**
+   * Binds a socket to the address and keeps it until the process that carries out the plan ends (a shim: as long
+   * as the container lives), so that nobody else can take a published port. EADDRINUSE, EADDRNOTAVAIL as they are.
+   */
+  | {
+      readonly op: 'reserve-port'
+      readonly protocol: 'tcp' | 'udp' | 'sctp'
+      /** 4 or 16 bytes */
+      readonly address: Uint8Array
+      readonly port: number
+    }
+  /** Loads a BPF_PROG_TYPE_CGROUP_DEVICE program and attaches it to the v2 cgroup directory open in `slot`. */
+  | { readonly op: 'device-program'; readonly slot: Slot; readonly program: Uint8Array }
   // the last guest step
   /** Allocates a terminal from /dev/pts of the new root, hands its master to the shim, makes it the controlling one. */
   | { readonly op: 'tty'; readonly rows: number; readonly cols: number; readonly console: boolean }
