@@ -1,0 +1,93 @@
+/**
+ * Files at rest are written whole: under a temporary name in the same folder, then renamed over the old one, so
+ * that a reader (or the next engine after a crash) sees the old content or the new, never a half.
+ */
+import { randomBytes } from 'node:crypto'
+import { renameSync, writeFileSync } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { DewarError, errnoOf, messageOf } from '../base/errors.ts'
+
+/** Everything in a store folder whose name begins with this is a leftover once the engine starts. */
+export const TEMPORARY_PREFIX = '.tmp-'
+
+export function temporaryName(folder: string): string {
+  return join(folder, `${TEMPORARY_PREFIX}${randomBytes(8).toString('hex')}`)
+}
+
+/**
+ * `durable`: survives a power cut (fsync of file and folder). Without it the call is synchronous inside, about
+ * 50 µs, and survives a crash of the engine, which is what container state needs: the shims are its truth.
+ */
+export async function writeWhole(
+  path: string,
+  data: string | Uint8Array,
+  options: { readonly durable: boolean; readonly mode?: number },
+): Promise<void> {
+  const folder = dirname(path)
+  const temporary = temporaryName(folder)
+  const mode = options.mode ?? 0o600
+  try {
+    if (options.durable) await writeDurably(path, temporary, data, mode)
+    else writeQuickly(path, temporary, data, mode)
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined)
+    throw storageError(`Writing ${basename(path)} in ${folder}`, error)
+  }
+}
+
+function writeQuickly(path: string, temporary: string, data: string | Uint8Array, mode: number): void {
+  writeFileSync(temporary, data, { mode, flag: 'wx' })
+  renameSync(temporary, path)
+}
+
+async function writeDurably(
+  path: string,
+  temporary: string,
+  data: string | Uint8Array,
+  mode: number,
+): Promise<void> {
+  const file = await open(temporary, 'wx', mode)
+  try {
+    await file.writeFile(data)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+  await syncFolder(dirname(path))
+}
+
+/** A rename is durable only when its folder is synced (fsync(2), "Calling fsync() does not necessarily…"). */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Storage is closed to others: layers hold setuid programs, records hold environment secrets. */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw storageError(`Creating the folder ${folder}`, error)
+  }
+}
+
+const FULL = new Set(['ENOSPC', 'EDQUOT'])
+
+/** Turns a system error under a store folder into one a person can act on; a DewarError passes unchanged. */
+export function storageError(action: string, error: unknown): DewarError {
+  if (error instanceof DewarError) return error
+  const errno = errnoOf(error) ?? ''
+  if (FULL.has(errno)) {
+    return new DewarError('disk-full', `${action} failed: no space left on device`, {
+      cause: error,
+      remedy: 'free space on that filesystem, or remove images with `dewar image prune -a`',
+    })
+  }
+  return new DewarError('system', `${action} failed: ${messageOf(error)}`, { cause: error })
+}
