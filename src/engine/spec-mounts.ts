@@ -1,0 +1,165 @@
+/** The mounts of a container in the order they are made, and the paths that are closed. Pure. */
+import type { OciMount } from '../kernel/oci.ts'
+import type { HostConfig } from './types.ts'
+
+/** A mount whose source is known. */
+export interface ResolvedMount {
+  readonly type: 'bind' | 'volume' | 'tmpfs'
+  readonly destination: string
+  /** Host path; empty for tmpfs. */
+  readonly source: string
+  readonly rw: boolean
+  readonly recursive: boolean
+  readonly propagation: string
+  /** For tmpfs: mount(8) words. */
+  readonly options: readonly string[]
+}
+
+export interface MountInput {
+  readonly host: Pick<
+    HostConfig,
+    'privileged' | 'networkMode' | 'pidMode' | 'ipcMode' | 'cgroupnsMode' | 'shmSize' | 'maskedPaths' | 'readonlyPaths'
+  >
+  /** Whether the container has a user namespace: binds are idmapped then, and the host's /proc, /sys are bound. */
+  readonly userNamespace: boolean
+  readonly systemPathsOpen: boolean
+  /** Shared /dev/shm for `--ipc=shareable` and those who join it. */
+  readonly sharedShm: string | undefined
+  readonly mounts: readonly ResolvedMount[]
+  readonly files: EtcFiles
+}
+
+/** Host files bound over /etc/…; undefined leaves the image's. */
+export interface EtcFiles {
+  readonly hosts?: string
+  readonly hostname?: string
+  readonly resolvConf?: string
+}
+
+export function mounts(input: MountInput): OciMount[] {
+  const taken = new Set(input.mounts.map((mount) => mount.destination))
+  const system = [...systemMounts(input), ...etcMounts(input)].filter((mount) => !taken.has(mount.destination))
+  const own = input.mounts.map((mount) => ownMount(mount, input.userNamespace))
+  // Parents before children: a mount on /data made after one on /data/sub would bury it.
+  const depth = (mount: OciMount): number => mount.destination.split('/').length
+  return [...system, ...own.sort((a, b) => depth(a) - depth(b) || compare(a.destination, b.destination))]
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
+}
+
+function systemMounts(input: MountInput): OciMount[] {
+  const { host } = input
+  const ro = host.privileged ? 'rw' : 'ro'
+  const list: OciMount[] = [
+    procMount(input),
+    { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+    },
+    sysMount(input, ro),
+    { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [ro, 'nosuid', 'noexec', 'nodev'] },
+  ]
+  if (host.ipcMode !== 'none') list.push(queueMount(input), shmMount(input))
+  return list
+}
+
+/** A foreign PID namespace cannot be mounted from an own user namespace: the host's /proc is bound then. */
+function procMount(input: MountInput): OciMount {
+  const options = ['nosuid', 'noexec', 'nodev']
+  if (input.userNamespace && input.host.pidMode === 'host') return bindOf('/proc', [...options, 'rbind'])
+  return { destination: '/proc', type: 'proc', source: 'proc', options }
+}
+
+/** sysfs shows the network namespace of its mounter and wants rights over it. */
+function sysMount(input: MountInput, ro: string): OciMount {
+  const options = ['nosuid', 'noexec', 'nodev', ro]
+  if (input.userNamespace && input.host.networkMode === 'host') return bindOf('/sys', [...options, 'rbind'])
+  return { destination: '/sys', type: 'sysfs', source: 'sysfs', options }
+}
+
+function queueMount(input: MountInput): OciMount {
+  const options = ['nosuid', 'noexec', 'nodev']
+  if (input.host.ipcMode === 'host') return bindOf('/dev/mqueue', [...options, 'bind'])
+  return { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options }
+}
+
+function shmMount(input: MountInput): OciMount {
+  const options = ['nosuid', 'noexec', 'nodev']
+  if (input.host.ipcMode === 'host') return bindOf('/dev/shm', [...options, 'bind'])
+  if (input.sharedShm !== undefined) {
+    const idmap = input.userNamespace ? ['idmap'] : []
+    return { destination: '/dev/shm', type: 'bind', source: input.sharedShm, options: [...options, 'bind', ...idmap] }
+  }
+  const size = `size=${input.host.shmSize}`
+  return { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...options, 'mode=1777', size] }
+}
+
+function bindOf(path: string, options: readonly string[]): OciMount {
+  return { destination: path, type: 'bind', source: path, options: [...options, 'rprivate'] }
+}
+
+function etcMounts(input: MountInput): OciMount[] {
+  const idmap = input.userNamespace ? ['idmap'] : []
+  const bind = (destination: string, source: string | undefined): OciMount[] =>
+    source === undefined ? [] : [{ destination, type: 'bind', source, options: ['bind', 'rprivate', 'rw', ...idmap] }]
+  return [
+    ...bind('/etc/resolv.conf', input.files.resolvConf),
+    ...bind('/etc/hostname', input.files.hostname),
+    ...bind('/etc/hosts', input.files.hosts),
+  ]
+}
+
+function ownMount(mount: ResolvedMount, userNamespace: boolean): OciMount {
+  const access = mount.rw ? 'rw' : 'ro'
+  if (mount.type === 'tmpfs') {
+    return { destination: mount.destination, type: 'tmpfs', source: 'tmpfs', options: [...mount.options, access] }
+  }
+  const options = [mount.recursive ? 'rbind' : 'bind', access, mount.propagation]
+  if (userNamespace) options.push('idmap')
+  return { destination: mount.destination, type: 'bind', source: mount.source, options }
+}
+
+/** Docker's list, and what tells about the host or its other guests (each with what it tells). */
+const MASKED: readonly string[] = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/sys/devices/virtual/powercap',
+  '/sys/firmware',
+  // Dewar's own:
+  '/proc/cmdline', // the host's boot disk and boot secrets
+  '/proc/diskstats', // the host's disks and how busy they are (as for the next five)
+  '/proc/partitions',
+  '/proc/fs',
+  '/sys/block',
+  '/sys/class/block',
+  '/sys/fs/ext4',
+  '/proc/key-users', // uids that exist on the host, other containers' ranges among them
+  '/proc/kallsyms', // which kernel code can be attacked (as for the next two)
+  '/proc/modules',
+  '/sys/module',
+  '/sys/devices/virtual/dmi', // the machine's make and serial numbers
+]
+
+const READONLY: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
+
+/** An explicit list from the client (even an empty one) replaces ours, as with dockerd. */
+export function closedPaths(
+  host: Pick<HostConfig, 'privileged' | 'maskedPaths' | 'readonlyPaths'>,
+  systemPathsOpen: boolean,
+): { readonly masked: readonly string[]; readonly readonly: readonly string[] } {
+  if (host.privileged || systemPathsOpen) return { masked: [], readonly: [] }
+  return { masked: host.maskedPaths ?? MASKED, readonly: host.readonlyPaths ?? READONLY }
+}
