@@ -1,0 +1,283 @@
+/**
+ * rtnetlink(7): links, addresses and routes as messages. Each function appends one message to the writer, so that
+ * several travel in one sendmsg and keep their order. Addresses are raw bytes: 4 (IPv4) or 16 (IPv6).
+ *
+ * Interface indexes are chosen by us where the kernel lets us (veth pairs, since Linux 3.7): then the addresses and
+ * routes of the container can be written down before the interface exists, and no dump is needed in between.
+ */
+import {
+  NLM_F_ACK,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+  attributeMap,
+  attributeString,
+  readMessages,
+} from './netlink.ts'
+import type { NetlinkWriter } from './netlink.ts'
+
+const RTM_NEWLINK = 16
+const RTM_DELLINK = 17
+const RTM_GETLINK = 18
+const RTM_SETLINK = 19
+const RTM_NEWADDR = 20
+const RTM_GETADDR = 22
+const RTM_NEWROUTE = 24
+const RTM_GETROUTE = 26
+
+const IFLA_ADDRESS = 1
+const IFLA_IFNAME = 3
+const IFLA_MTU = 4
+const IFLA_MASTER = 10
+const IFLA_PROTINFO = 12
+const IFLA_LINKINFO = 18
+const IFLA_NET_NS_PID = 19
+const IFLA_INFO_KIND = 1
+const IFLA_INFO_DATA = 2
+const VETH_INFO_PEER = 1
+const IFLA_BRPORT_ISOLATED = 33
+
+const IFA_ADDRESS = 1
+const IFA_LOCAL = 2
+const IFA_BROADCAST = 4
+const IFA_FLAGS = 8
+/** No duplicate address detection: the address is usable at once. We hand addresses out, nobody else does. */
+const IFA_F_NODAD = 0x02
+const IFA_F_PERMANENT = 0x80
+
+const RTA_DST = 1
+const RTA_OIF = 4
+const RTA_GATEWAY = 5
+const RTA_TABLE = 15
+const RT_TABLE_MAIN = 254
+const RTPROT_BOOT = 3
+const RTPROT_RA = 9
+
+const AF_UNSPEC = 0
+const AF_INET = 2
+const AF_BRIDGE = 7
+const AF_INET6 = 10
+const IFF_UP = 1
+
+/** The loopback interface is the first of every network namespace (net/core/dev.c, loopback_net_init). */
+export const LOOPBACK_INDEX = 1
+
+const familyOf = (address: Uint8Array): number => (address.length === 4 ? AF_INET : AF_INET6)
+
+function linkHeader(w: NetlinkWriter, index: number, up: boolean, family = AF_UNSPEC): void {
+  w.u8(family)
+    .u8(0)
+    .u16(0)
+    .u32(index)
+    .u32(up ? IFF_UP : 0)
+    .u32(up ? IFF_UP : 0)
+}
+
+/** Creates a bridge that is down. Answers EEXIST when the name is taken. */
+export function createBridge(
+  w: NetlinkWriter,
+  bridge: { readonly name: string; readonly mac: Uint8Array; readonly mtu: number },
+): void {
+  w.message(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, () => {
+    linkHeader(w, 0, false)
+    w.attributeText(IFLA_IFNAME, bridge.name)
+    // An address that was set stays; otherwise the bridge takes the lowest of its ports and changes under its users.
+    w.attribute(IFLA_ADDRESS, bridge.mac)
+    w.attributeU32(IFLA_MTU, bridge.mtu)
+    w.nest(IFLA_LINKINFO, () => w.attribute(IFLA_INFO_KIND, Buffer.from('bridge')))
+  })
+}
+
+export interface VethPair {
+  readonly name: string
+  /** Chosen index of the host's end; the kernel takes the peer's only when this one is given too. */
+  readonly index: number
+  readonly bridgeIndex: number
+  readonly mtu: number
+  readonly peer: { readonly name: string; readonly index: number; readonly mac: Uint8Array }
+}
+
+/**
+ * Creates a veth pair in one message: the host's end up and on the bridge, the peer in the waiting child's network
+ * namespace, named, with its MAC, still down (what is done to it before it is up is the guest's part).
+ */
+export function createVeth(w: NetlinkWriter, pair: VethPair): void {
+  w.message(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, () => {
+    linkHeader(w, pair.index, true)
+    w.attributeText(IFLA_IFNAME, pair.name)
+    w.attributeU32(IFLA_MTU, pair.mtu)
+    w.attributeU32(IFLA_MASTER, pair.bridgeIndex)
+    w.nest(IFLA_LINKINFO, () => {
+      w.attribute(IFLA_INFO_KIND, Buffer.from('veth'))
+      w.nest(IFLA_INFO_DATA, () => {
+        w.nest(VETH_INFO_PEER, () => {
+          linkHeader(w, pair.peer.index, false)
+          w.attributeText(IFLA_IFNAME, pair.peer.name)
+          w.attributeU32(IFLA_MTU, pair.mtu)
+          w.attribute(IFLA_ADDRESS, pair.peer.mac)
+          w.attributePid(IFLA_NET_NS_PID)
+        })
+      })
+    })
+  })
+}
+
+export type LinkRef = { readonly index: number } | { readonly name: string }
+
+function linkMessage(
+  w: NetlinkWriter,
+  type: number,
+  flags: number,
+  link: LinkRef,
+  up: boolean,
+  more?: () => void,
+): void {
+  w.message(type, flags, () => {
+    linkHeader(w, 'index' in link ? link.index : 0, up)
+    if ('name' in link) w.attributeText(IFLA_IFNAME, link.name)
+    more?.()
+  })
+}
+
+export function setLinkUp(w: NetlinkWriter, link: LinkRef): void {
+  linkMessage(w, RTM_SETLINK, NLM_F_ACK, link, true)
+}
+
+/** The link should be down: older kernels refuse to rename one that is up (EBUSY). */
+export function renameLink(w: NetlinkWriter, index: number, name: string): void {
+  linkMessage(w, RTM_SETLINK, NLM_F_ACK, { index }, false, () => w.attributeText(IFLA_IFNAME, name))
+}
+
+/** A bridge port that talks only to the bridge itself and to ports that are not isolated (Linux 4.18). */
+export function isolatePort(w: NetlinkWriter, index: number): void {
+  w.message(RTM_SETLINK, NLM_F_ACK, () => {
+    linkHeader(w, index, false, AF_BRIDGE)
+    w.nest(IFLA_PROTINFO, () => w.attributeU8(IFLA_BRPORT_ISOLATED, 1))
+  })
+}
+
+/** Answers ENODEV when there is none. Deleting one end of a veth pair deletes both. */
+export function deleteLink(w: NetlinkWriter, link: LinkRef): void {
+  linkMessage(w, RTM_DELLINK, NLM_F_ACK, link, false)
+}
+
+/** Adds an address or leaves it as it is. */
+export function addAddress(w: NetlinkWriter, index: number, address: Uint8Array, prefix: number): void {
+  w.message(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, () => {
+    w.u8(familyOf(address)).u8(prefix).u8(IFA_F_PERMANENT).u8(0).u32(index)
+    w.attribute(IFA_LOCAL, address).attribute(IFA_ADDRESS, address)
+    if (address.length === 4) w.attribute(IFA_BROADCAST, broadcastOf(address, prefix))
+    else w.attributeU32(IFA_FLAGS, IFA_F_PERMANENT | IFA_F_NODAD)
+  })
+}
+
+function broadcastOf(address: Uint8Array, prefix: number): Uint8Array {
+  return address.map((byte, i) => byte | (0xff >> Math.min(8, Math.max(0, prefix - i * 8))))
+}
+
+/** The default route of the gateway's family. */
+export function addDefaultRoute(w: NetlinkWriter, index: number, gateway: Uint8Array): void {
+  w.message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, () => {
+    // rtm_family, dst_len, src_len, tos, table, protocol, scope universe, type unicast, flags
+    w.u8(familyOf(gateway)).u8(0).u8(0).u8(0).u8(RT_TABLE_MAIN).u8(RTPROT_BOOT).u8(0).u8(1).u32(0)
+    w.attribute(RTA_GATEWAY, gateway).attributeU32(RTA_OIF, index)
+  })
+}
+
+/** One link by name; answers ENODEV when there is none. */
+export function getLink(w: NetlinkWriter, name: string): void {
+  linkMessage(w, RTM_GETLINK, NLM_F_ACK, { name }, false)
+}
+
+export function dumpLinks(w: NetlinkWriter): void {
+  w.message(RTM_GETLINK, NLM_F_DUMP | NLM_F_ACK, () => linkHeader(w, 0, false))
+}
+
+export function dumpAddresses(w: NetlinkWriter): void {
+  w.message(RTM_GETADDR, NLM_F_DUMP | NLM_F_ACK, () => w.u8(AF_UNSPEC).u8(0).u8(0).u8(0).u32(0))
+}
+
+export function dumpRoutes(w: NetlinkWriter): void {
+  w.message(RTM_GETROUTE, NLM_F_DUMP | NLM_F_ACK, () => w.u32(0).u32(0).u32(0))
+}
+
+export interface Link {
+  readonly index: number
+  readonly name: string
+  readonly up: boolean
+  /** "bridge", "veth"… or "" for hardware and lo. */
+  readonly kind: string
+  /** Index of the bridge it is on, 0 for none. */
+  readonly master: number
+  readonly mtu: number
+  readonly mac: Buffer
+}
+
+export function parseLinks(frames: readonly Buffer[]): Link[] {
+  return bodiesOf(frames, RTM_NEWLINK, 16).map((body) => {
+    const attributes = attributeMap(body, 16)
+    const info = attributes.get(IFLA_LINKINFO)
+    return {
+      index: body.readInt32LE(4),
+      up: (body.readUInt32LE(8) & IFF_UP) !== 0,
+      name: attributeString(attributes.get(IFLA_IFNAME)),
+      kind: info === undefined ? '' : attributeString(attributeMap(info).get(IFLA_INFO_KIND)),
+      master: u32Of(attributes.get(IFLA_MASTER)),
+      mtu: u32Of(attributes.get(IFLA_MTU)),
+      mac: attributes.get(IFLA_ADDRESS) ?? Buffer.alloc(0),
+    }
+  })
+}
+
+export interface InterfaceAddress {
+  readonly index: number
+  readonly address: Buffer
+  readonly prefix: number
+}
+
+export function parseAddresses(frames: readonly Buffer[]): InterfaceAddress[] {
+  return bodiesOf(frames, RTM_NEWADDR, 8).flatMap((body) => {
+    const attributes = attributeMap(body, 8)
+    const address = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS)
+    return address === undefined ? [] : [{ index: body.readUInt32LE(4), prefix: body.readUInt8(1), address }]
+  })
+}
+
+export interface Route {
+  /** 4 or 16 bytes; zeros for a default route. */
+  readonly destination: Buffer
+  readonly prefix: number
+  readonly index: number
+  readonly table: number
+  /** Learned from a router advertisement: enabling forwarding would make the host forget it. */
+  readonly advertised: boolean
+}
+
+export function parseRoutes(frames: readonly Buffer[]): Route[] {
+  return bodiesOf(frames, RTM_NEWROUTE, 12).flatMap((body) => {
+    const family = body.readUInt8(0)
+    if (family !== AF_INET && family !== AF_INET6) return []
+    const attributes = attributeMap(body, 12)
+    return [
+      {
+        destination: attributes.get(RTA_DST) ?? Buffer.alloc(family === AF_INET ? 4 : 16),
+        prefix: body.readUInt8(1),
+        index: u32Of(attributes.get(RTA_OIF)),
+        table: attributes.has(RTA_TABLE) ? u32Of(attributes.get(RTA_TABLE)) : body.readUInt8(4),
+        advertised: body.readUInt8(5) === RTPROT_RA,
+      },
+    ]
+  })
+}
+
+function bodiesOf(frames: readonly Buffer[], type: number, least: number): Buffer[] {
+  return frames
+    .flatMap((frame) => [...readMessages(frame)])
+    .filter((message) => message.type === type && message.body.length >= least)
+    .map((message) => message.body)
+}
+
+function u32Of(value: Buffer | undefined): number {
+  return value !== undefined && value.length >= 4 ? value.readUInt32LE(0) : 0
+}

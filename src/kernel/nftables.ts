@@ -1,0 +1,282 @@
+/**
+ * nf_tables over netlink: tables, chains, sets, maps, elements and rules as one atomic batch, without `nft`.
+ * A batch is carried out whole or not at all. uapi linux/netfilter/nf_tables.h; all integers are big endian.
+ */
+import {
+  NETLINK_NETFILTER,
+  NLM_F_ACK,
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NetlinkWriter,
+  attributeMap,
+  attributeString,
+  netlinkStep,
+  readAttributes,
+  readMessages,
+} from './netlink.ts'
+import type { NetlinkStepOptions } from './netlink.ts'
+import type { Expression } from './nftables-expression.ts'
+import type { Actor, Step } from './plan.ts'
+
+export type NftFamily = 'ip' | 'ip6'
+const FAMILY: Record<NftFamily, number> = { ip: 2, ip6: 10 }
+
+const SUBSYS = 10
+const BATCH_BEGIN = 0x10
+const BATCH_END = 0x11
+const MSG = {
+  newTable: 0,
+  getTable: 1,
+  delTable: 2,
+  newChain: 3,
+  getChain: 4,
+  newRule: 6,
+  newSet: 9,
+  newElement: 12,
+  getElement: 13,
+  delElement: 14,
+} as const
+
+const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const
+export type Hook = keyof typeof HOOKS
+
+const SET_FLAG_MAP = 0x8
+
+/** Type numbers of libnftables, only for `nft list` to print keys as a person reads them; 6 bits each when joined. */
+export const NFT_TYPE = { ip: 7, ip6: 8, protocol: 12, service: 13, ifname: 41 } as const
+export const joinedType = (...types: readonly number[]): number =>
+  types.reduce((all, one) => (all << 6) | one, 0)
+
+export interface SetDefinition {
+  readonly name: string
+  readonly keyType: number
+  readonly keyLength: number
+  /** For a map. */
+  readonly data?: { readonly type: number; readonly length: number }
+  /** `nft list` reads the key in host byte order (interface names alone want that, or they are shown as ""). */
+  readonly hostOrder?: boolean
+}
+
+/** NFTNL_UDATA_SET_KEYBYTEORDER: type 0, length 4, BYTEORDER_HOST_ENDIAN (1). For `nft`; the kernel only keeps it. */
+const HOST_ORDER = Buffer.from([0, 4, 1, 0, 0, 0])
+
+export interface Element {
+  readonly key: Uint8Array
+  readonly data?: Uint8Array
+}
+
+/** Elements per message: an attribute holds 65535 bytes, an element of ours at most 88. */
+const ELEMENTS_PER_MESSAGE = 500
+
+export class NftBatch {
+  readonly #writer = new NetlinkWriter()
+  #setId = 0
+
+  constructor() {
+    this.#edge(BATCH_BEGIN)
+  }
+
+  /** Adds a table, or leaves it as it is. */
+  table(family: NftFamily, name: string): this {
+    return this.#message(MSG.newTable, family, NLM_F_CREATE, () => this.#writer.attributeText(1, name))
+  }
+
+  /** Deletes a table with all in it. Answers ENOENT when there is none. */
+  deleteTable(family: NftFamily, name: string): this {
+    return this.#message(MSG.delTable, family, 0, () => this.#writer.attributeText(1, name))
+  }
+
+  /** A base chain with policy accept. */
+  chain(
+    family: NftFamily,
+    table: string,
+    chain: {
+      readonly name: string
+      readonly type: 'filter' | 'nat'
+      readonly hook: Hook
+      readonly priority: number
+    },
+  ): this {
+    const w = this.#writer
+    return this.#message(MSG.newChain, family, NLM_F_CREATE, () => {
+      w.attributeText(1, table).attributeText(3, chain.name).attributeText(7, chain.type)
+      w.nest(4, () => w.attributeU32be(1, HOOKS[chain.hook]).attributeU32be(2, chain.priority))
+    })
+  }
+
+  set(family: NftFamily, table: string, set: SetDefinition): this {
+    const w = this.#writer
+    this.#setId += 1
+    return this.#message(MSG.newSet, family, NLM_F_CREATE, () => {
+      w.attributeText(1, table).attributeText(2, set.name)
+      w.attributeU32be(3, set.data === undefined ? 0 : SET_FLAG_MAP)
+      w.attributeU32be(4, set.keyType).attributeU32be(5, set.keyLength)
+      if (set.data !== undefined) w.attributeU32be(6, set.data.type).attributeU32be(7, set.data.length)
+      w.attributeU32be(10, this.#setId)
+      if (set.hostOrder === true) w.attribute(13, HOST_ORDER)
+    })
+  }
+
+  rule(family: NftFamily, table: string, chain: string, expressions: readonly Expression[]): this {
+    const w = this.#writer
+    return this.#message(MSG.newRule, family, NLM_F_CREATE | NLM_F_APPEND, () => {
+      w.attributeText(1, table).attributeText(2, chain)
+      w.nest(4, () => {
+        for (const expression of expressions) {
+          w.nest(1, () => {
+            w.attributeText(1, expression.name)
+            w.nest(2, () => expression.write(w))
+          })
+        }
+      })
+    })
+  }
+
+  /**
+   * Adds elements. One that is there with the same data is fine; a map's key that leads elsewhere answers EBUSY.
+   * An empty list adds nothing.
+   */
+  addElements(family: NftFamily, table: string, set: string, elements: readonly Element[]): this {
+    return this.#elements(MSG.newElement, NLM_F_CREATE, family, table, set, elements)
+  }
+
+  /** Answers ENOENT when one is missing, and then deletes none. */
+  deleteElements(family: NftFamily, table: string, set: string, elements: readonly Element[]): this {
+    return this.#elements(MSG.delElement, 0, family, table, set, elements)
+  }
+
+  /** Ends the batch and gives the step that sends it. */
+  step(actor: Actor, why: string, options: NetlinkStepOptions = {}): Step {
+    this.#edge(BATCH_END)
+    return netlinkStep(actor, NETLINK_NETFILTER, why, this.#writer, options)
+  }
+
+  #elements(
+    type: number,
+    flags: number,
+    family: NftFamily,
+    table: string,
+    set: string,
+    elements: readonly Element[],
+  ): this {
+    const w = this.#writer
+    for (let start = 0; start < elements.length; start += ELEMENTS_PER_MESSAGE) {
+      this.#message(type, family, flags, () => {
+        w.attributeText(1, table).attributeText(2, set)
+        w.nest(3, () => {
+          for (const element of elements.slice(start, start + ELEMENTS_PER_MESSAGE)) writeElement(w, element)
+        })
+      })
+    }
+    return this
+  }
+
+  #message(type: number, family: NftFamily, flags: number, body: () => void): this {
+    this.#writer.message((SUBSYS << 8) | type, flags | NLM_F_ACK, () => {
+      writeHeader(this.#writer, FAMILY[family], 0)
+      body()
+    })
+    return this
+  }
+
+  /** Begin and end ask for no acknowledgement: kernels before 6.10 never gave one for them. */
+  #edge(type: number): void {
+    this.#writer.message(type, 0, () => writeHeader(this.#writer, 0, SUBSYS))
+  }
+}
+
+function writeHeader(w: NetlinkWriter, family: number, resource: number): void {
+  w.u8(family).u8(0).u16be(resource)
+}
+
+function writeElement(w: NetlinkWriter, element: Element): void {
+  w.nest(1, () => {
+    w.nest(1, () => w.attribute(1, element.key))
+    const { data } = element
+    if (data !== undefined) w.nest(2, () => w.attribute(1, data))
+  })
+}
+
+function dumpStep(
+  type: number,
+  family: NftFamily,
+  why: string,
+  actor: Actor,
+  body?: (w: NetlinkWriter) => void,
+): Step {
+  const w = new NetlinkWriter()
+  w.message((SUBSYS << 8) | type, NLM_F_DUMP | NLM_F_ACK, () => {
+    writeHeader(w, FAMILY[family], 0)
+    body?.(w)
+  })
+  // ENOENT: there is no such table, so there is nothing in it.
+  return netlinkStep(actor, NETLINK_NETFILTER, why, w, { emit: true, ignore: [2] })
+}
+
+export const dumpTables = (actor: Actor, family: NftFamily): Step =>
+  dumpStep(MSG.getTable, family, `list the ${family} tables`, actor)
+
+export const dumpBaseChains = (actor: Actor, family: NftFamily): Step =>
+  dumpStep(MSG.getChain, family, `list the ${family} chains`, actor)
+
+export const dumpElements = (actor: Actor, family: NftFamily, table: string, set: string): Step =>
+  dumpStep(MSG.getElement, family, `list ${family} ${table} ${set}`, actor, (w) =>
+    w.attributeText(1, table).attributeText(2, set),
+  )
+
+export function parseTables(frames: readonly Buffer[]): string[] {
+  return attributesOf(frames, MSG.newTable).map((attributes) => attributeString(attributes.get(1)))
+}
+
+export interface BaseChain {
+  readonly table: string
+  readonly name: string
+  readonly hook: number
+  readonly policy: 'accept' | 'drop'
+}
+
+/** Only chains that hang on a hook. */
+export function parseBaseChains(frames: readonly Buffer[]): BaseChain[] {
+  return attributesOf(frames, MSG.newChain).flatMap((attributes) => {
+    const hook = attributes.get(4)
+    const number = hook === undefined ? undefined : attributeMap(hook).get(1)
+    if (number === undefined || number.length < 4) return []
+    const policy = attributes.get(5)
+    return [
+      {
+        table: attributeString(attributes.get(1)),
+        name: attributeString(attributes.get(3)),
+        hook: number.readUInt32BE(0),
+        policy:
+          policy !== undefined && policy.length >= 4 && policy.readUInt32BE(0) === 0 ? 'drop' : 'accept',
+      },
+    ]
+  })
+}
+
+export function parseElements(frames: readonly Buffer[]): Element[] {
+  return attributesOf(frames, MSG.newElement).flatMap((attributes) => {
+    const list = attributes.get(3)
+    return list === undefined ? [] : [...readAttributes(list)].flatMap(([, element]) => parseElement(element))
+  })
+}
+
+function parseElement(element: Buffer): Element[] {
+  const attributes = attributeMap(element)
+  const key = valueOf(attributes.get(1))
+  const data = valueOf(attributes.get(2))
+  if (key === undefined) return []
+  return [data === undefined ? { key } : { key, data }]
+}
+
+function valueOf(nest: Buffer | undefined): Buffer | undefined {
+  return nest === undefined ? undefined : attributeMap(nest).get(1)
+}
+
+function attributesOf(frames: readonly Buffer[], type: number): ReadonlyMap<number, Buffer>[] {
+  return frames
+    .flatMap((frame) => [...readMessages(frame)])
+    .filter((message) => message.type === ((SUBSYS << 8) | type))
+    .map((message) => attributeMap(message.body, 4))
+}

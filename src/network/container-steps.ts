@@ -1,0 +1,189 @@
+/** What a level's plan has to do for one container's network: the steps before, beside, inside and after it. */
+import { createHash } from 'node:crypto'
+import { DewarError } from '../base/errors.ts'
+import { ERRNO, NETLINK_ROUTE, NetlinkWriter, netlinkStep } from '../kernel/netlink.ts'
+import {
+  LOOPBACK_INDEX,
+  addAddress,
+  addDefaultRoute,
+  createVeth,
+  deleteLink,
+  isolatePort,
+  setLinkUp,
+} from '../kernel/netlink-route.ts'
+import type { Step } from '../kernel/plan.ts'
+import { parseAddress } from './address.ts'
+import { publishStep, unpublishSteps } from './firewall.ts'
+import type { Published } from './firewall.ts'
+import { parseMac } from './ipam.ts'
+import { poolOf } from './network.ts'
+import type { IpPool, Network } from './network.ts'
+
+/** The same shape as the isolation room's NetworkSteps (arrows forbid to import it). */
+export interface ContainerSteps {
+  readonly host: readonly Step[]
+  readonly parent: readonly Step[]
+  readonly guest: readonly Step[]
+  readonly after: readonly Step[]
+}
+
+/** A container's place on one bridge. */
+export interface Attachment {
+  readonly network: Network
+  /** Interface index of the network's bridge. */
+  readonly bridgeIndex: number
+  readonly address?: string
+  readonly address6?: string
+  readonly mac: string
+}
+
+export interface ContainerNetwork {
+  readonly containerId: string
+  /** Makes interface indexes of two starts of one container differ; e.g. the time of the start. */
+  readonly start: number
+  /** At most 6 letters. */
+  readonly vethPrefix: string
+  readonly table: string
+  /** The host has IPv6. */
+  readonly ipv6: boolean
+  /** The first gives the default route and gets eth0. */
+  readonly attachments: readonly Attachment[]
+  readonly published: readonly Published[]
+}
+
+/** `--network host` and `--network container:ID`: the namespace is somebody else's. */
+export const NO_STEPS: ContainerSteps = { host: [], parent: [], guest: [], after: [] }
+
+/** `--network none`: loopback and nothing else. */
+export function loopbackSteps(): ContainerSteps {
+  const w = new NetlinkWriter()
+  setLinkUp(w, { index: LOOPBACK_INDEX })
+  return { ...NO_STEPS, guest: [netlinkStep('guest', NETLINK_ROUTE, 'set lo up', w)] }
+}
+
+/**
+ * Name of the host's end of the n-th interface: prefix, 8 hex digits of the container's id, and a digit from the
+ * second on. At most 15 characters, which is what the kernel takes.
+ */
+export function vethName(prefix: string, containerId: string, n = 0): string {
+  if (prefix.length > 6 || n > 9)
+    throw new DewarError('invalid-argument', `too long a name for a veth: ${prefix}`)
+  return `${prefix}${containerId.slice(0, 8)}${n === 0 ? '' : n}`
+}
+
+/**
+ * Indexes inside the container start here: above the fallback devices (tunl0, sit0, gre0 …) that some kernels put
+ * into every new network namespace, and which would make lower ones EEXIST.
+ */
+const GUEST_INDEX = 64
+
+/**
+ * Index of the host's end, from a quarter of the range that the kernel's own numbering (1, 2, 3 …) does not get to. A
+ * clash has odds of one in 2^28 per container, and fails the start with EEXIST or EBUSY; the next start has another.
+ */
+function hostIndex(container: ContainerNetwork, n: number): number {
+  const hash = createHash('sha256').update(`${container.containerId} ${container.start} ${n}`).digest()
+  return 0x10000000 + (hash.readUInt32LE(0) & 0x0fffffff)
+}
+
+/** The default: interfaces on bridges, published ports. */
+export function bridgeSteps(container: ContainerNetwork): ContainerSteps {
+  const publish = publishStep('parent', container.table, container.published)
+  return {
+    host: container.published.map(reserveStep),
+    // Published last: by then the interface it leads to is there.
+    parent: [vethStep(container), ...(publish === undefined ? [] : [publish])],
+    guest: [...guestSettings(container), guestStep(container)],
+    after: releaseSteps(container, 'after'),
+  }
+}
+
+/** Removes what the container has on the host. Can be done again, and without knowing how far a start came. */
+export function releaseSteps(
+  container: Pick<ContainerNetwork, 'containerId' | 'vethPrefix' | 'table' | 'published' | 'attachments'>,
+  actor: 'after' | 'host',
+): Step[] {
+  return [
+    ...unpublishSteps(actor, container.table, container.published),
+    ...container.attachments.map((_, n) =>
+      deleteVethStep(actor, vethName(container.vethPrefix, container.containerId, n)),
+    ),
+  ]
+}
+
+export function deleteVethStep(actor: 'after' | 'host', name: string): Step {
+  const w = new NetlinkWriter()
+  deleteLink(w, { name })
+  return netlinkStep(actor, NETLINK_ROUTE, `delete ${name}`, w, { ignore: [ERRNO.ENODEV] })
+}
+
+function reserveStep(published: Published): Step {
+  const { protocol, hostPort: port } = published
+  return { actor: 'host', op: 'reserve-port', protocol, address: bytesOf(published.hostAddress), port }
+}
+
+function vethStep(container: ContainerNetwork): Step {
+  const w = new NetlinkWriter()
+  for (const [n, attachment] of container.attachments.entries()) {
+    const index = hostIndex(container, n)
+    createVeth(w, {
+      name: vethName(container.vethPrefix, container.containerId, n),
+      index,
+      bridgeIndex: attachment.bridgeIndex,
+      mtu: attachment.network.mtu,
+      peer: { name: `eth${n}`, index: GUEST_INDEX + n, mac: parseMac(attachment.mac) },
+    })
+    if (!attachment.network.icc) isolatePort(w, index)
+  }
+  const bridges = container.attachments.map((attachment) => attachment.network.bridge)
+  return netlinkStep('parent', NETLINK_ROUTE, `plug the container into ${bridges.join(' and ')}`, w)
+}
+
+/**
+ * Before the interface is up: a neighbour's router advertisement must not redirect the container's traffic; and a
+ * network without IPv6 has none, not even link-local. Written through the /proc of the host, whose /proc/sys/net is
+ * that of the writer's network namespace; a level must therefore put these before it leaves the host's root.
+ */
+function guestSettings(container: ContainerNetwork): Step[] {
+  if (!container.ipv6) return []
+  return container.attachments.map((attachment, n) => {
+    const [key, data] = attachment.address6 === undefined ? ['disable_ipv6', '1'] : ['accept_ra', '0']
+    return { actor: 'guest', op: 'write', path: `/proc/sys/net/ipv6/conf/eth${n}/${key}`, data }
+  })
+}
+
+function guestStep(container: ContainerNetwork): Step {
+  const w = new NetlinkWriter()
+  setLinkUp(w, { index: LOOPBACK_INDEX })
+  for (const [n, attachment] of container.attachments.entries()) {
+    const { network, address, address6 } = attachment
+    const index = GUEST_INDEX + n
+    setLinkUp(w, { index })
+    const pairs: (readonly [IpPool | undefined, string | undefined])[] = [
+      [network.ipv4, address],
+      [network.ipv6, address6],
+    ]
+    for (const [pool, text] of pairs) {
+      if (pool === undefined || text === undefined) continue
+      const { gateway, subnet } = poolOf(pool)
+      addAddress(w, index, bytesOf(text), subnet.prefix)
+      if (n === 0 && !network.internal) addDefaultRoute(w, index, gateway)
+    }
+  }
+  const addresses = container.attachments.flatMap(({ address, address6 }) =>
+    [address ?? [], address6 ?? []].flat(),
+  )
+  return netlinkStep(
+    'guest',
+    NETLINK_ROUTE,
+    `set lo and eth0 up with ${addresses.join(' and ')}, default route`,
+    w,
+  )
+}
+
+function bytesOf(text: string): Uint8Array {
+  const address = parseAddress(text)
+  if (address === undefined)
+    throw new DewarError('invalid-argument', `invalid address ${JSON.stringify(text)}`)
+  return address
+}

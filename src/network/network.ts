@@ -1,0 +1,63 @@
+/** What a network is. Only data: the engine keeps the records, the functions around turn them into plans. */
+import { formatAddress, nth, parseAddress, parseSubnet } from './address.ts'
+import type { Pool } from './ipam.ts'
+import { DewarError } from '../base/errors.ts'
+
+export interface IpPool {
+  /** CIDR */
+  readonly subnet: string
+  readonly gateway: string
+  /** CIDR inside the subnet; only its addresses are given to containers. */
+  readonly ipRange?: string
+}
+
+export interface Network {
+  readonly id: string
+  readonly name: string
+  readonly driver: 'bridge' | 'host' | 'null'
+  /** Milliseconds since the epoch. */
+  readonly created: number
+  readonly ipv4?: IpPool
+  readonly ipv6?: IpPool
+  /** Interface name of the bridge, at most 15 bytes. Empty for host and null. */
+  readonly bridge: string
+  /** No way out and none in from outside. */
+  readonly internal: boolean
+  readonly attachable: boolean
+  readonly mtu: number
+  /** Containers on the network may talk to each other. */
+  readonly icc: boolean
+  readonly masquerade: boolean
+  /** Host address for ports published without one; '' for all. */
+  readonly hostBinding: string
+  readonly options: Readonly<Record<string, string>>
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** A network whose pools are texts of checked addresses, as bytes. */
+export function poolOf(pool: IpPool): Pool {
+  const subnet = parseSubnet(pool.subnet)
+  const gateway = parseAddress(pool.gateway)
+  if (gateway === undefined)
+    throw new DewarError('invalid-argument', `invalid gateway address ${pool.gateway}`)
+  return { subnet, gateway, ...(pool.ipRange === undefined ? {} : { range: parseSubnet(pool.ipRange) }) }
+}
+
+/** The pool of a subnet with the usual gateway, its first address. */
+export function defaultPool(subnetText: string, gateway?: string): IpPool {
+  const subnet = parseSubnet(subnetText)
+  return {
+    subnet: `${formatAddress(subnet.base)}/${subnet.prefix}`,
+    gateway: gateway ?? formatAddress(nth(subnet, 1n)),
+  }
+}
+
+const INTERFACE_NAME = /^[A-Za-z0-9_.-]{1,15}$/
+
+/** Throws invalid-argument for what the kernel would refuse, or what would lead out of /proc/sys/net/ipv4/conf. */
+export function checkInterfaceName(name: string): string {
+  if (INTERFACE_NAME.test(name) && name !== '.' && name !== '..') return name
+  throw new DewarError('invalid-argument', `invalid interface name ${JSON.stringify(name)}`, {
+    remedy: 'use 1 to 15 letters, digits, dots, dashes and underscores',
+  })
+}
