@@ -81,9 +81,14 @@ export class Records<T> {
 
   #path(id: string): string {
     if (!ID.test(id)) {
-      throw new DewarError('invalid-argument', `Recording ${this.#options.kind} ${JSON.stringify(id)} failed`, {
-        remedy: 'names consist of [a-zA-Z0-9_.-], begin with a letter or digit and have at most 200 characters',
-      })
+      throw new DewarError(
+        'invalid-argument',
+        `Recording ${this.#options.kind} ${JSON.stringify(id)} failed`,
+        {
+          remedy:
+            'names consist of [a-zA-Z0-9_.-], begin with a letter or digit and have at most 200 characters',
+        },
+      )
     }
     return join(this.#folder, `${id}${SUFFIX}`)
   }
@@ -130,10 +135,12 @@ export class Records<T> {
 
 /** An earlier damaged record of the same id is not overwritten. */
 async function freeName(folder: string, wanted: string): Promise<string> {
-  const taken = new Set(await readdir(folder).catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT') return []
-    throw error
-  }))
+  const taken = new Set(
+    await readdir(folder).catch((error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') return []
+      throw error
+    }),
+  )
   let name = wanted
   for (let n = 1; taken.has(name); n += 1) name = `${wanted}-${n}`
   return join(folder, name)
