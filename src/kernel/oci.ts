@@ -140,6 +140,8 @@ export interface OciSeccomp {
   readonly defaultAction: string
   readonly defaultErrnoRet?: number
   readonly architectures: readonly string[]
+  /** SECCOMP_FILTER_FLAG_* */
+  readonly flags?: readonly string[]
   readonly syscalls: readonly {
     readonly names: readonly string[]
     readonly action: string
