@@ -36,7 +36,7 @@ function decodeQuickly(line: Buffer): LogEntry | undefined {
     if (at < window) continue
     const data = plainText(line.subarray(HEAD.length, at))
     if (data === undefined) return undefined
-    return { stream, data, time: line.latin1Slice(at + bytes.length, line.length - 2) }
+    return { stream, data, time: line.toString('latin1', at + bytes.length, line.length - 2) }
   }
   return undefined
 }

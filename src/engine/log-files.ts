@@ -1,0 +1,173 @@
+/** A json-file log as its files, the oldest first, read in chunks; survives rotation while it is read. */
+import { watch } from 'node:fs'
+import { open, stat, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { errnoOf } from '../base/errors.ts'
+
+const CHUNK = 256 * 1024
+/** Far above the longest line a shim writes: what has no newline for so long is no log. */
+const LONGEST_LINE = 4 * 1024 * 1024
+/** More files than any max-file in use; bounds the search. */
+const MOST_FILES = 1000
+
+export interface OpenLog extends AsyncDisposable {
+  readonly handle: FileHandle
+  readonly inode: number
+}
+
+async function openLog(path: string): Promise<OpenLog | undefined> {
+  try {
+    const handle = await open(path, 'r')
+    const { ino } = await handle.stat()
+    return { handle, inode: ino, [Symbol.asyncDispose]: () => handle.close() }
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/**
+ * Opened newest first: a rotation in between then shows a file twice (and is seen by its inode) where the other
+ * order would miss one.
+ */
+export async function openLogs(path: string): Promise<OpenLog[]> {
+  const logs: OpenLog[] = []
+  for (let n = 0; n < MOST_FILES; n += 1) {
+    const log = await openLog(n === 0 ? path : `${path}.${n}`)
+    if (log === undefined) {
+      if (n > 0) break
+      continue
+    }
+    if (logs.some((other) => other.inode === log.inode)) await log.handle.close()
+    else logs.unshift(log)
+  }
+  return logs
+}
+
+/** The file that follows `inode` in time: its neighbour with the lower number; undefined while it is the last. */
+export async function openNext(path: string, inode: number): Promise<OpenLog | undefined> {
+  let newer = path
+  for (let n = 0; n < MOST_FILES; n += 1) {
+    const here = n === 0 ? path : `${path}.${n}`
+    const found = await stat(here).catch(() => undefined)
+    if (found === undefined && n > 0) break
+    if (found?.ino === inode) return n === 0 ? undefined : await openLog(newer)
+    newer = here
+  }
+  // Rotated away altogether: go on with the oldest there is.
+  return openLog(newer)
+}
+
+export class LogCursor {
+  readonly #log: OpenLog
+  #position: number
+  #rest: Buffer = Buffer.alloc(0)
+
+  constructor(log: OpenLog, position = 0) {
+    this.#log = log
+    this.#position = position
+  }
+
+  get inode(): number {
+    return this.#log.inode
+  }
+
+  /** Complete lines, without newlines, from the next chunk; undefined at the end of what is there. */
+  async next(): Promise<Buffer[] | undefined> {
+    const chunk = Buffer.allocUnsafe(CHUNK)
+    const { bytesRead } = await this.#log.handle.read(chunk, 0, CHUNK, this.#position)
+    if (bytesRead === 0) {
+      // Truncated by its writer: begin anew rather than wait for ever.
+      const { size } = await this.#log.handle.stat()
+      if (size < this.#position) [this.#position, this.#rest] = [0, Buffer.alloc(0)]
+      return undefined
+    }
+    this.#position += bytesRead
+    return this.#split(chunk.subarray(0, bytesRead))
+  }
+
+  async close(): Promise<void> {
+    await this.#log.handle.close()
+  }
+
+  #split(chunk: Buffer): Buffer[] {
+    const lines: Buffer[] = []
+    let start = 0
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
+      const line = chunk.subarray(start, end)
+      lines.push(this.#rest.length === 0 ? line : Buffer.concat([this.#rest, line]))
+      if (this.#rest.length > 0) this.#rest = Buffer.alloc(0)
+      start = end + 1
+    }
+    const rest = chunk.subarray(start)
+    if (this.#rest.length + rest.length > LONGEST_LINE) this.#rest = Buffer.alloc(0)
+    else if (rest.length > 0) this.#rest = Buffer.concat([this.#rest, rest])
+    return lines
+  }
+}
+
+/** Cursors placed so that the last `tail` lines follow (-1: all lines). Files not needed are closed. */
+export async function openAtTail(path: string, tail: number): Promise<LogCursor[]> {
+  const logs = await openLogs(path)
+  if (tail < 0) return logs.map((log) => new LogCursor(log))
+  const cursors: LogCursor[] = []
+  let wanted = tail
+  for (const log of logs.reverse()) {
+    // The newest is kept even for `--tail 0`: following goes on from its end.
+    if (wanted === 0 && cursors.length > 0) {
+      await log.handle.close()
+      continue
+    }
+    const { position, found } = await findTail(log, wanted)
+    cursors.unshift(new LogCursor(log, position))
+    wanted -= found
+  }
+  return cursors
+}
+
+async function findTail(log: OpenLog, wanted: number): Promise<{ position: number; found: number }> {
+  const { size } = await log.handle.stat()
+  const chunk = Buffer.allocUnsafe(64 * 1024)
+  let found = 0
+  let lineEnd = -1
+  for (let end = size; end > 0; ) {
+    const start = Math.max(0, end - chunk.length)
+    const { bytesRead } = await log.handle.read(chunk, 0, end - start, start)
+    const view = chunk.subarray(0, bytesRead)
+    for (let at = view.lastIndexOf(10); at !== -1; at = at === 0 ? -1 : view.lastIndexOf(10, at - 1)) {
+      if (lineEnd !== -1) found += 1
+      // What follows the last newline is a line still being written, not one of the last N.
+      if (found === wanted) return { position: start + at + 1, found }
+      lineEnd = start + at
+    }
+    end = start
+  }
+  return { position: 0, found: lineEnd === -1 ? found : found + 1 }
+}
+
+/** Resolves whenever something in the log's folder may have changed. */
+export class LogWatcher implements Disposable {
+  readonly #watcher
+  #dirty = true
+  #wake: (() => void) | undefined
+
+  constructor(path: string) {
+    this.#watcher = watch(dirname(path), () => this.poke())
+    this.#watcher.on('error', () => this.poke())
+  }
+
+  poke(): void {
+    this.#dirty = true
+    this.#wake?.()
+  }
+
+  async changed(): Promise<void> {
+    if (!this.#dirty) await new Promise<void>((wake) => (this.#wake = wake))
+    this.#wake = undefined
+    this.#dirty = false
+  }
+
+  [Symbol.dispose](): void {
+    this.#watcher.close()
+  }
+}
