@@ -25,7 +25,8 @@ export const experiment = command({
   run: async (flags, _args, cli) => {
     const interrupted = new AbortController()
     const stop = (): void => interrupted.abort(new Error('interrupted'))
-    process.once('SIGINT', stop).once('SIGTERM', stop)
+    // `on`, not `once`: an impatient second Ctrl-C must not leave a container behind.
+    process.on('SIGINT', stop).on('SIGTERM', stop)
     const { signal } = interrupted
     const host = flags.engine === '' ? {} : { host: flags.engine }
     try {
