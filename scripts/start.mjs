@@ -11,6 +11,8 @@ if (problem !== undefined) {
   console.error(`cannot run the experiment: ${problem}`)
   process.exit(1)
 }
+// Ctrl-C goes to the experiment too, which then cleans up: wait for it.
+process.on('SIGINT', () => undefined)
 if (needsInstall()) install()
 else if (needsBuild()) build()
 const { status, signal } = spawnSync(

@@ -28,12 +28,12 @@ const READY_MS = 20_000
 const STOP_MS = 10_000
 
 /** Starts `dewar engine` with its own folders, socket, bridge and subnet. Throws unavailable with the end of its log. */
-export async function startOwnEngine(signal: AbortSignal): Promise<OwnEngine> {
+export async function startOwnEngine(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<OwnEngine> {
   // Not /tmp: that may be a tmpfs, and images would lie in memory.
   const folder = await mkdtemp('/var/tmp/dewar-experiment-')
   const socket = join(folder, 'dewar.sock')
   const place = { folder, socket, bridge: `dwx${randomBytes(3).toString('hex')}`, subnet: await freeSubnet() }
-  const child = spawnEngine(place)
+  const child = spawnEngine(place, env['DEWAR_REGISTRY_MIRROR'])
   try {
     const client = await whenReady(child, place, signal)
     return { ...place, client, [Symbol.asyncDispose]: () => dispose(child, place, client) }
@@ -49,10 +49,11 @@ async function dispose(child: ChildProcess, place: Place, client?: Client): Prom
   await rm(place.folder, { recursive: true, force: true })
 }
 
-function spawnEngine(place: Place): ChildProcess {
+function spawnEngine(place: Place, mirror: string | undefined): ChildProcess {
   const log = openSync(join(place.folder, 'engine.log'), 'a')
   const args = ['engine', '--root', join(place.folder, 'root'), '--run', join(place.folder, 'run')]
   args.push('-H', `unix://${place.socket}`, '--bridge', place.bridge, '--subnet', place.subnet)
+  if (mirror !== undefined) args.push('--registry-mirror', mirror)
   try {
     // Its own session: Ctrl-C is for us, who stop the container before the engine.
     return spawn(process.execPath, [join(packageRoot(), 'bin', 'dewar'), ...args], {

@@ -80,7 +80,7 @@ async function beginWith(options: ExperimentOptions, story: Story): Promise<Engi
   if (host === undefined) {
     return story.step(
       'an engine of its own',
-      () => startOwnEngine(options.signal),
+      () => startOwnEngine(options.env, options.signal),
       ({ folder, bridge, subnet }) => `in ${folder}, bridge ${bridge}, ${subnet}`,
     )
   }
