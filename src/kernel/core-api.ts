@@ -44,6 +44,8 @@ export interface ShimOptions {
   readonly log?: LogOptions
   /** Output is held back until this many `attach` calls have arrived. */
   readonly expectAttach: number
+  /** Kernel ids that own the standard streams, so that the container's user may open /dev/stdout again. Set by the level. */
+  readonly owner?: { readonly uid: number; readonly gid: number }
   /** cgroup file read just before the `after` steps: memory.oom_control (v1) or memory.events (v2). */
   readonly oomFile?: string
 }
@@ -70,8 +72,6 @@ export interface Shim {
   resize(rows: number, cols: number): Promise<void>
   /** Forget the connection (the shim lives on). */
   close(): void
-  /** Tells a shim whose container has ended that the engine has recorded it, so that it may go. */
-  release(): Promise<void>
 }
 
 export interface ExecOptions {
@@ -79,6 +79,7 @@ export interface ExecOptions {
   readonly stdin: boolean
   /** As in ShimOptions; 0 means that output is discarded. */
   readonly expectAttach: number
+  readonly owner?: { readonly uid: number; readonly gid: number }
 }
 
 export interface ShimProcess {

@@ -9,8 +9,10 @@
  * - `host`   the shim (or the short-lived runner), in the host's namespaces, before the clone;
  * - `parent` the same process after the clone, while the child waits: id maps, things that need the child;
  * - `guest`  the child, inside the new namespaces, up to the final `exec` (or `unpack`, `pack`, `read`);
- * - `after`  the shim when the container's first process has ended. Every `after` step is tried, whatever
- *            the others answered, and must be idempotent: the engine runs them again when a shim was killed.
+ * - `after`  the shim when the container's first process has ended, in reverse order, like `defer`: each undoes
+ *            what comes behind it in the list, and when a step of the plan fails only the `after` steps before
+ *            that step run. Every one is tried, whatever the others answered, and must be idempotent: the engine
+ *            runs them again when a shim was killed.
  *
  * Descriptors, not paths: a **slot** (0 ≤ slot < 256) holds a descriptor between steps. Slots filled by host
  * and parent steps are visible to the guest. `at: slot` resolves `path` inside that descriptor with
@@ -41,7 +43,7 @@ export type Action =
       readonly uid?: number
       readonly gid?: number
     })
-  | (At & { readonly op: 'symlink'; readonly target: string })
+  | (At & { readonly op: 'symlink'; readonly target: string; readonly uid?: number; readonly gid?: number })
   /** rmdir of one empty directory (a cgroup); ENOENT is fine, EBUSY is tried again for up to a second. */
   | (At & { readonly op: 'rmdir' })
   | (At & { readonly op: 'unlink' })
@@ -67,10 +69,15 @@ export type Action =
       readonly userns?: Slot
       readonly recursive: boolean
     }
-  /** move_mount of `slot` onto `path` inside `at`; a missing target is created as a file or directory. */
-  | (At & { readonly op: 'attach-mount'; readonly slot: Slot; readonly create: 'no' | 'file' | 'dir' })
+  /** move_mount of `slot` onto `path` inside `at`. `create`: a missing target is made, as a file or directory like the mount. */
+  | (At & { readonly op: 'attach-mount'; readonly slot: Slot; readonly create: boolean })
   /** Makes the mount that `path` lies on have these attributes, by a bind mount of `path` over itself. */
   | (At & { readonly op: 'cover'; readonly attrs: number; readonly optional: boolean })
+  /**
+   * Hides a path of the new root for good: an empty read-only tmpfs over a directory, /dev/null over anything else.
+   * A path that is not there is fine. Actor `guest`, after the pivot.
+   */
+  | { readonly op: 'mask'; readonly path: string }
   | (At & { readonly op: 'umount'; readonly flags: number })
   /** Changes propagation of the whole tree at / (MS_PRIVATE, MS_SLAVE …). */
   | { readonly op: 'propagation'; readonly flags: number }
@@ -151,7 +158,10 @@ export type Action =
   | { readonly op: 'unpack' }
   /** Walks `path` in the current root and writes it as an operation stream to the connection. */
   | { readonly op: 'pack'; readonly path: string }
-  /** Emits the content of a regular file (never blocks on a FIFO); ENOENT emits nothing. */
+  /**
+   * Emits the content of a regular file as one data frame, cut at `max` bytes; a missing file or anything that
+   * is not a regular file emits an empty frame (a FIFO as /etc/passwd must not hang).
+   */
   | (At & { readonly op: 'read'; readonly max: number })
 
 export type Step = { readonly actor: Actor } & Action

@@ -1,0 +1,43 @@
+// Builds native/build/dewar-core: static, by musl-gcc where it is there, else by cc -static.
+// `node native/build.mjs asan` builds native/build/dewar-core-asan instead (AddressSanitizer and UBSan).
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const out = join(here, 'build')
+mkdirSync(out, { recursive: true })
+const sources = readdirSync(here)
+  .filter((name) => name.endsWith('.c'))
+  .map((name) => join(here, name))
+const warnings = ['-std=gnu11', '-Wall', '-Wextra', '-Werror']
+const asan = process.argv[2] === 'asan'
+
+function compile(compiler, flags, target) {
+  const temporary = `${target}.${process.pid}`
+  const result = spawnSync(compiler, [...warnings, ...flags, '-o', temporary, ...sources], { encoding: 'utf8' })
+  if (result.error) return `${compiler} is not installed`
+  if (result.status !== 0) return result.stderr
+  renameSync(temporary, target)
+  return undefined
+}
+
+const multiarch = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch] ?? 'x86_64-linux-gnu'
+// musl-gcc does not see the kernel's headers by itself.
+const kernelHeaders = ['-idirafter', '/usr/include', '-idirafter', `/usr/include/${multiarch}`]
+const attempts = asan
+  ? [['cc', ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'], 'dewar-core-asan']]
+  : [
+      ['musl-gcc', ['-O2', '-static', '-s', ...kernelHeaders], 'dewar-core'],
+      ['cc', ['-O2', '-static', '-s'], 'dewar-core'],
+    ]
+
+const problems = []
+for (const [compiler, flags, name] of attempts) {
+  const problem = compile(compiler, flags, join(out, name))
+  if (problem === undefined) process.exit(0)
+  problems.push(problem)
+}
+console.error(`Building the native core failed (install a C compiler: apt-get install gcc libc6-dev)\n${problems.join('\n')}`)
+process.exit(1)

@@ -1,0 +1,115 @@
+/** The level `namespaces`: all eight namespaces, a private id range, cgroups, capabilities, a filter. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { cgroupPlan, detectCgroups, freezeWrites, joinPlan, type CgroupPlan } from '../../kernel/cgroup.ts'
+import type { Core, ExecOptions, RunOptions, Shim, ShimProcess } from '../../kernel/core-api.ts'
+import type { OciProcess } from '../../kernel/oci.ts'
+import type { Plan, Step } from '../../kernel/plan.ts'
+import { PlanFailed } from '../../kernel/plan-failed.ts'
+import type { MachineArch } from '../../kernel/seccomp.ts'
+import type { Availability, Bundle, Level } from '../level.ts'
+import { filesPlan } from './files-plan.ts'
+import { containerPlan, execPlan, hostId, type Machine } from './plan.ts'
+
+/** Decides once what this machine offers; `overlayByFd` is found out by trying. */
+export async function openNamespaces(core: Core, arch: MachineArch): Promise<Level> {
+  return new NamespacesLevel({ arch, layout: await detectCgroups(), overlayByFd: await overlayTakesDescriptors(core) })
+}
+
+/** A level for planning only: nothing is tried, nothing can be started. */
+export function planNamespaces(machine: Machine): Pick<Level, 'plan'> {
+  return new NamespacesLevel(machine)
+}
+
+class NamespacesLevel implements Level {
+  readonly name = 'namespaces'
+  readonly #machine: Machine
+
+  constructor(machine: Machine) {
+    this.#machine = machine
+  }
+
+  available(): Promise<Availability> {
+    return Promise.resolve({ ok: true })
+  }
+
+  plan(bundle: Bundle): Plan {
+    const cgroup = this.#cgroup(bundle)
+    return containerPlan(bundle, cgroup, this.#machine, cgroup.slotsUsed)
+  }
+
+  start(core: Core, bundle: Bundle): Promise<Shim> {
+    return core.launch(this.plan(bundle), { ...bundle.shim, owner: ownerOf(bundle, bundle.spec.process) })
+  }
+
+  exec(shim: Shim, bundle: Bundle, process: OciProcess, options: ExecOptions): Promise<ShimProcess> {
+    const join = joinPlan(this.#machine.layout, bundle.spec.linux.cgroupsPath, 0)
+    return shim.exec(execPlan(bundle, process, join, this.#machine), { ...options, owner: ownerOf(bundle, process) })
+  }
+
+  files(core: Core, bundle: Bundle, pid: number | undefined, steps: readonly Step[], options?: RunOptions): Promise<Buffer[]> {
+    return core.run(filesPlan(bundle, pid, steps, this.#machine), options)
+  }
+
+  release(bundle: Bundle): Plan {
+    const cgroup = this.#cgroup(bundle)
+    return { steps: [...cgroup.after, ...bundle.network.after] }
+  }
+
+  pause(core: Core, bundle: Bundle): Promise<void> {
+    return this.#freeze(core, bundle, true)
+  }
+
+  unpause(core: Core, bundle: Bundle): Promise<void> {
+    return this.#freeze(core, bundle, false)
+  }
+
+  async #freeze(core: Core, bundle: Bundle, frozen: boolean): Promise<void> {
+    const writes = freezeWrites(this.#machine.layout, bundle.spec.linux.cgroupsPath, frozen)
+    await core.run({ steps: writes.map((write): Step => ({ actor: 'host', op: 'write', ...write })) })
+  }
+
+  #cgroup(bundle: Bundle): CgroupPlan {
+    return cgroupPlan(this.#machine.layout, bundle.spec.linux.cgroupsPath, bundle.spec.linux.resources, 0)
+  }
+}
+
+/** Kernel ids of the process's user, who owns its standard streams. */
+function ownerOf(bundle: Bundle, process: OciProcess): { readonly uid: number; readonly gid: number } {
+  const { uidMappings, gidMappings } = bundle.spec.linux
+  return { uid: hostId(uidMappings, process.user.uid), gid: hostId(gidMappings, process.user.gid) }
+}
+
+/** Mounts an overlay of two empty folders in a mount namespace that ends at once. */
+async function overlayTakesDescriptors(core: Core): Promise<boolean> {
+  const folder = await mkdtemp(join(tmpdir(), 'dewar-probe-'))
+  try {
+    const at = (actor: 'parent' | 'guest'): { actor: 'parent' | 'guest' } => ({ actor })
+    await core.run({
+      steps: [
+        { actor: 'host', op: 'clone', flags: 0x2_0000 },
+        { ...at('parent'), op: 'clone-mount', path: folder, slot: 0, recursive: false },
+        {
+          ...at('parent'),
+          op: 'fsmount',
+          slot: 1,
+          type: 'overlay',
+          attrs: 0,
+          options: [
+            ['lowerdir+', { slot: 0 }],
+            ['lowerdir+', { slot: 0 }],
+          ],
+        },
+        { ...at('guest'), op: 'chdir', path: '/', create: false },
+      ],
+    })
+    return true
+  } catch (error) {
+    if (error instanceof PlanFailed && error.op === 'fsmount') return false
+    throw error
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+

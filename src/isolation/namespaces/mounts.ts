@@ -1,0 +1,188 @@
+/** The mounts inside a container's root: kernel file systems, /dev, binds and volumes. */
+import { dirname, posix } from 'node:path'
+import type { CgroupLayout } from '../../kernel/cgroup.ts'
+import type { OciDevice, OciMount, OciSpec } from '../../kernel/oci.ts'
+import type { Slot, Step } from '../../kernel/plan.ts'
+import { ATTR, mountWords, type MountWords } from './mount-words.ts'
+import type { Slots } from './slots.ts'
+
+export interface MountsInput {
+  readonly spec: OciSpec
+  readonly root: Slot
+  readonly userns: Slot | undefined
+  readonly layout: CgroupLayout
+  /** Host ids of the container's root. */
+  readonly rootUid: number
+  readonly rootGid: number
+}
+
+export interface MountSteps {
+  /** Sources that only the host's root can open or make. */
+  readonly parent: Step[]
+  /** In the guest, between the root's attachment and the pivot. */
+  readonly guest: Step[]
+}
+
+export function mountSteps(input: MountsInput, slots: Slots): MountSteps {
+  const all = input.spec.mounts.map((mount) => oneMount(mount, input, slots))
+  return { parent: all.flatMap((m) => m.parent), guest: all.flatMap((m) => m.guest) }
+}
+
+function oneMount(mount: OciMount, input: MountsInput, slots: Slots): MountSteps {
+  const words = mountWords(mount.options)
+  if (mount.type === 'bind' || mount.options.includes('bind') || mount.options.includes('rbind')) {
+    return bindMount(mount, words, input, slots)
+  }
+  if (mount.destination === '/dev' && mount.type === 'tmpfs') return deviceMount(words, input, slots)
+  if (mount.type === 'cgroup') return cgroupMount(mount, words, input, slots)
+  const slot = slots.take()
+  // sysfs and mqueue take no option; proc's and devpts' are theirs.
+  const options = words.data
+  return {
+    parent: [],
+    guest: [
+      { actor: 'guest', op: 'fsmount', slot, type: mount.type, options, attrs: words.attrs },
+      { actor: 'guest', op: 'attach-mount', at: input.root, path: mount.destination, slot, create: true },
+    ],
+  }
+}
+
+/**
+ * The source is opened by the host's root. Idmapped, files keep the ids a Docker user expects: 1000 inside is
+ * 1000 on the host, not 1000 of the range.
+ */
+function bindMount(mount: OciMount, words: MountWords, input: MountsInput, slots: Slots): MountSteps {
+  const slot = slots.take()
+  const { recursive } = words
+  const userns = words.idmap ? input.userns : undefined
+  const attributes = (extra: { userns?: Slot; propagation?: number }, set: number): Step => ({
+    actor: 'parent',
+    op: 'mount-attr',
+    slot,
+    set,
+    clear: 0,
+    recursive,
+    ...extra,
+  })
+  const steps: Step[] = [{ actor: 'parent', op: 'clone-mount', path: mount.source, slot, recursive }]
+  if (words.attrs !== 0 || userns !== undefined) {
+    steps.push(attributes(userns === undefined ? {} : { userns }, words.attrs))
+  }
+  if (words.propagation !== undefined) steps.push(attributes({ propagation: words.propagation }, 0))
+  return {
+    parent: steps,
+    guest: [
+      {
+        actor: 'guest',
+        op: 'attach-mount',
+        at: input.root,
+        path: mount.destination,
+        slot,
+        create: true,
+      },
+    ],
+  }
+}
+
+/** Major and minor of /dev/console's and the terminals' parents are not here: devpts brings its own. */
+const LINKS: readonly (readonly [path: string, target: string])[] = [
+  ['fd', '/proc/self/fd'],
+  ['stdin', '/proc/self/fd/0'],
+  ['stdout', '/proc/self/fd/1'],
+  ['stderr', '/proc/self/fd/2'],
+  ['core', '/proc/kcore'],
+  ['ptmx', 'pts/ptmx'],
+]
+
+const FILE_TYPE = { c: 0o020000, u: 0o020000, b: 0o060000, p: 0o010000 } as const
+
+/**
+ * /dev is made by the host's root: device nodes work only on a file system of the initial user namespace, and
+ * nobody inside can mount another such. What may be opened is up to the device cgroup.
+ */
+function deviceMount(words: MountWords, input: MountsInput, slots: Slots): MountSteps {
+  const slot = slots.take()
+  const owner: [string, string][] = [
+    ['uid', String(input.rootUid)],
+    ['gid', String(input.rootGid)],
+  ]
+  const folders = new Set(['pts', 'shm', 'mqueue'])
+  for (const device of input.spec.linux.devices) {
+    const parent = dirname(inDev(device))
+    parent.split('/').forEach((_, i, parts) => parent !== '.' && folders.add(parts.slice(0, i + 1).join('/')))
+  }
+  const ids = { uid: input.rootUid, gid: input.rootGid }
+  return {
+    parent: [
+      { actor: 'parent', op: 'fsmount', slot, type: 'tmpfs', options: [...words.data, ...owner], attrs: words.attrs },
+      ...[...folders].map((path): Step => ({ actor: 'parent', op: 'mkdir', at: slot, path, mode: 0o755, ...ids })),
+      ...input.spec.linux.devices.map((device) => deviceNode(device, slot, input)),
+      ...LINKS.map(([path, target]): Step => ({ actor: 'parent', op: 'symlink', at: slot, path, target, ...ids })),
+    ],
+    guest: [{ actor: 'guest', op: 'attach-mount', at: input.root, path: '/dev', slot, create: true }],
+  }
+}
+
+/** The path under /dev; anything else cannot lead out of it, since it is resolved inside. */
+const inDev = (device: OciDevice): string => posix.normalize(device.path).replace(/^\/(dev\/)?/, '')
+
+function deviceNode(device: OciDevice, slot: Slot, input: MountsInput): Step {
+  return {
+    actor: 'parent',
+    op: 'mknod',
+    at: slot,
+    path: inDev(device),
+    mode: FILE_TYPE[device.type] | device.fileMode,
+    major: device.major,
+    minor: device.minor,
+    uid: input.rootUid + device.uid,
+    gid: input.rootGid + device.gid,
+  }
+}
+
+/**
+ * The container's own part of the cgroup tree: one mount on v2; on v1 a folder with one mount per hierarchy, as
+ * programs that size themselves by their limits look for them. In the host's cgroup namespace it is the host's.
+ */
+function cgroupMount(mount: OciMount, words: MountWords, input: MountsInput, slots: Slots): MountSteps {
+  const path = mount.destination
+  const root = input.root
+  const own = input.spec.linux.namespaces.some((ns) => ns.type === 'cgroup')
+  if (!own) {
+    const source = '/sys/fs/cgroup'
+    return bindMount({ ...mount, source, options: ['rbind', 'ro', 'rprivate'] }, mountWords(['rbind', 'ro']), input, slots)
+  }
+  const put = (type: string, at: string, options: readonly (readonly [string, string?])[], attrs: number): Step[] => {
+    const slot = slots.take()
+    return [
+      { actor: 'guest', op: 'fsmount', slot, type, options, attrs },
+      { actor: 'guest', op: 'attach-mount', at: root, path: at, slot, create: true },
+    ]
+  }
+  if (input.layout.mode === 'v2') return { parent: [], guest: put('cgroup2', path, [], words.attrs) }
+  const base = slots.take()
+  const plain = words.attrs & ~ATTR.ro
+  return {
+    parent: [],
+    guest: [
+      { actor: 'guest', op: 'fsmount', slot: base, type: 'tmpfs', options: [['mode', '755']], attrs: plain },
+      { actor: 'guest', op: 'attach-mount', at: root, path, slot: base, create: true },
+      ...hierarchies(input.layout).flatMap(({ name, controllers }): Step[] => [
+        ...put('cgroup', `${path}/${name}`, controllers.map((c): [string] => [c]), words.attrs),
+        ...(controllers.length < 2 ? [] : controllers).map(
+          (c): Step => ({ actor: 'guest', op: 'symlink', at: base, path: c, target: name }),
+        ),
+      ]),
+      { actor: 'guest', op: 'mount-attr', slot: base, set: words.attrs & ATTR.ro, clear: 0, recursive: false },
+    ],
+  }
+}
+
+/** Hierarchies by the folder they are mounted on, such as `cpu,cpuacct`. */
+function hierarchies(layout: CgroupLayout): { readonly name: string; readonly controllers: string[] }[] {
+  const byFolder = new Map<string, string[]>()
+  for (const [controller, folder] of layout.controllers) {
+    byFolder.set(folder, [...(byFolder.get(folder) ?? []), controller])
+  }
+  return [...byFolder].map(([folder, controllers]) => ({ name: posix.basename(folder), controllers }))
+}

@@ -1,0 +1,247 @@
+/** The plan of a container at the level `namespaces`: its whole story, in the order in which it happens. Pure. */
+import { capsAction } from '../../kernel/capabilities.ts'
+import type { CgroupLayout, CgroupPlan } from '../../kernel/cgroup.ts'
+import type { OciNamespaceType, OciProcess, OciSpec } from '../../kernel/oci.ts'
+import type { Plan, Slot, Step } from '../../kernel/plan.ts'
+import { rlimitAction } from '../../kernel/rlimits.ts'
+import { seccompAction, type MachineArch } from '../../kernel/seccomp.ts'
+import type { Bundle } from '../level.ts'
+import { ATTR, treePropagation } from './mount-words.ts'
+import { mountSteps } from './mounts.ts'
+import { enterSteps, rootfsSteps } from './rootfs.ts'
+import { INIT_SLOT, Slots } from './slots.ts'
+
+/** What the plan needs to know of the machine. */
+export interface Machine {
+  readonly arch: MachineArch
+  readonly layout: CgroupLayout
+  /** Whether overlayfs takes its layers as descriptors of unattached mounts (Linux 6.15). */
+  readonly overlayByFd: boolean
+}
+
+export const CLONE: Readonly<Record<OciNamespaceType, number>> = {
+  time: 0x80,
+  mount: 0x2_0000,
+  cgroup: 0x200_0000,
+  uts: 0x400_0000,
+  ipc: 0x800_0000,
+  user: 0x1000_0000,
+  pid: 0x2000_0000,
+  network: 0x4000_0000,
+}
+
+interface Namespaces {
+  /** Flags of those made new by the clone. */
+  readonly fresh: number
+  readonly joined: readonly { readonly type: OciNamespaceType; readonly path: string; readonly slot: Slot }[]
+}
+
+const has = (spec: OciSpec, type: OciNamespaceType): boolean => spec.linux.namespaces.some((ns) => ns.type === type)
+
+/** Time and cgroup namespaces are no matter of the clone: one is made before it, the other after joining. */
+function readNamespaces(spec: OciSpec, slots: Slots): Namespaces {
+  let fresh = 0
+  const joined: { type: OciNamespaceType; path: string; slot: Slot }[] = []
+  for (const { type, path } of spec.linux.namespaces) {
+    if (path !== undefined) joined.push({ type, path, slot: slots.take() })
+    else if (type !== 'time' && type !== 'cgroup') fresh |= CLONE[type]
+  }
+  return { fresh: fresh >>> 0, joined }
+}
+
+export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machine, firstSlot: Slot): Plan {
+  const { spec, network } = bundle
+  const slots = new Slots(firstSlot)
+  const namespaces = readNamespaces(spec, slots)
+  const userns = usernsOf(spec, namespaces, slots)
+  const ids = rootIds(spec)
+  const root = rootfsSteps(
+    {
+      rootfs: bundle.rootfs,
+      userns: userns?.slot,
+      scratch: bundle.shim.runDir,
+      overlayByFd: machine.overlayByFd,
+      attrs: userns === undefined ? 0 : ATTR.nodev,
+    },
+    slots,
+  )
+  const mounts = mountSteps(
+    { spec, root: root.slot, userns: userns?.slot, layout: machine.layout, rootUid: ids.uid, rootGid: ids.gid },
+    slots,
+  )
+  const steps: Step[] = [
+    // What each `after` step undoes comes behind it.
+    ...cgroup.after,
+    ...cgroup.host,
+    ...network.host,
+    ...network.after,
+    ...namespaces.joined.map((ns): Step => ({ actor: 'host', op: 'open', path: ns.path, slot: ns.slot, flags: 0 })),
+    ...timeSteps(spec),
+    ...oomSteps(spec.process, 'host'),
+    ...cloneSteps(namespaces, cgroup),
+    ...(userns?.steps ?? []),
+    ...root.steps,
+    ...mounts.parent,
+    ...network.parent,
+    ...rlimitSteps(spec.process),
+    ...joinSteps(namespaces),
+    ...(userns === undefined ? [] : [becomeRoot]),
+    { actor: 'guest', op: 'propagation', flags: treePropagation(spec.linux.rootfsPropagation ?? 'rprivate') },
+    ...cgroup.guest,
+    ...(has(spec, 'cgroup') ? [{ actor: 'guest', op: 'unshare', flags: CLONE.cgroup } satisfies Step] : []),
+    ...network.guest,
+    ...nameSteps(spec),
+    ...enterSteps(root.slot, spec.root.readonly, mounts.guest),
+    ...closingSteps(spec),
+    ...processSteps(spec, spec.process, bundle.init, machine),
+  ]
+  return { steps }
+}
+
+/** Slot of the user namespace, and for a new one the steps that map it. */
+function usernsOf(
+  spec: OciSpec,
+  namespaces: Namespaces,
+  slots: Slots,
+): { readonly slot: Slot; readonly steps: Step[] } | undefined {
+  const joined = namespaces.joined.find((ns) => ns.type === 'user')
+  if (joined !== undefined) return { slot: joined.slot, steps: [] }
+  if (!has(spec, 'user')) return undefined
+  const slot = slots.take()
+  return {
+    slot,
+    steps: [
+      { actor: 'parent', op: 'idmap', uid: mapText(spec.linux.uidMappings), gid: mapText(spec.linux.gidMappings) },
+      { actor: 'parent', op: 'open-ns', slot, kind: 'user' },
+    ],
+  }
+}
+
+const mapText = (maps: OciSpec['linux']['uidMappings']): string =>
+  maps.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join('')
+
+/** Host ids of the container's root. */
+export function rootIds(spec: OciSpec): { readonly uid: number; readonly gid: number } {
+  return { uid: hostId(spec.linux.uidMappings, 0), gid: hostId(spec.linux.gidMappings, 0) }
+}
+
+/** Without maps ids are the host's. An unmapped id is left to the kernel to refuse. */
+export function hostId(maps: OciSpec['linux']['uidMappings'], id: number): number {
+  const map = maps.find((m) => id >= m.containerID && id < m.containerID + m.size)
+  return map === undefined ? id : id - map.containerID + map.hostID
+}
+
+/** Root of the new user namespace: until then the process is nobody in it, though with all capabilities. */
+const becomeRoot: Step = { actor: 'guest', op: 'user', uid: 0, gid: 0, groups: [] }
+
+function timeSteps(spec: OciSpec): Step[] {
+  if (!has(spec, 'time')) return []
+  const lines = Object.entries(spec.linux.timeOffsets ?? {}).map(([clock, o]) => `${clock} ${o.secs} ${o.nanosecs}\n`)
+  return [{ actor: 'host', op: 'timens', offsets: lines.join(''), zero: lines.length === 0 }]
+}
+
+/** Lowering the score needs rights the guest has not; the shim then has it too, which keeps the log alive. */
+function oomSteps(process: OciProcess, actor: 'host' | 'guest'): Step[] {
+  const score = process.oomScoreAdj
+  if (score === undefined || score < 0 !== (actor === 'host')) return []
+  return [{ actor, op: 'write', path: '/proc/self/oom_score_adj', data: String(score) }]
+}
+
+/**
+ * A new container is born into its namespaces. One that joins another's user namespace can only enter the
+ * others and make its own once it is inside that, so it unshares them itself.
+ */
+function cloneSteps(namespaces: Namespaces, cgroup: CgroupPlan): Step[] {
+  const into = cgroup.cloneInto === undefined ? {} : { cgroup: cgroup.cloneInto }
+  const joinsUser = namespaces.joined.some((ns) => ns.type === 'user')
+  return [{ actor: 'host', op: 'clone', flags: joinsUser ? 0 : namespaces.fresh, ...into }]
+}
+
+function joinSteps(namespaces: Namespaces): Step[] {
+  const user = namespaces.joined.find((ns) => ns.type === 'user')
+  const rest = namespaces.joined.filter((ns) => ns !== user)
+  const enter = ({ type, slot }: Namespaces['joined'][number]): Step => ({
+    actor: 'guest',
+    op: 'setns',
+    slot,
+    flags: CLONE[type],
+  })
+  if (user === undefined) return rest.map(enter)
+  const fresh: Step[] = namespaces.fresh === 0 ? [] : [{ actor: 'guest', op: 'unshare', flags: namespaces.fresh }]
+  return [enter(user), ...rest.filter((ns) => ns.type !== 'pid').map(enter), ...fresh, ...rest.filter((ns) => ns.type === 'pid').map(enter)]
+}
+
+function nameSteps(spec: OciSpec): Step[] {
+  const steps: Step[] = []
+  if (spec.hostname !== undefined) steps.push({ actor: 'guest', op: 'hostname', name: spec.hostname })
+  if (spec.domainname !== undefined) steps.push({ actor: 'guest', op: 'domainname', name: spec.domainname })
+  return steps
+}
+
+/** After the pivot: kernel settings first, then the doors to them are closed. */
+function closingSteps(spec: OciSpec): Step[] {
+  const { linux } = spec
+  return [
+    ...Object.entries(linux.sysctl).map(
+      ([name, data]): Step => ({ actor: 'guest', op: 'write', path: `/proc/sys/${name.replaceAll('.', '/')}`, data }),
+    ),
+    ...linux.maskedPaths.map((path): Step => ({ actor: 'guest', op: 'mask', path })),
+    ...linux.readonlyPaths.map((path): Step => ({ actor: 'guest', op: 'cover', path, attrs: ATTR.ro, optional: true })),
+  ]
+}
+
+function rlimitSteps(process: OciProcess): Step[] {
+  return process.rlimits.map((limit): Step => ({ actor: 'parent', ...rlimitAction(limit) }))
+}
+
+/**
+ * From a process with all rights in its namespaces to the container's command. The filter comes before the
+ * capabilities are dropped, since loading one needs CAP_SYS_ADMIN or no_new_privs; with no_new_privs it comes
+ * last, so that it need not allow what the steps before it do.
+ */
+function processSteps(spec: OciSpec, process: OciProcess, init: boolean, machine: Machine): Step[] {
+  const { user } = process
+  const filter: Step[] =
+    spec.linux.seccomp === undefined ? [] : [{ actor: 'guest', ...seccompAction(spec.linux.seccomp, machine.arch) }]
+  const [height, width] = [process.consoleSize?.height ?? 0, process.consoleSize?.width ?? 0]
+  const tty: Step[] = process.terminal
+    ? [{ actor: 'guest', op: 'tty', rows: height, cols: width, console: process === spec.process }]
+    : []
+  return [
+    ...oomSteps(process, 'guest'),
+    { actor: 'guest', op: 'chdir', path: process.cwd, create: process === spec.process },
+    ...tty,
+    ...(process.noNewPrivileges ? [{ actor: 'guest', op: 'no-new-privs' } satisfies Step] : filter),
+    {
+      actor: 'guest',
+      op: 'user',
+      uid: user.uid,
+      gid: user.gid,
+      groups: user.additionalGids,
+      ...(user.umask === undefined ? {} : { umask: user.umask }),
+    },
+    { actor: 'guest', ...capsAction(process.capabilities) },
+    ...(process.noNewPrivileges ? filter : []),
+    { actor: 'guest', op: 'exec', argv: process.args, env: process.env, init },
+  ]
+}
+
+/** One more process for a running container; the shim carries it out and lends a pidfd of the first process. */
+export function execPlan(bundle: Bundle, process: OciProcess, cgroup: CgroupPlan, machine: Machine): Plan {
+  const { spec } = bundle
+  // The time namespace is the shim's children's already; one cannot enter the user namespace one is in.
+  const flags = spec.linux.namespaces.reduce((all, { type }) => (type === 'time' ? all : (all | CLONE[type]) >>> 0), 0)
+  const into = cgroup.cloneInto === undefined ? {} : { cgroup: cgroup.cloneInto }
+  const steps: Step[] = [
+    ...cgroup.host,
+    ...oomSteps(process, 'host'),
+    { actor: 'host', op: 'clone', flags: 0, ...into },
+    ...rlimitSteps(process),
+    ...cgroup.guest,
+    { actor: 'guest', op: 'setns', slot: INIT_SLOT, flags },
+    ...(has(spec, 'user') ? [becomeRoot] : []),
+    ...processSteps(spec, process, false, machine),
+  ]
+  return { steps }
+}
+

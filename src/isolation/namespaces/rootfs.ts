@@ -1,0 +1,111 @@
+/** The container's file tree: shared read-only layers, idmapped, under a writable one, as an overlay. */
+import { join } from 'node:path'
+import type { Slot, Step } from '../../kernel/plan.ts'
+import type { Rootfs } from '../level.ts'
+import { ATTR, treePropagation } from './mount-words.ts'
+import type { Slots } from './slots.ts'
+
+const CLONE_NEWNS = 0x0002_0000
+
+export interface RootfsInput {
+  readonly rootfs: Rootfs
+  /** Slot of the container's user namespace, undefined without one: layers are used as they are then. */
+  readonly userns: Slot | undefined
+  /** A host folder that may be mounted over in a passing mount namespace (kernels before 6.15). */
+  readonly scratch: string
+  readonly overlayByFd: boolean
+  /** No device node of an image works in a container with an id range of its own: /dev has the allowed ones. */
+  readonly attrs: number
+}
+
+/** `parent` steps that leave the overlay, mounted nowhere yet, in the returned slot. */
+export function rootfsSteps(input: RootfsInput, slots: Slots): { readonly steps: Step[]; readonly slot: Slot } {
+  const { rootfs, userns } = input
+  const slot = slots.take()
+  const writable: [string, string][] = [
+    ['upperdir', rootfs.upper],
+    ['workdir', rootfs.work],
+  ]
+  if (userns === undefined) {
+    const lower = rootfs.lower.map((path): [string, string] => ['lowerdir+', path])
+    return { slot, steps: [overlay(slot, [...lower, ...writable], input.attrs)] }
+  }
+  const layers = rootfs.lower.map((path) => ({ path, slot: slots.take() }))
+  const prepared = layers.flatMap((layer) => idmapped(layer.path, layer.slot, userns))
+  if (input.overlayByFd) {
+    const lower = layers.map((layer): [string, { slot: Slot }] => ['lowerdir+', { slot: layer.slot }])
+    return { slot, steps: [...prepared, overlay(slot, [...lower, ...writable], input.attrs)] }
+  }
+  return { slot, steps: inPassingNamespace(input, layers, prepared, overlayOver(input, slot, layers.length), slots) }
+}
+
+type Options = readonly (readonly [string, string | { readonly slot: Slot }])[]
+
+function overlay(slot: Slot, options: Options, attrs: number): Step {
+  return { actor: 'parent', op: 'fsmount', slot, type: 'overlay', options, attrs }
+}
+
+/** The layer's files belong to ids of the container's range, without a byte of it being changed. */
+function idmapped(path: string, slot: Slot, userns: Slot): Step[] {
+  return [
+    { actor: 'parent', op: 'clone-mount', path, slot, recursive: false },
+    { actor: 'parent', op: 'mount-attr', slot, set: ATTR.ro, clear: 0, userns, recursive: false },
+  ]
+}
+
+function overlayOver(input: RootfsInput, slot: Slot, count: number): Step {
+  const lower = Array.from({ length: count }, (_, i) => join(input.scratch, String(i))).join(':')
+  return overlay(
+    slot,
+    [
+      ['lowerdir', lower],
+      ['upperdir', input.rootfs.upper],
+      ['workdir', input.rootfs.work],
+    ],
+    input.attrs,
+  )
+}
+
+/**
+ * Before Linux 6.15 overlayfs takes its layers by path only, and idmapped mounts must hang somewhere for that:
+ * in a mount namespace that the parent enters for this and leaves again, so that the host never sees them.
+ */
+function inPassingNamespace(
+  input: RootfsInput,
+  layers: readonly { readonly slot: Slot }[],
+  prepared: readonly Step[],
+  mount: Step,
+  slots: Slots,
+): Step[] {
+  const home = slots.take()
+  const scratch = slots.take()
+  return [
+    { actor: 'parent', op: 'open', path: '/proc/self/ns/mnt', slot: home, flags: 0 },
+    { actor: 'parent', op: 'unshare', flags: CLONE_NEWNS },
+    { actor: 'parent', op: 'propagation', flags: treePropagation('private') },
+    { actor: 'parent', op: 'fsmount', slot: scratch, type: 'tmpfs', options: [['mode', '700']], attrs: 0 },
+    { actor: 'parent', op: 'attach-mount', path: input.scratch, slot: scratch, create: false },
+    ...prepared,
+    ...layers.flatMap((layer, i): Step[] => [
+      { actor: 'parent', op: 'mkdir', path: join(input.scratch, String(i)), mode: 0o700 },
+      { actor: 'parent', op: 'attach-mount', path: join(input.scratch, String(i)), slot: layer.slot, create: false },
+    ]),
+    mount,
+    { actor: 'parent', op: 'setns', slot: home, flags: CLONE_NEWNS },
+  ]
+}
+
+/** Puts the tree of `slot` in place and makes it the guest's root; `before` runs between the two. */
+export function enterSteps(slot: Slot, readonly: boolean, before: readonly Step[]): Step[] {
+  return [
+    // Over /dev of the guest's own copy of the host's mounts, which vanish with the pivot. Not over /proc or
+    // /sys: the kernel lets a user namespace mount these only while they are visible in full.
+    { actor: 'guest', op: 'attach-mount', path: '/dev', slot, create: false },
+    ...before,
+    ...(readonly
+      ? [{ actor: 'guest', op: 'mount-attr', slot, set: ATTR.ro, clear: 0, recursive: false } satisfies Step]
+      : []),
+    { actor: 'guest', op: 'pivot', slot },
+  ]
+}
+

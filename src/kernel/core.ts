@@ -1,0 +1,184 @@
+/** The native core as the engine sees it: one spawner process, a connection per plan. Wire format: frames.ts. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { unlink } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { DewarError, errnoOf } from '../base/errors.ts'
+import type { Core, RunOptions, Shim, ShimOptions } from './core-api.ts'
+import { encodePlan } from './encode.ts'
+import { connectUnix, failureOf, frame, onFrames, text } from './frames.ts'
+import type { Plan } from './plan.ts'
+import { Control, optionBytes, ShimClient, ShimGone } from './shim.ts'
+
+/** Where `native/build.mjs` put the program: beside the package this file belongs to. */
+function corePath(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (folder !== '/') {
+    const candidate = join(folder, 'native/build/dewar-core')
+    if (existsSync(candidate)) return candidate
+    folder = dirname(folder)
+  }
+  throw new DewarError('system', 'Starting the engine failed: native/build/dewar-core is missing', {
+    remedy: 'build it with `npm run build`; that needs a C compiler',
+  })
+}
+
+export interface CoreOptions {
+  /** Folder for the spawner's socket; must exist and be ours alone. */
+  readonly runDir: string
+  /** Another program to use, such as the AddressSanitizer build. */
+  readonly program?: string
+}
+
+/** Starts a spawner. It ends with this object, or when this process ends however that may be. */
+export async function startCore(options: CoreOptions): Promise<Core> {
+  const core = new NativeCore(options.program ?? corePath(), join(options.runDir, 'spawner.sock'))
+  await core.spawner()
+  return core
+}
+
+class NativeCore implements Core {
+  readonly #program: string
+  readonly #socketPath: string
+  #spawner: Promise<ChildProcess> | undefined
+  #closed = false
+
+  constructor(program: string, socketPath: string) {
+    this.#program = program
+    this.#socketPath = socketPath
+  }
+
+  /** The running spawner; started anew when it was killed. */
+  spawner(): Promise<ChildProcess> {
+    if (this.#closed) return Promise.reject(new DewarError('unavailable', 'Carrying out a plan failed: the engine is closing'))
+    this.#spawner ??= this.#start()
+    return this.#spawner
+  }
+
+  #start(): Promise<ChildProcess> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(this.#program, ['spawner', this.#socketPath], { stdio: ['pipe', 'pipe', 'pipe'] })
+      let complaint = ''
+      const failed = (why: string): void => {
+        this.#spawner = undefined
+        reject(new DewarError('system', `Starting the native core ${this.#program} failed: ${why.trim()}`))
+      }
+      child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
+      child.stdout.once('data', () => resolve(child))
+      child.once('error', (error) => failed(error.message))
+      child.once('exit', (code, signal) => failed(complaint || `it ended with ${signal ?? code}`))
+    })
+  }
+
+  async #connect(): Promise<Socket> {
+    await this.spawner()
+    try {
+      return await connectUnix(this.#socketPath)
+    } catch (error) {
+      // A killed spawner leaves its socket; its `exit` event may still be on the way.
+      if (errnoOf(error) !== 'ECONNREFUSED') throw error
+      this.#spawner = undefined
+      await this.spawner()
+      return connectUnix(this.#socketPath)
+    }
+  }
+
+  async run(plan: Plan, options: RunOptions = {}): Promise<Buffer[]> {
+    const bytes = encodePlan(plan)
+    const socket = await this.#connect()
+    return carryOut(socket, plan, bytes, options)
+  }
+
+  async launch(plan: Plan, options: ShimOptions): Promise<Shim> {
+    const bytes = encodePlan(plan)
+    const control = new Control(await this.#connect(), options.runDir, plan)
+    try {
+      const started = await control.ask(frame('L', launchBytes(options), bytes))
+      return new ShimClient(control, options.runDir, started.payload)
+    } catch (error) {
+      control.close()
+      throw error
+    }
+  }
+
+  async reconnect(runDir: string): Promise<Shim | undefined> {
+    try {
+      const control = new Control(await connectUnix(join(runDir, 'shim.sock')), runDir)
+      const started = await control.ask(frame('W'))
+      return new ShimClient(control, runDir, started.payload)
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno === 'ENOENT' || errno === 'ECONNREFUSED' || error instanceof ShimGone) return undefined
+      throw error
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    const child = await this.#spawner?.catch(() => undefined)
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      const ended = new Promise((resolve) => child.once('exit', resolve))
+      child.stdin?.end()
+      await ended
+    }
+    await unlink(this.#socketPath).catch(() => undefined)
+  }
+}
+
+function launchBytes(o: ShimOptions): Buffer {
+  const rotation = Buffer.alloc(12)
+  rotation.writeBigUInt64LE(BigInt(o.log?.maxSize ?? 0), 0)
+  rotation.writeUInt32LE(o.log?.maxFiles ?? 1, 8)
+  return Buffer.concat([
+    optionBytes(o, o.stdinOnce),
+    rotation,
+    text(o.runDir),
+    text(o.log?.path ?? ''),
+    text(o.oomFile ?? ''),
+  ])
+}
+
+/** Sends the plan, feeds `input` behind it, collects data frames until O or F. */
+function carryOut(socket: Socket, plan: Plan, bytes: Buffer, options: RunOptions): Promise<Buffer[]> {
+  return new Promise((resolve, reject) => {
+    const data: Buffer[] = []
+    let settled = false
+    let delivered: Promise<void> = Promise.resolve()
+    const settle = (act: () => void): void => {
+      if (settled) return
+      settled = true
+      options.signal?.removeEventListener('abort', abort)
+      // Chunks still on their way to `output` come first.
+      delivered.then(act, reject)
+      options.input?.destroy()
+      socket.destroy()
+    }
+    const abort = (): void => settle(() => reject(new DewarError('system', 'Carrying out a plan failed: aborted')))
+    onFrames(socket, (f) => {
+      if (f.type === 'O') settle(() => resolve(data))
+      else if (f.type === 'F') settle(() => reject(failureOf(f.payload, plan)))
+      else if (f.type === 'D' && options.output === undefined) data.push(Buffer.from(f.payload))
+      else if (f.type === 'D') delivered = deliver(socket, options, Buffer.from(f.payload), delivered)
+    })
+    socket.on('error', () => undefined) // 'close' follows
+    socket.on('close', () => settle(() => reject(new DewarError('system', 'Carrying out a plan failed: the native core ended'))))
+    socket.write(frame('P', bytes))
+    options.signal?.addEventListener('abort', abort, { once: true })
+    options.input?.on('error', (error) => settle(() => reject(error)))
+    options.input?.pipe(socket, { end: false })
+  })
+}
+
+/** Hands a chunk on in order; the socket pauses while the receiver is busy. */
+function deliver(socket: Socket, options: RunOptions, chunk: Buffer, before: Promise<void>): Promise<void> {
+  socket.pause()
+  const done = before.then(() => options.output?.(chunk))
+  done.then(
+    () => socket.resume(),
+    () => socket.destroy(),
+  )
+  return done
+}
+

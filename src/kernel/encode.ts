@@ -1,0 +1,224 @@
+/** Encodes a plan for the native core: the counterpart of native/plan.c, little endian throughout. */
+import { DewarError } from '../base/errors.ts'
+import type { Action, Actor, Plan, Step } from './plan.ts'
+
+const ACTORS: Readonly<Record<Actor, number>> = { host: 0, parent: 1, guest: 2, after: 3 }
+
+/** Numbers of the operations; a test compares them with `enum op` in native/plan.h. */
+export const OPCODES: Readonly<Record<Action['op'], number>> = {
+  open: 1,
+  write: 2,
+  mkdir: 3,
+  mknod: 4,
+  symlink: 5,
+  rmdir: 6,
+  unlink: 7,
+  fsmount: 8,
+  'clone-mount': 9,
+  'mount-attr': 10,
+  'attach-mount': 11,
+  cover: 12,
+  umount: 13,
+  propagation: 14,
+  pivot: 15,
+  clone: 16,
+  idmap: 17,
+  'open-ns': 18,
+  unshare: 19,
+  setns: 20,
+  timens: 21,
+  join: 22,
+  hostname: 23,
+  domainname: 24,
+  rlimit: 25,
+  user: 26,
+  caps: 27,
+  'no-new-privs': 28,
+  seccomp: 29,
+  chdir: 30,
+  personality: 31,
+  netlink: 32,
+  'reserve-port': 33,
+  'device-program': 34,
+  tty: 35,
+  exec: 36,
+  unpack: 37,
+  pack: 38,
+  read: 39,
+  mask: 40,
+}
+
+/** "No slot", "no uid": all bits set. */
+const NONE = 0xffff_ffff_ffff_ffffn
+/** An fsconfig flag without a value. */
+const FLAG = NONE - 1n
+
+type Text = string | Uint8Array
+interface Encoded {
+  readonly numbers: readonly (number | bigint)[]
+  readonly texts: readonly Text[]
+}
+
+const or = (value: number | undefined): number | bigint => value ?? NONE
+const bit = (value: boolean | undefined): number => (value === true ? 1 : 0)
+const PROTOCOL = { tcp: 0, udp: 1, sctp: 2 } as const
+
+/** The numbers and texts of one step, in the order native/steps.c expects. */
+function encodeAction(s: Action): Encoded {
+  switch (s.op) {
+    case 'open':
+      return { numbers: [or(s.at), s.slot, s.flags, s.mode ?? 0], texts: [s.path] }
+    case 'write':
+      return { numbers: [or(s.at), bit(s.optional)], texts: [s.path, s.data] }
+    case 'mkdir':
+      return { numbers: [or(s.at), s.mode, or(s.uid), or(s.gid)], texts: [s.path] }
+    case 'mknod':
+      return { numbers: [or(s.at), s.mode, s.major, s.minor, or(s.uid), or(s.gid)], texts: [s.path] }
+    case 'symlink':
+      return { numbers: [or(s.at), or(s.uid), or(s.gid)], texts: [s.path, s.target] }
+    case 'rmdir':
+    case 'unlink':
+      return { numbers: [or(s.at)], texts: [s.path] }
+    case 'fsmount':
+      return {
+        numbers: [
+          s.slot,
+          s.attrs,
+          ...s.options.map(([, v]) => (v === undefined ? FLAG : typeof v === 'string' ? NONE : v.slot)),
+        ],
+        texts: [s.type, ...s.options.flatMap(([key, v]) => [key, typeof v === 'string' ? v : ''])],
+      }
+    case 'clone-mount':
+      return { numbers: [or(s.at), s.slot, bit(s.recursive)], texts: [s.path] }
+    case 'mount-attr':
+      return {
+        numbers: [s.slot, s.set, s.clear, s.propagation ?? 0, or(s.userns), bit(s.recursive)],
+        texts: [],
+      }
+    case 'attach-mount':
+      return { numbers: [or(s.at), s.slot, bit(s.create)], texts: [s.path] }
+    case 'cover':
+      return { numbers: [or(s.at), s.attrs, bit(s.optional)], texts: [s.path] }
+    case 'umount':
+      return { numbers: [or(s.at), s.flags], texts: [s.path] }
+    case 'netlink': {
+      const pids = s.pidAt ?? []
+      return { numbers: [s.protocol, bit(s.emit), pids.length, ...pids, ...(s.ignore ?? [])], texts: [s.data] }
+    }
+    case 'reserve-port':
+      return { numbers: [PROTOCOL[s.protocol], s.port], texts: [s.address] }
+    case 'exec':
+      return { numbers: [bit(s.init), s.argv.length], texts: [...s.argv, ...s.env] }
+    case 'read':
+      return { numbers: [or(s.at), s.max], texts: [s.path] }
+    default:
+      return encodeProcessAction(s)
+  }
+}
+
+type Placed = 'open' | 'write' | 'mkdir' | 'mknod' | 'symlink' | 'rmdir' | 'unlink' | 'fsmount' | 'clone-mount'
+type Shaped = 'mount-attr' | 'attach-mount' | 'cover' | 'umount' | 'netlink' | 'reserve-port' | 'exec' | 'read'
+type ProcessAction = Exclude<Action, { readonly op: Placed | Shaped }>
+
+function encodeProcessAction(s: ProcessAction): Encoded {
+  switch (s.op) {
+    case 'mask':
+    case 'pack':
+      return { numbers: [], texts: [s.path] }
+    case 'propagation':
+    case 'unshare':
+      return { numbers: [s.flags], texts: [] }
+    case 'pivot':
+    case 'join':
+      return { numbers: [s.slot], texts: [] }
+    case 'clone':
+      return { numbers: [s.flags, or(s.cgroup)], texts: [] }
+    case 'idmap':
+      return { numbers: [], texts: [s.uid, s.gid] }
+    case 'open-ns':
+      return { numbers: [s.slot], texts: [s.kind] }
+    case 'setns':
+      return { numbers: [s.slot, s.flags], texts: [] }
+    case 'timens':
+      return { numbers: [bit(s.zero)], texts: [s.offsets] }
+    case 'hostname':
+    case 'domainname':
+      return { numbers: [], texts: [s.name] }
+    case 'rlimit':
+      return { numbers: [s.resource, s.soft, s.hard], texts: [] }
+    case 'user':
+      return { numbers: [s.uid, s.gid, or(s.umask), ...s.groups], texts: [] }
+    case 'caps':
+      return { numbers: [s.bounding, s.effective, s.permitted, s.inheritable, s.ambient], texts: [] }
+    case 'no-new-privs':
+    case 'unpack':
+      return { numbers: [], texts: [] }
+    case 'seccomp':
+      return { numbers: [s.flags], texts: [s.filter] }
+    case 'chdir':
+      return { numbers: [bit(s.create)], texts: [s.path] }
+    case 'personality':
+      return { numbers: [s.persona], texts: [] }
+    case 'device-program':
+      return { numbers: [s.slot], texts: [s.program] }
+    case 'tty':
+      return { numbers: [s.rows, s.cols, bit(s.console)], texts: [] }
+  }
+}
+
+/** A NUL would cut a path short in the core: /etc/passwd\0/harmless must not become /etc/passwd. */
+function checked(op: string, encoded: Encoded): Encoded {
+  const most = Math.max(encoded.numbers.length, encoded.texts.length)
+  if (most > 0xffff) {
+    throw new DewarError('invalid-argument', `Encoding the step ${op} failed: ${most} arguments, at most 65535`)
+  }
+  for (const text of encoded.texts) {
+    if (typeof text !== 'string' || !text.includes('\0')) continue
+    throw new DewarError('invalid-argument', `Encoding the step ${op} failed: a NUL byte in ${JSON.stringify(text)}`)
+  }
+  return encoded
+}
+
+const sizeOf = (text: Text): number => (typeof text === 'string' ? Buffer.byteLength(text) : text.length)
+
+/**
+ * The bytes of a plan: "DWR1", u32 count, and per step actor and op (u8 each), counts of numbers and texts
+ * (u16 each), numbers (u64), texts (u32 length, bytes, a zero byte).
+ */
+export function encodePlan(plan: Plan): Buffer {
+  const steps = plan.steps.map((step: Step) => ({ step, encoded: checked(step.op, encodeAction(step)) }))
+  let size = 8
+  for (const { encoded } of steps) {
+    size += 6 + encoded.numbers.length * 8
+    for (const text of encoded.texts) size += 5 + sizeOf(text)
+  }
+  const out = Buffer.allocUnsafe(size)
+  out.write('DWR1', 0, 'latin1')
+  out.writeUInt32LE(steps.length, 4)
+  let at = 8
+  for (const { step, encoded } of steps) {
+    out[at] = ACTORS[step.actor]
+    out[at + 1] = OPCODES[step.op]
+    out.writeUInt16LE(encoded.numbers.length, at + 2)
+    out.writeUInt16LE(encoded.texts.length, at + 4)
+    at += 6
+    for (const n of encoded.numbers) {
+      // Numbers up to 2^53 go the fast way; masks and limits are bigints.
+      if (typeof n === 'number' && n >= 0) {
+        out.writeUInt32LE(n >>> 0, at)
+        out.writeUInt32LE(Math.floor(n / 0x1_0000_0000), at + 4)
+      } else out.writeBigUInt64LE(BigInt.asUintN(64, BigInt(n)), at)
+      at += 8
+    }
+    for (const text of encoded.texts) {
+      const length = sizeOf(text)
+      out.writeUInt32LE(length, at)
+      at += 4
+      if (typeof text === 'string') out.write(text, at)
+      else out.set(text, at)
+      at += length
+      out[at++] = 0
+    }
+  }
+  return out
+}

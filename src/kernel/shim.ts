@@ -1,0 +1,183 @@
+/** The engine's side of a shim: its control connection, execs, and attached streams. */
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { DewarError } from '../base/errors.ts'
+import type { AttachOptions, ExecOptions, Exit, Shim, ShimProcess } from './core-api.ts'
+import { encodePlan } from './encode.ts'
+import { connectUnix, failureOf, frame, onFrames, u32, type Frame } from './frames.ts'
+import type { Plan } from './plan.ts'
+
+const NO_OWNER = 0xffff_ffff
+
+interface Waiting {
+  readonly resolve: (payload: Frame) => void
+  readonly reject: (error: Error) => void
+}
+
+/** Thrown when the shim went away before it could tell how the container ended. */
+export class ShimGone extends DewarError {
+  constructor(runDir: string) {
+    super('system', `Talking to the shim in ${runDir} failed: it has gone`)
+  }
+}
+
+/** One control connection: requests are answered in order by O, S or F; X comes by itself when a process ends. */
+export class Control {
+  readonly exited: Promise<Exit>
+  readonly #socket: Socket
+  readonly #waiting: Waiting[] = []
+  readonly #plan: Plan | undefined
+  readonly #runDir: string
+  #gone = false
+
+  constructor(socket: Socket, runDir: string, plan?: Plan) {
+    this.#socket = socket
+    this.#runDir = runDir
+    this.#plan = plan
+    this.exited = new Promise((resolve, reject) => {
+      onFrames(socket, (f) => (f.type === 'X' ? resolve(exitOf(f.payload)) : this.#answer(f)))
+      socket.on('error', () => undefined) // 'close' follows
+      socket.on('end', () => socket.end())
+      socket.on('close', () => {
+        this.#gone = true
+        const gone = new ShimGone(runDir)
+        for (const w of this.#waiting.splice(0)) w.reject(gone)
+        reject(gone)
+      })
+    })
+    this.exited.catch(() => undefined) // whoever cares awaits it
+  }
+
+  #answer(f: Frame): void {
+    const w = this.#waiting.shift()
+    if (w === undefined) return
+    if (f.type === 'F') w.reject(failureOf(f.payload, this.#plan))
+    else w.resolve(f)
+  }
+
+  ask(request: Buffer): Promise<Frame> {
+    if (this.#gone) return Promise.reject(new ShimGone(this.#runDir))
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+      this.#socket.write(request)
+    })
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+}
+
+function exitOf(payload: Buffer): Exit {
+  return {
+    code: payload.readUInt32LE(4),
+    oomKilled: payload[8] === 1,
+    at: Number(payload.readBigUInt64LE(9)),
+  }
+}
+
+/** A process of the container: the first one (id 0) or an exec. */
+class Process implements ShimProcess {
+  readonly pid: number
+  readonly exited: Promise<Exit>
+  protected readonly control: Control
+  protected readonly runDir: string
+  readonly #id: number
+
+  constructor(control: Control, runDir: string, started: Buffer) {
+    this.control = control
+    this.runDir = runDir
+    this.#id = started.readUInt32LE(0)
+    this.pid = started.readUInt32LE(4)
+    this.exited = control.exited
+  }
+
+  async signal(signal: number): Promise<void> {
+    await this.control.ask(frame('K', u32(this.#id, signal)))
+  }
+
+  async resize(rows: number, cols: number): Promise<void> {
+    await this.control.ask(frame('Z', u32(this.#id, (rows & 0xffff) | (cols << 16))))
+  }
+
+  async attach(options: AttachOptions = {}): Promise<Socket> {
+    const { stdin = true, stdout = true, stderr = true } = options
+    const flags = (stdin ? 1 : 0) | (stdout ? 2 : 0) | (stderr ? 4 : 0)
+    const socket = await connectUnix(join(this.runDir, 'shim.sock'))
+    socket.write(frame('A', u32(this.#id), Buffer.from([flags])))
+    await attached(socket, this.runDir)
+    return socket
+  }
+}
+
+/** Takes exactly the answer frame off the socket; what follows is the stream. */
+function attached(socket: Socket, runDir: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const finish = (error?: Error): void => {
+      socket.off('readable', readable)
+      socket.off('error', finish)
+      socket.off('end', ended)
+      if (error === undefined) {
+        resolve()
+        return
+      }
+      socket.destroy()
+      reject(error)
+    }
+    const ended = (): void => finish(new ShimGone(runDir))
+    let head: Buffer | undefined
+    const readable = (): void => {
+      head ??= readExactly(socket, 5)
+      if (head === undefined) return
+      if (head[4] === 0x4f /* O */) {
+        finish()
+        return
+      }
+      const payload = readExactly(socket, head.readUInt32LE(0) - 1)
+      if (payload !== undefined) finish(failureOf(payload))
+    }
+    socket.on('readable', readable)
+    socket.on('error', finish)
+    socket.on('end', ended)
+  })
+}
+
+function readExactly(socket: Socket, size: number): Buffer | undefined {
+  const chunk: unknown = socket.read(size)
+  return Buffer.isBuffer(chunk) ? chunk : undefined
+}
+
+/** What precedes the plan in launch and exec requests (struct options in native/shim.c). */
+export function optionBytes(
+  o: Pick<ExecOptions, 'tty' | 'stdin' | 'expectAttach' | 'owner'>,
+  stdinOnce: boolean,
+): Buffer {
+  const flags = Buffer.from([o.tty ? 1 : 0, o.stdin ? 1 : 0, stdinOnce ? 1 : 0, Math.min(o.expectAttach, 255)])
+  return Buffer.concat([flags, u32(o.owner?.uid ?? NO_OWNER, o.owner?.gid ?? NO_OWNER)])
+}
+
+export class ShimClient extends Process implements Shim {
+  readonly shimPid: number
+
+  constructor(control: Control, runDir: string, started: Buffer) {
+    super(control, runDir, started)
+    this.shimPid = started.readUInt32LE(8)
+  }
+
+  async exec(plan: Plan, options: ExecOptions): Promise<ShimProcess> {
+    const socket = await connectUnix(join(this.runDir, 'shim.sock'))
+    const control = new Control(socket, this.runDir, plan)
+    try {
+      const started = await control.ask(frame('E', optionBytes(options, true), encodePlan(plan)))
+      return new Process(control, this.runDir, started.payload)
+    } catch (error) {
+      control.close()
+      throw error
+    }
+  }
+
+  close(): void {
+    this.control.close()
+  }
+}
+
