@@ -1,0 +1,26 @@
+/** One line of the event stream. */
+import type { EngineEvent } from '../engine/types.ts'
+
+/**
+ * As text, because `timeNano` needs 61 bits and a JavaScript number has 53. Containers and images also carry
+ * the fields of the API before 1.22, which clients still read.
+ */
+export function eventLine(event: EngineEvent): string {
+  const { type, action, actor } = event
+  const head = JSON.stringify({
+    ...legacyFields(event),
+    Type: type,
+    Action: action,
+    Actor: { ID: actor.id, Attributes: actor.attributes },
+    scope: 'local',
+    time: Math.floor(event.time / 1000),
+  })
+  return `${head.slice(0, -1)},"timeNano":${event.timeNano}}\n`
+}
+
+function legacyFields({ type, action, actor }: EngineEvent): object {
+  if (type === 'image') return { status: action, id: actor.id }
+  if (type !== 'container') return {}
+  const image = actor.attributes['image']
+  return { status: action, id: actor.id, ...(image === undefined || image === '' ? {} : { from: image }) }
+}

@@ -1,0 +1,115 @@
+/** Images as dockerd shows them to each API version. */
+import type { HistoryEntry, ImageView } from '../engine/types.ts'
+import { isEmpty } from './codec.ts'
+import { CONFIG } from './container-schema.ts'
+import { rfc3339Nano } from './go-time.ts'
+
+/** The container's half of an image's config, which answers before API 1.50 still had, as zero values. */
+const LEGACY_CONFIG = {
+  hostname: '',
+  domainname: '',
+  attachStdin: false,
+  attachStdout: false,
+  attachStderr: false,
+  tty: false,
+  openStdin: false,
+  stdinOnce: false,
+  image: '',
+  onBuild: null,
+}
+
+export function imageJson(image: ImageView, minor: number): object {
+  return {
+    Id: image.id,
+    RepoTags: image.repoTags,
+    RepoDigests: image.repoDigests,
+    Parent: image.parent,
+    Comment: image.comment,
+    ...(image.created === 0 && minor >= 44 ? {} : { Created: rfc3339Nano(image.created) }),
+    // docker-compose v1 reads ContainerConfig and fails without it.
+    ...(minor < 45 ? { Container: '', ContainerConfig: legacyConfig({}) } : {}),
+    DockerVersion: '',
+    Author: image.author,
+    Config: minor < 50 ? legacyConfig(image.config) : ociConfig(image.config),
+    Architecture: image.architecture,
+    ...(image.variant === undefined || image.variant === '' ? {} : { Variant: image.variant }),
+    Os: image.os,
+    Size: image.size,
+    ...(minor < 44 ? { VirtualSize: image.size } : {}),
+    GraphDriver: { Data: null, Name: 'overlay2' },
+    RootFS: { Type: 'layers', ...(image.layers.length === 0 ? {} : { Layers: image.layers }) },
+    Metadata: { LastTagTime: rfc3339Nano(image.lastTagTime) },
+  }
+}
+
+function legacyConfig(config: Partial<ImageView['config']>): unknown {
+  return CONFIG.encode({
+    ...LEGACY_CONFIG,
+    user: '',
+    workingDir: '',
+    ...config,
+    env: config.env ?? null,
+    cmd: config.cmd ?? null,
+    entrypoint: config.entrypoint ?? null,
+    volumes: isEmpty(config.volumes) ? null : config.volumes,
+    labels: isEmpty(config.labels) ? null : config.labels,
+    onBuild: config.onBuild ?? null,
+    shell: config.shell ?? [],
+  })
+}
+
+/** API 1.50: the OCI image config, where everything empty is left out. */
+function ociConfig(config: ImageView['config']): object {
+  const encoded = {
+    User: config.user,
+    ExposedPorts: config.exposedPorts,
+    Env: config.env,
+    Entrypoint: config.entrypoint,
+    Cmd: config.cmd,
+    Volumes: config.volumes,
+    WorkingDir: config.workingDir,
+    Labels: config.labels,
+    StopSignal: config.stopSignal,
+    ArgsEscaped: config.argsEscaped,
+    Healthcheck: config.healthcheck === undefined ? undefined : Reflect.get(Object(CONFIG.encode({ healthcheck: config.healthcheck })), 'Healthcheck'),
+    OnBuild: config.onBuild,
+    Shell: config.shell,
+  }
+  return Object.fromEntries(Object.entries(encoded).filter(([, value]) => !isEmpty(value)))
+}
+
+/** A row of `docker images`. Before API 1.43 an image without a name was called <none>. */
+export function imageSummaryJson(image: ImageView, minor: number, options: { readonly counted: boolean; readonly shared: number }): object {
+  const nameless = minor < 43 && image.repoTags.length === 0 && image.repoDigests.length === 0
+  return {
+    Containers: options.counted ? image.containers : -1,
+    Created: Math.floor(image.created / 1000),
+    Id: image.id,
+    Labels: isEmpty(image.config.labels) ? null : image.config.labels,
+    ParentId: image.parent,
+    RepoDigests: nameless ? ['<none>@<none>'] : image.repoDigests,
+    RepoTags: nameless ? ['<none>:<none>'] : image.repoTags,
+    SharedSize: options.shared,
+    Size: image.size,
+    ...(minor < 44 ? { VirtualSize: image.size } : {}),
+  }
+}
+
+export function historyJson(entry: HistoryEntry): object {
+  return {
+    Comment: entry.comment,
+    Created: Math.floor(entry.created / 1000),
+    CreatedBy: entry.createdBy,
+    Id: entry.id,
+    Size: entry.size,
+    Tags: entry.tags.length === 0 ? null : entry.tags,
+  }
+}
+
+/** `Untagged` and `Deleted` lines of rmi and prune. */
+export function deletedJson(entry: { readonly untagged?: string; readonly deleted?: string }): object {
+  return {
+    ...(entry.deleted === undefined ? {} : { Deleted: entry.deleted }),
+    ...(entry.untagged === undefined ? {} : { Untagged: entry.untagged }),
+  }
+}

@@ -1,0 +1,89 @@
+/** Networks and volumes. */
+import type { FastifyReply } from 'fastify'
+import { DewarError } from '../base/errors.ts'
+import type { EngineApi, NetworkView } from '../engine/types.ts'
+import { CONNECT, DISCONNECT, NETWORK_CREATE, networkJson, VOLUME_CREATE, volumeJson } from './network-view.ts'
+import { filtersOf, flagOf } from './query.ts'
+import { checkNetworkRef, checkRef, checkVolumeRef } from './ref.ts'
+import { sendEmpty, sendJson } from './respond.ts'
+import { on } from './route.ts'
+import type { Call, Handler, Room } from './route.ts'
+
+const NETWORK_FILTERS = ['dangling', 'driver', 'id', 'label', 'label!', 'name', 'scope', 'type']
+const VOLUME_FILTERS = ['dangling', 'driver', 'label', 'label!', 'name']
+
+export function networkRoutes({ app, engine }: Room): void {
+  const { networks } = engine
+  const list: Handler = async (call) => {
+    const rows = await networks.list(filtersOf(call.query, NETWORK_FILTERS))
+    return sendJson(call.reply, rows.map((network) => networkJson(network, { minor: call.minor, containers: false })))
+  }
+  on(app, 'GET', '/networks', list)
+  on(app, 'GET', '/networks/', list)
+  on(app, 'GET', '/networks/*', async (call) => {
+    const network = await networks.inspect(refOf(call))
+    return sendJson(call.reply, networkJson(network, { minor: call.minor, containers: true }))
+  })
+  on(app, 'POST', '/networks/create', async (call) => {
+    const { id, warning } = await networks.create(networkRequest(await call.json()))
+    return sendJson(call.reply, { Id: id, Warning: warning }, 201)
+  })
+  on(app, 'DELETE', '/networks/*', async (call) => {
+    await networks.remove(refOf(call))
+    return sendEmpty(call.reply, 204)
+  })
+  on(app, 'POST', '/networks/:id/connect', async (call) => {
+    const { container, endpointConfig = {} } = CONNECT.decode((await call.json()) ?? {})
+    await networks.connect(checkNetworkRef(call.param('id')), checkRef(container), endpointConfig)
+    return sendEmpty(call.reply, 200)
+  })
+  on(app, 'POST', '/networks/:id/disconnect', async (call) => {
+    const { container, force } = DISCONNECT.decode((await call.json()) ?? {})
+    await networks.disconnect(checkNetworkRef(call.param('id')), checkRef(container), force)
+    return sendEmpty(call.reply, 200)
+  })
+  on(app, 'POST', '/networks/prune', async (call) => {
+    const { deleted } = await networks.prune(filtersOf(call.query, ['label', 'label!', 'until']))
+    return sendJson(call.reply, { NetworksDeleted: deleted.length === 0 ? null : deleted })
+  })
+}
+
+function refOf(call: Call): string {
+  return checkNetworkRef(call.param('*'))
+}
+
+function networkRequest(body: unknown): Partial<NetworkView> & { name: string } {
+  if (body === undefined) throw new DewarError('invalid-argument', 'invalid JSON: got EOF while reading request body')
+  const { configOnly, scope, ...request } = NETWORK_CREATE.decode(body)
+  if (configOnly === true) throw new DewarError('not-implemented', 'config-only networks are not supported by Dewar')
+  if (scope !== undefined && scope !== 'local') {
+    throw new DewarError('invalid-argument', `network scope ${scope} is not supported: only local networks are, as there is no swarm`)
+  }
+  return request
+}
+
+export function volumeRoutes({ app, engine }: Room): void {
+  const { volumes } = engine
+  const list: Handler = async (call) => {
+    const rows = await volumes.list(filtersOf(call.query, VOLUME_FILTERS))
+    return sendJson(call.reply, { Volumes: rows.map(volumeJson), Warnings: null })
+  }
+  on(app, 'GET', '/volumes', list)
+  on(app, 'GET', '/volumes/*', async (call) => sendJson(call.reply, volumeJson(await volumes.inspect(checkVolumeRef(call.param('*'))))))
+  on(app, 'POST', '/volumes/create', async (call) =>
+    sendJson(call.reply, volumeJson(await volumes.create(VOLUME_CREATE.decode((await call.json()) ?? {}))), 201),
+  )
+  on(app, 'DELETE', '/volumes/*', async (call) => {
+    await volumes.remove(checkVolumeRef(call.param('*')), flagOf(call.query, 'force'))
+    return sendEmpty(call.reply, 204)
+  })
+  on(app, 'POST', '/volumes/prune', (call) => pruneVolumes(call, engine))
+}
+
+/** Since API 1.42 only anonymous volumes go unless `all` is asked for; before, all unused ones. */
+async function pruneVolumes(call: Call, engine: EngineApi): Promise<FastifyReply> {
+  const filters = new Map(filtersOf(call.query, ['all', 'label', 'label!']))
+  if (call.minor < 42) filters.set('all', ['true'])
+  const { deleted, reclaimed } = await engine.volumes.prune(filters)
+  return sendJson(call.reply, { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed })
+}

@@ -1,0 +1,100 @@
+/** The engine process: opens the engine, serves its API, goes on SIGTERM and leaves the containers running. */
+import { readFileSync, realpathSync } from 'node:fs'
+import { unlink } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import { fileURLToPath } from 'node:url'
+import { createApiServer } from '../api/server.ts'
+import type { Product } from '../api/system-view.ts'
+import { DewarError, errnoOf, messageOf } from '../base/errors.ts'
+import { Engine } from '../engine/engine.ts'
+import { lockFolder } from './lock.ts'
+import { parseDaemonOptions } from './options.ts'
+import { listenOn } from './socket.ts'
+
+/** Requests that are under way get this long after SIGTERM. */
+const GRACE_MS = 3_000
+
+/** Runs until a signal; resolves with the exit code. */
+export async function runDaemon(argv: readonly string[]): Promise<number> {
+  try {
+    await serve(argv)
+    return 0
+  } catch (error) {
+    say(messageOf(error))
+    if (!(error instanceof DewarError) && error instanceof Error) say(error.stack ?? '')
+    return error instanceof DewarError ? error.exitCode : 1
+  }
+}
+
+async function serve(argv: readonly string[]): Promise<void> {
+  const { engine: options, sockets } = parseDaemonOptions(argv, process.env)
+  const stopped = stopSignal()
+  await using _root = await lockFolder(options.root ?? '', 'state folder')
+  await using _run = await lockFolder(options.run ?? '', 'run folder')
+  await using engine = await Engine.open(options)
+  const servers: Server[] = []
+  for (const path of sockets) {
+    const server = await createApiServer(engine, product())
+    await listenOn(server, path)
+    servers.push(server)
+    say(`listening on unix://${path}`)
+  }
+  await stopped
+  await Promise.all(servers.map(close))
+  await Promise.all(sockets.map(removeSocket))
+}
+
+/** Registered before anything is opened, so that an early signal is not lost. A hangup is no reason to stop. */
+function stopSignal(): Promise<void> {
+  process.on('SIGHUP', () => undefined)
+  // Standard error may be a pipe whose reader went away.
+  process.stderr.on('error', () => undefined)
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve())
+  })
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS)
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, GRACE_MS + 500).unref())])
+  clearTimeout(timer)
+}
+
+async function removeSocket(path: string): Promise<void> {
+  try {
+    await unlink(path)
+  } catch (error) {
+    // Node removes it when the server closes.
+    if (errnoOf(error) !== 'ENOENT') say(`removing ${path} failed: ${messageOf(error)}`)
+  }
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+/** The version stands in package.json, above the compiled tree or the bundle. */
+function product(): Product {
+  for (const up of ['../../..', '../..', '..']) {
+    const found = readVersion(new URL(`${up}/package.json`, import.meta.url))
+    if (found !== undefined) return { version: found, commit: '', built: 0 }
+  }
+  return { version: '0.0.0', commit: '', built: 0 }
+}
+
+function readVersion(file: URL): string | undefined {
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    if (typeof parsed !== 'object' || parsed === null || !('name' in parsed) || parsed.name !== 'dewar') return undefined
+    return 'version' in parsed && typeof parsed.version === 'string' ? parsed.version : undefined
+  } catch {
+    return undefined
+  }
+}
+
+// Node resolves links of the module's path and not of argv.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  process.exitCode = await runDaemon(process.argv.slice(2).filter((arg, index) => index > 0 || arg !== 'engine'))
+}
