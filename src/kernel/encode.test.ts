@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { DewarError } from '../base/errors.ts'
+import { encodePlan, OPCODES } from './encode.ts'
+
+test('OPCODES are those of enum op in native/plan.h', () => {
+  const header = readFileSync('native/plan.h', 'utf8')
+  const names = /enum op \{([^}]*)\}/.exec(header)?.[1]?.match(/OP_\w+/g) ?? []
+  const expected = Object.fromEntries(
+    names.slice(0, -1).map((name, i) => [name.slice(3).toLowerCase().replaceAll('_', '-'), i + 1]),
+  )
+  assert.ok(names.length > 30)
+  assert.deepEqual({ ...OPCODES }, expected)
+})
+
+test('encodePlan writes actor, operation, numbers and texts, little endian', () => {
+  const bytes = encodePlan({ steps: [{ actor: 'guest', op: 'mkdir', path: '/a', mode: 0o755, uid: 1 }] })
+  const expected = Buffer.concat([
+    Buffer.from('DWR1\x01\0\0\0', 'latin1'),
+    Buffer.from([2, 3, 4, 0, 1, 0]),
+    Buffer.from('ffffffffffffffff', 'hex'), // no slot
+    Buffer.from('ed01000000000000', 'hex'),
+    Buffer.from('0100000000000000', 'hex'),
+    Buffer.from('ffffffffffffffff', 'hex'), // no gid
+    Buffer.from([2, 0, 0, 0]),
+    Buffer.from('/a\0', 'latin1'),
+  ])
+  assert.deepEqual(bytes, expected)
+})
+
+test('encodePlan carries numbers above 32 bits and masks above 53', () => {
+  const bytes = encodePlan({
+    steps: [
+      { actor: 'guest', op: 'rlimit', resource: 7, soft: 0xffff_ffff_ffff_ffffn, hard: 1n << 40n },
+      { actor: 'guest', op: 'read', path: '/x', max: 2 ** 33 },
+    ],
+  })
+  assert.equal(bytes.readBigUInt64LE(8 + 6 + 8), 0xffff_ffff_ffff_ffffn)
+  assert.equal(bytes.readBigUInt64LE(8 + 6 + 16), 1n << 40n)
+  assert.equal(bytes.readBigUInt64LE(8 + 6 + 24 + 6 + 8), 2n ** 33n)
+})
+
+test('encodePlan refuses a NUL byte, which would cut a path short in the core', () => {
+  assert.throws(
+    () => encodePlan({ steps: [{ actor: 'host', op: 'unlink', path: '/etc/passwd\0/harmless' }] }),
+    (error) => error instanceof DewarError && error.code === 'invalid-argument',
+  )
+})
+
+test('encodePlan refuses more arguments than the core can count', () => {
+  const argv = Array.from({ length: 70_000 }, () => 'x')
+  assert.throws(() => encodePlan({ steps: [{ actor: 'guest', op: 'exec', argv, env: [], init: false }] }), DewarError)
+})
