@@ -5,8 +5,12 @@ export class OpsBatch {
   #buffer = Buffer.allocUnsafe(SIZE)
   #used = 0
 
+  get empty(): boolean {
+    return this.#used === 0
+  }
+
   *add(bytes: Buffer): Generator<Buffer> {
-    for (let rest = bytes; rest.length > 0; ) {
+    for (let rest = bytes; rest.length > 0;) {
       const copied = rest.copy(this.#buffer, this.#used)
       this.#used += copied
       rest = rest.subarray(copied)
@@ -15,7 +19,7 @@ export class OpsBatch {
   }
 
   *flush(): Generator<Buffer> {
-    if (this.#used === 0) return
+    if (this.empty) return
     const full = this.#buffer.subarray(0, this.#used)
     this.#buffer = Buffer.allocUnsafe(SIZE)
     this.#used = 0
