@@ -36,6 +36,7 @@ const IFLA_NET_NS_PID = 19
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
 const VETH_INFO_PEER = 1
+const IFLA_BRPORT_MODE = 4
 const IFLA_BRPORT_ISOLATED = 33
 
 const IFA_ADDRESS = 1
@@ -149,11 +150,20 @@ export function renameLink(w: NetlinkWriter, index: number, name: string): void 
   linkMessage(w, RTM_SETLINK, NLM_F_ACK, { index }, false, () => w.attributeText(IFLA_IFNAME, name))
 }
 
-/** A bridge port that talks only to the bridge itself and to ports that are not isolated (Linux 4.18). */
-export function isolatePort(w: NetlinkWriter, index: number): void {
+export interface BridgePort {
+  /** Frames may leave by the port they came in. */
+  readonly hairpin: boolean
+  /** Talks only to the bridge itself and to ports that are not isolated (Linux 4.18). */
+  readonly isolated: boolean
+}
+
+export function setBridgePort(w: NetlinkWriter, index: number, port: BridgePort): void {
   w.message(RTM_SETLINK, NLM_F_ACK, () => {
     linkHeader(w, index, false, AF_BRIDGE)
-    w.nest(IFLA_PROTINFO, () => w.attributeU8(IFLA_BRPORT_ISOLATED, 1))
+    w.nest(IFLA_PROTINFO, () => {
+      w.attributeU8(IFLA_BRPORT_MODE, port.hairpin ? 1 : 0)
+      if (port.isolated) w.attributeU8(IFLA_BRPORT_ISOLATED, 1)
+    })
   })
 }
 

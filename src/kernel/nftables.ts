@@ -41,7 +41,9 @@ const MSG = {
 const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const
 export type Hook = keyof typeof HOOKS
 
+const SET_FLAG_INTERVAL = 0x4
 const SET_FLAG_MAP = 0x8
+const SET_FLAG_CONCAT = 0x80
 
 /** Type numbers of libnftables, only for `nft list` to print keys as a person reads them; 6 bits each when joined. */
 export const NFT_TYPE = { ip: 7, ip6: 8, protocol: 12, service: 13, ifname: 41 } as const
@@ -54,6 +56,8 @@ export interface SetDefinition {
   readonly keyLength: number
   /** For a map. */
   readonly data?: { readonly type: number; readonly length: number }
+  /** Bytes of each part of a joined key, for a set of ranges (`keyEnd`); needs Linux 5.6. */
+  readonly fields?: readonly number[]
   /** `nft list` reads the key in host byte order (interface names alone want that, or they are shown as ""). */
   readonly hostOrder?: boolean
 }
@@ -63,6 +67,8 @@ const HOST_ORDER = Buffer.from([0, 4, 1, 0, 0, 0])
 
 export interface Element {
   readonly key: Uint8Array
+  /** Last key of a range, in a set with `fields`. */
+  readonly keyEnd?: Uint8Array
   readonly data?: Uint8Array
 }
 
@@ -110,9 +116,11 @@ export class NftBatch {
     this.#setId += 1
     return this.#message(MSG.newSet, family, NLM_F_CREATE, () => {
       w.attributeText(1, table).attributeText(2, set.name)
-      w.attributeU32be(3, set.data === undefined ? 0 : SET_FLAG_MAP)
+      w.attributeU32be(3, setFlags(set))
       w.attributeU32be(4, set.keyType).attributeU32be(5, set.keyLength)
       if (set.data !== undefined) w.attributeU32be(6, set.data.type).attributeU32be(7, set.data.length)
+      const { fields } = set
+      if (fields !== undefined) w.nest(9, () => w.nest(2, () => writeFields(w, fields)))
       w.attributeU32be(10, this.#setId)
       if (set.hostOrder === true) w.attribute(13, HOST_ORDER)
     })
@@ -190,11 +198,22 @@ function writeHeader(w: NetlinkWriter, family: number, resource: number): void {
   w.u8(family).u8(0).u16be(resource)
 }
 
+function setFlags(set: SetDefinition): number {
+  const ranges = set.fields === undefined ? 0 : SET_FLAG_INTERVAL | SET_FLAG_CONCAT
+  return ranges | (set.data === undefined ? 0 : SET_FLAG_MAP)
+}
+
+function writeFields(w: NetlinkWriter, fields: readonly number[]): void {
+  for (const length of fields) w.nest(1, () => w.attributeU32be(1, length))
+}
+
 function writeElement(w: NetlinkWriter, element: Element): void {
   w.nest(1, () => {
     w.nest(1, () => w.attribute(1, element.key))
     const { data } = element
     if (data !== undefined) w.nest(2, () => w.attribute(1, data))
+    const { keyEnd } = element
+    if (keyEnd !== undefined) w.nest(10, () => w.attribute(1, keyEnd))
   })
 }
 

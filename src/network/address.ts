@@ -97,6 +97,11 @@ export function nth(subnet: Subnet, n: bigint): Uint8Array {
   return fromNumber(toNumber(subnet.base) + n, subnet.base.length)
 }
 
+/** First and last address. */
+export function rangeOf(subnet: Subnet): { readonly base: Uint8Array; readonly last: Uint8Array } {
+  return { base: subnet.base, last: nth(subnet, sizeOf(subnet) - 1n) }
+}
+
 export const isUnspecified = (address: Uint8Array): boolean => address.every((byte) => byte === 0)
 
 export function isLoopback(address: Uint8Array): boolean {

@@ -96,7 +96,12 @@ export function configureBridgePlan(network: Network, index: number, options: Br
 function bridgeSettings(network: Network, options: BridgeOptions): Step[] {
   const steps: Step[] = []
   // Before it is up: a container must not become the host's router by an advertisement (CVE-2020-13401).
-  if (options.ipv6) steps.push(sysctl(`ipv6/conf/${network.bridge}/accept_ra`, '0'))
+  if (options.ipv6) {
+    steps.push(sysctl(`ipv6/conf/${network.bridge}/accept_ra`, '0'))
+    // The bridge asks for its neighbours from its link-local address; while that is being checked for duplicates, the
+    // first IPv6 connection to the first container would wait a second.
+    steps.push(sysctl(`ipv6/conf/${network.bridge}/accept_dad`, '0'))
+  }
   // Lets connections from 127.0.0.1 leave by the bridge; the table's `loopback` chain guards what that opens.
   if (network.ipv4 !== undefined) steps.push(sysctl(`ipv4/conf/${network.bridge}/route_localnet`, '1'))
   return steps

@@ -8,7 +8,7 @@ import {
   addDefaultRoute,
   createVeth,
   deleteLink,
-  isolatePort,
+  setBridgePort,
   setLinkUp,
 } from '../kernel/netlink-route.ts'
 import type { Step } from '../kernel/plan.ts'
@@ -133,7 +133,9 @@ function vethStep(container: ContainerNetwork): Step {
       mtu: attachment.network.mtu,
       peer: { name: `eth${n}`, index: GUEST_INDEX + n, mac: parseMac(attachment.mac) },
     })
-    if (!attachment.network.icc) isolatePort(w, index)
+    // With br_netfilter the destination is rewritten while the packet is still the bridge's, which then has to send it
+    // back out of the port it came in when a container calls its own published port.
+    setBridgePort(w, index, { hairpin: true, isolated: !attachment.network.icc })
   }
   const bridges = container.attachments.map((attachment) => attachment.network.bridge)
   return netlinkStep('parent', NETLINK_ROUTE, `plug the container into ${bridges.join(' and ')}`, w)
@@ -146,9 +148,16 @@ function vethStep(container: ContainerNetwork): Step {
  */
 function guestSettings(container: ContainerNetwork): Step[] {
   if (!container.ipv6) return []
-  return container.attachments.map((attachment, n) => {
-    const [key, data] = attachment.address6 === undefined ? ['disable_ipv6', '1'] : ['accept_ra', '0']
-    return { actor: 'guest', op: 'write', path: `/proc/sys/net/ipv6/conf/eth${n}/${key}`, data }
+  return container.attachments.flatMap((attachment, n) => {
+    const write = (key: string, data: string): Step => ({
+      actor: 'guest',
+      op: 'write',
+      path: `/proc/sys/net/ipv6/conf/eth${n}/${key}`,
+      data,
+    })
+    if (attachment.address6 === undefined) return [write('disable_ipv6', '1')]
+    // The hairpin port sends the interface its own duplicate check back.
+    return [write('accept_ra', '0'), write('accept_dad', '0')]
   })
 }
 

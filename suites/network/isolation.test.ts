@@ -1,0 +1,140 @@
+/** What containers and outsiders must not reach, each tried with the attacker's means. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { command } from '../harness/command.ts'
+import type { NetworkNamespace } from '../harness/network-namespace.ts'
+import { missing } from '../harness/requirement.ts'
+import { World, ask } from './world.ts'
+import type { TestContainer } from './world.ts'
+
+const skip = missing('ip', 'nft', 'python3', 'nsenter')
+
+describe('a container network', { skip }, () => {
+  let world: World
+  let outside: NetworkNamespace
+  let one: TestContainer
+  let neighbour: TestContainer
+  let two: TestContainer
+  let inner: TestContainer
+  let closed: readonly TestContainer[]
+
+  before(async () => {
+    world = await World.make()
+    outside = await world.outside()
+    await world.serve(outside)
+    const first = await world.network('one')
+    const second = await world.network('two')
+    const third = await world.network('inner', { internal: true })
+    const fourth = await world.network('closed', { icc: false })
+    one = await world.container({
+      ...first,
+      id: '1111111111',
+      address: '10.201.1.2',
+      address6: 'fd00:201:1::2',
+    })
+    neighbour = await world.container({
+      ...first,
+      id: '2222222222',
+      address: '10.201.1.3',
+      address6: 'fd00:201:1::3',
+    })
+    two = await world.container({
+      ...second,
+      id: '3333333333',
+      address: '10.201.2.2',
+      address6: 'fd00:201:2::2',
+    })
+    inner = await world.container({
+      ...third,
+      id: '4444444444',
+      address: '10.201.3.2',
+      address6: 'fd00:201:3::2',
+    })
+    closed = [
+      await world.container({ ...fourth, id: '5555555555', address: '10.201.4.2' }),
+      await world.container({ ...fourth, id: '6666666666', address: '10.201.4.3' }),
+    ]
+  })
+  after(() => world[Symbol.asyncDispose]())
+
+  test('lets containers of one bridge talk to each other', async () => {
+    assert.equal(await ask(one, 'tcp', '10.201.1.3', 80), '10.201.1.2')
+    assert.equal(await ask(one, 'udp', '10.201.1.3', 80), '10.201.1.2')
+    assert.equal(await ask(one, 'tcp', 'fd00:201:1::3', 80), 'fd00:201:1::2')
+    assert.equal(await ask(neighbour, 'tcp', '10.201.1.2', 80), '10.201.1.3')
+  })
+
+  test('gives containers the outside, under the address of the host', async () => {
+    assert.equal(await ask(one, 'tcp', '203.0.113.2', 80), '203.0.113.1')
+    assert.equal(await ask(one, 'udp', '203.0.113.2', 80), '203.0.113.1')
+    assert.equal(await ask(one, 'tcp', 'fd00:113::2', 80), 'fd00:113::1')
+  })
+
+  test('keeps containers of different bridges apart', async () => {
+    assert.equal(await ask(one, 'tcp', '10.201.2.2', 80), 'timeout')
+    assert.equal(await ask(two, 'tcp', '10.201.1.2', 80), 'timeout')
+    assert.equal(await ask(two, 'tcp', 'fd00:201:1::2', 80), 'timeout')
+  })
+
+  test('does not let outsiders who route to it reach what is not published', async () => {
+    assert.equal(await ask(outside, 'tcp', '10.201.1.2', 80), 'timeout')
+    assert.equal(await ask(outside, 'udp', '10.201.1.2', 80), 'timeout')
+    assert.equal(await ask(outside, 'tcp', 'fd00:201:1::2', 80), 'timeout')
+  })
+
+  test('is reached by the host itself', async () => {
+    assert.equal(await ask(world.host, 'tcp', '10.201.1.2', 80), '10.201.1.1')
+  })
+
+  test('that is internal has no way out', async () => {
+    assert.match(await ask(inner, 'tcp', '203.0.113.2', 80), /timeout|ENETUNREACH/)
+    await command([...inner.enter, 'ip', 'route', 'add', 'default', 'via', '10.201.3.1'], { check: true })
+    assert.equal(await ask(inner, 'tcp', '203.0.113.2', 80), 'timeout')
+    assert.equal(await ask(inner, 'tcp', '10.201.1.2', 80), 'timeout')
+  })
+
+  test('without inter-container communication keeps neighbours apart but lets them out', async () => {
+    const [left, right] = closed
+    assert.ok(left !== undefined && right !== undefined)
+    assert.match(await ask(left, 'tcp', '10.201.4.3', 80), /timeout|EHOSTUNREACH/)
+    assert.equal(await ask(right, 'tcp', '203.0.113.2', 80), '203.0.113.1')
+  })
+
+  test('CVE-2020-8558: a container cannot reach the 127.0.0.1 services of the host', async () => {
+    // Inside its own namespace it is root and may do all of this.
+    const attack = [
+      'sysctl -qw net.ipv4.conf.all.route_localnet=1',
+      'ip addr flush dev lo',
+      'ip route replace 127.0.0.0/8 via 10.201.1.1 dev eth0 src 10.201.1.2',
+      'ip rule add pref 0 to 127.0.0.0/8 lookup main',
+    ]
+    await world.serve(world.host)
+    assert.equal(
+      await ask(world.host, 'tcp', '127.0.0.1', 80),
+      '127.0.0.1',
+      'the control: the service is there',
+    )
+    for (const line of attack) await command([...one.enter, ...line.split(' ')], { check: true })
+    assert.equal(await ask(one, 'tcp', '127.0.0.1', 80), 'timeout')
+  })
+
+  test('CVE-2020-13401: the host takes no router advertisements from containers', async () => {
+    const value = await command([...world.host.enter, 'cat', '/proc/sys/net/ipv6/conf/dwtone/accept_ra'], {
+      check: true,
+    })
+    assert.equal(value.stdout.trim(), '0')
+    const inside = await command([...one.enter, 'cat', '/proc/sys/net/ipv6/conf/eth0/accept_ra'], {
+      check: true,
+    })
+    assert.equal(inside.stdout.trim(), '0')
+  })
+
+  test('without IPv6 gives its containers none, not even link-local', async () => {
+    const [left] = closed
+    assert.ok(left !== undefined)
+    const addresses = await command([...left.enter, 'ip', '-6', 'addr', 'show', 'dev', 'eth0'], {
+      check: true,
+    })
+    assert.equal(addresses.stdout, '')
+  })
+})
