@@ -1,0 +1,99 @@
+/** `dewar experiment`, which is what `npm start` runs: what it finds, and that nothing of it stays. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { test } from 'node:test'
+import { command, describe } from './harness/command.ts'
+import { hostState, leftBehind } from './harness/host-state.ts'
+import { DEWAR } from './harness/project.ts'
+import { missing } from './harness/requirement.ts'
+
+const skip = missing('find', 'ps')
+/** No registry on any machine: what is tested is the same everywhere. */
+const env = { DEWAR_REGISTRY_MIRROR: 'http://127.0.0.1:1', NO_COLOR: '1' }
+const LIMIT = 60_000
+
+/** Traces that are the experiment's and no other test's. */
+const isOurs = (line: string): boolean => /dewar-experiment|dwx[0-9a-f]{6}|\/srv\/server\.js/.test(line)
+
+function folders(): string[] {
+  return readdirSync('/var/tmp').filter((name) => name.startsWith('dewar-experiment-'))
+}
+
+async function assertNothingLeft(before: ReadonlySet<string>): Promise<void> {
+  assert.deepEqual(await leftBehind(before, (line) => !isOurs(line)), [])
+  assert.deepEqual(folders(), [])
+}
+
+test(
+  'experiment finds the file, the processes and the secret on the host, explains it and leaves nothing',
+  { skip },
+  async () => {
+    const before = await hostState((line) => !isOurs(line))
+    const result = await command([DEWAR, 'experiment', '--port', '18080'], { env, timeout: LIMIT })
+    assert.equal(result.code, 0, describe(['dewar', 'experiment'], result))
+    const { stdout } = result
+    assert.match(stdout, /127\.0\.0\.1:1\/? does not answer, so an image is made on the spot/)
+    assert.match(stdout, /http:\/\/127\.0\.0\.1:18\d\d\d\/ says "Hello from a Dewar container"/)
+    assert.match(
+      stdout,
+      /# find \/ -name (secret-[0-9a-f]{12})\n {5}\/\S+\/\1\n {5}owned by uid [1-9]\d+, readable: "[0-9a-f]{12}"/,
+    )
+    assert.match(stdout, /pid \d+ {2}uid [1-9]\d+ {2}node \/srv\/server\.js/)
+    assert.match(stdout, /EXPERIMENT_SECRET=[0-9a-f]{12}/)
+    assert.match(stdout, /root in the container is nobody special outside/)
+    assert.match(stdout, /Stronger levels are to come/)
+    assert.ok(!stdout.includes('\u001b'), 'no escape sequences without a terminal')
+    await assertNothingLeft(before)
+  },
+)
+
+test('experiment takes the next free port and says so', { skip }, async () => {
+  const busy = createServer().listen(18090)
+  await once(busy, 'listening')
+  const result = await command([DEWAR, 'experiment', '--port', '18090'], { env, timeout: LIMIT })
+  busy.close()
+  assert.equal(result.code, 0, describe(['dewar', 'experiment'], result))
+  assert.match(result.stdout, /18090 is in use, 18091 is the next free port/)
+})
+
+test(
+  'experiment that is interrupted removes everything, however often it is interrupted',
+  { skip },
+  async () => {
+    const before = await hostState((line) => !isOurs(line))
+    const child = spawn(DEWAR, ['experiment', '--port', '18100'], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+      // The container runs by now; a person presses Ctrl-C more than once.
+      if (output.includes('through the port')) for (let i = 0; i < 3; i++) child.kill('SIGINT')
+    })
+    let complaint = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text))
+    const [code] = (await once(child, 'close')) as [number | null]
+    assert.equal(code, 130, output + complaint)
+    assert.match(complaint, /interrupted/)
+    await assertNothingLeft(before)
+  },
+)
+
+test('experiment says what to do when it is not root', { skip }, async () => {
+  const argv = [
+    'setpriv',
+    '--reuid=65534',
+    '--regid=65534',
+    '--clear-groups',
+    process.execPath,
+    DEWAR,
+    'experiment',
+  ]
+  const result = await command(argv, { env, timeout: LIMIT })
+  assert.notEqual(result.code, 0)
+  assert.match(result.stderr, /you are not root \(run it with sudo\)/)
+})
