@@ -1,0 +1,46 @@
+import type { Row } from '../row.ts'
+
+const WEB = `docker run -d --name cx -p 8088:80 nginx >/dev/null; for i in $(seq 100); do curl -sf -o /dev/null 127.0.0.1:8088 && break; sleep 0.05; done;`
+const SERVE = `busybox nc -ll -p 80 -e echo hello`
+
+/** Ports, addresses, names. */
+export const networkRows: readonly Row[] = [
+  { name: 'run -p serves nginx on the loopback', script: `${WEB} curl -s 127.0.0.1:8088 | grep -i '<title>'`, shows: /Welcome to nginx/ },
+  { name: 'run -p serves on an address of the host', script: `${WEB} ip addr add 10.77.0.1/32 dev lo 2>/dev/null; curl -s 10.77.0.1:8088 | grep -ic welcome; ip addr del 10.77.0.1/32 dev lo`, shows: /[1-9]/ },
+  { name: 'run -p serves by the address of the container', script: `${WEB} curl -s $(docker inspect -f '{{.NetworkSettings.IPAddress}}' cx) | grep -ic welcome`, shows: /[1-9]/ },
+  { name: 'run -p serves to another container through the gateway', script: `${WEB} docker run --rm busybox wget -qO- http://172.17.0.1:8088 | grep -ic welcome`, shows: /[1-9]/ },
+  { name: 'run -p serves a container by its own published port', script: `docker run -d --name cx -p 8087:80 busybox ${SERVE}; sleep 0.4; docker exec cx sh -c 'nc -w 2 172.17.0.1 8087 </dev/null'`, shows: /hello/ },
+  { name: 'containers reach one another by address', script: `${WEB} docker run --rm busybox wget -qO- http://$(docker inspect -f '{{.NetworkSettings.IPAddress}}' cx) | grep -ic welcome`, shows: /[1-9]/ },
+  { name: 'port lists', script: `${WEB} docker port cx; docker port cx 80; docker port cx 80/tcp`, shows: /80\/tcp -> 0.0.0.0:8088/ },
+  { name: 'port of an unpublished port', script: `${WEB} docker port cx 81`, code: 1, shows: /No public port '81/ },
+  { name: 'port of an unknown container', script: `docker port nosuch`, code: 1, shows: /No such container: nosuch/ },
+  { name: 'run -p with a host address', script: `docker run -d --name cx -p 127.0.0.1:8089:80 busybox ${SERVE}; docker port cx; sleep 0.3; nc -w 2 127.0.0.1 8089 </dev/null`, shows: /127.0.0.1:8089/ },
+  { name: 'run -p with a random port', script: `docker run -d --name cx -p 80 busybox ${SERVE}; p=$(docker port cx 80 | head -1 | sed 's/.*://'); [ $p -gt 1024 ] && echo above; sleep 0.3; nc -w 2 127.0.0.1 $p </dev/null`, shows: /above\nhello/ },
+  { name: 'run -p with a range', script: `docker run -d --name cx -p 8090-8092:80-82 busybox sleep 99; docker port cx | sort`, shows: /82\/tcp -> 0.0.0.0:8092/ },
+  { name: 'run -p udp', script: `docker run -d --name cx -p 8093:53/udp nginx perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(LocalPort=>53,Proto=>"udp");while($s->recv($m,99)){$s->send("got $m")}'; docker port cx; sleep 0.4; exec 3<>/dev/udp/127.0.0.1/8093; echo ping >&3; timeout 2 head -1 <&3`, shows: /got ping/ },
+  { name: 'run -P publishes what the image exposes', script: `docker run -d --name cx -P --entrypoint sleep configured 99; docker port cx | sed 's/:[0-9]*$//' | sort -u`, shows: /53\/udp/ },
+  { name: 'run --expose', script: `docker run -d --name cx --expose 7000 busybox sleep 99; docker inspect -f '{{json .Config.ExposedPorts}} {{json .NetworkSettings.Ports}}' cx; docker ps --format '{{.Ports}}'`, shows: /7000\/tcp/ },
+  { name: 'run -p that is in use by a container', script: `docker run -d --name cx -p 8094:80 busybox sleep 99; docker run -d --name cy -p 8094:80 busybox sleep 99; echo $?; docker inspect -f '{{.State.Status}}' cy`, shows: /port is already allocated/ },
+  { name: 'run -p that is in use by the host', script: `nc -l -p 8095 & n=$!; sleep 0.3; docker run --name cy -p 8095:80 busybox true; echo $?; kill $n`, shows: /address already in use/ },
+  { name: 'run -p of nonsense', script: `docker run -p nope:80 busybox true`, code: 125, shows: /[Ii]nvalid/ },
+  { name: 'run -p out of range', script: `docker run -p 70000:80 busybox true`, code: 125, shows: /[Ii]nvalid/ },
+  { name: 'the port is free after rm', script: `docker run -d --name cx -p 8096:80 busybox sleep 99; docker rm -f cx; docker run --rm -p 8096:80 busybox echo again`, shows: /again/ },
+  { name: 'run --network none has only a loopback', script: `docker run --rm --network none busybox ip -o addr | grep -o 'inet .*' | cut -d' ' -f2; docker run --rm --network none busybox ls /sys/class/net`, shows: /127.0.0.1\/8/ },
+  { name: 'run --network host sees the interfaces of the host', script: `[ "$(docker run --rm --network host busybox ls /proc/sys/net/ipv4/conf | xargs)" = "$(ls /proc/sys/net/ipv4/conf | xargs)" ] && echo same`, shows: /same/ },
+  { name: 'run --network container shares', script: `docker run -d --name cx busybox sleep 99; [ "$(docker exec cx ip addr)" = "$(docker run --rm --network container:cx busybox ip addr)" ] && echo same`, shows: /same/ },
+  { name: 'run --network container:unknown', script: `docker run --rm --network container:nosuch busybox true`, code: 125, shows: /No such container: nosuch/ },
+  { name: 'run --network unknown', script: `docker run --rm --network nosuch busybox true`, code: 125, shows: /network nosuch not found/ },
+  { name: 'run has an address, a route and an interface eth0', script: `docker run --rm busybox sh -c 'ip -o -4 addr show eth0 | grep -o "inet [^ ]*"; ip route'`, shows: /default via 172.17.0.1/ },
+  { name: 'run --ip on the default network is refused', script: `docker run --rm --ip 172.17.0.9 busybox true`, code: 125, shows: /user.*networks only/ },
+  { name: 'the address is given again after rm', script: `a=$(docker run --rm busybox hostname -i); b=$(docker run --rm busybox hostname -i); echo $a $b`, shows: /172.17.0/ },
+  { name: 'inspect of the network settings', script: `docker run -d --name cx -p 8097:80 busybox sleep 99; docker inspect -f '{{json .NetworkSettings.Ports}} {{.NetworkSettings.Gateway}} {{.NetworkSettings.IPPrefixLen}} {{range $k,$v := .NetworkSettings.Networks}}{{$k}} {{$v.Gateway}} {{$v.IPPrefixLen}}{{end}}' cx`, shows: /bridge 172.17.0.1 16/ },
+  { name: 'inspect of a stopped container has no address', script: `docker run --name cx busybox true; docker inspect -f '[{{.NetworkSettings.IPAddress}}] {{json .NetworkSettings.Ports}}' cx`, shows: /\[\] \{\}/ },
+  { name: 'ping is allowed', script: `docker run --rm busybox ping -c 1 -w 2 172.17.0.1 | grep -o '1 packets received'`, shows: /1 packets received/ },
+  { name: 'network ls', script: `docker network ls --format '{{.Name}} {{.Driver}} {{.Scope}}' | sort`, shows: /bridge bridge local/ },
+  { name: 'network inspect of the bridge', script: `docker network inspect bridge -f '{{.Name}} {{.Driver}} {{.Scope}} {{json .IPAM.Config}}'`, shows: /172.17.0.0\/16/ },
+  { name: 'a network of its own resolves names', script: `docker network create --subnet 172.30.0.0/24 mynet >/dev/null; docker run -d --name web --network mynet --network-alias www busybox sleep 99 >/dev/null; docker run --rm --network mynet busybox sh -c 'ping -c 1 -w 2 web | grep -o "1 packets received"; ping -c1 -w 2 www | head -1 | cut -d" " -f2,3'; docker rm -f web; docker network rm mynet`, shows: /1 packets received\nwww \(172.30.0.2\)/ },
+  { name: 'network connect and disconnect', script: `docker network create --subnet 172.31.9.0/24 n2 >/dev/null; docker run -d --name cx busybox sleep 99 >/dev/null; docker network connect n2 cx; docker exec cx ip -o -4 addr | grep -c 172.31.9; docker network disconnect n2 cx; docker exec cx ip -o -4 addr | grep -c 172.31.9; docker network rm n2`, shows: /1\n0\nn2/ },
+  { name: 'network rm in use', script: `docker network create --subnet 172.31.8.0/24 n3 >/dev/null; docker run -d --name cx --network n3 busybox sleep 99 >/dev/null; docker network rm n3; echo $?; docker rm -f cx; docker network rm n3`, shows: /has active endpoints/ },
+  { name: 'network rm of the bridge', script: `docker network rm bridge`, code: 1, shows: /pre-defined network/ },
+  { name: 'network inspect of nothing', script: `docker network inspect nosuch`, code: 1, shows: /network nosuch not found|No such network/ },
+]

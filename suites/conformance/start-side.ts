@@ -1,0 +1,27 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { networkNamespace } from '../harness/network-namespace.ts'
+import { startRegistry } from '../harness/registry.ts'
+import type { Scope } from '../harness/scope.ts'
+import { removeAllContainers, type Server } from '../harness/server.ts'
+import { startDockerd } from '../harness/start-dockerd.ts'
+import { startEngine } from '../harness/start-engine.ts'
+import { tempFolder } from '../harness/temp-folder.ts'
+import { copyTestImages } from '../harness/test-images.ts'
+
+/** A server and a registry on port 5000 in a network namespace of their own: all sides have the same addresses. */
+export async function startSide(
+  kind: Server['name'],
+  scope: Scope,
+): Promise<{ readonly server: Server; readonly nginx: boolean }> {
+  const { path: folder } = scope.use(await tempFolder(kind))
+  const network = scope.use(await networkNamespace(join(folder, 'netns.log')))
+  const { storage, nginx } = await copyTestImages(folder)
+  scope.use(await startRegistry({ storage, folder, port: 5000, network }))
+  const own = join(folder, 'server')
+  await mkdir(own)
+  if (kind === 'dockerd') return { server: scope.use(await startDockerd({ folder: own, network })), nginx }
+  const server = scope.use(await startEngine({ folder: own, network, bridge: 'dwtcf0', subnet: '172.17.0.0/16' }))
+  scope.defer(() => removeAllContainers(server))
+  return { server, nginx }
+}

@@ -1,0 +1,16 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The clone's top folder, found from wherever this file was compiled to. */
+export const PROJECT = findProject(dirname(fileURLToPath(import.meta.url)))
+
+function findProject(folder: string): string {
+  if (existsSync(join(folder, 'package-lock.json'))) return folder
+  const up = dirname(folder)
+  if (up === folder) throw new Error('finding the project: no package-lock.json above this file')
+  return findProject(up)
+}
+
+export const DEWAR = join(PROJECT, 'bin', 'dewar')
+export const ENGINE_MAIN = join(PROJECT, 'dist', 'src', 'daemon', 'main.js')
