@@ -106,6 +106,7 @@ class Process implements ShimProcess {
     const socket = await connectUnix(join(this.runDir, 'shim.sock'))
     socket.write(frame('A', u32(this.#id), Buffer.from([flags])))
     await attached(socket, this.runDir)
+    socket.on('end', () => socket.end()) // the process's output is over: there is nobody left to write to
     return socket
   }
 }

@@ -1,7 +1,7 @@
 /** Plans that read or write a container's files for `cp`, `export`, `commit` and user look-ups. Pure. */
 import { capabilityMask } from '../../kernel/capabilities.ts'
 import type { Plan, Slot, Step } from '../../kernel/plan.ts'
-import { unpackFilter } from '../../kernel/seccomp.ts'
+import { unpackFilter } from '../../kernel/seccomp-unpack.ts'
 import type { Bundle } from '../level.ts'
 import { ATTR, treePropagation } from './mount-words.ts'
 import { mountSteps } from './mounts.ts'

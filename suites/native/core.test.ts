@@ -1,0 +1,238 @@
+/** The native core carries out plans, and its shims keep their promises, with real processes. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { after, before, test } from 'node:test'
+import { startCore } from '../../src/kernel/core.ts'
+import type { Core, ShimOptions } from '../../src/kernel/core-api.ts'
+import type { Plan, Step } from '../../src/kernel/plan.ts'
+import { PlanFailed } from '../../src/kernel/plan-failed.ts'
+
+const NEW_PID = 0x2000_0000
+const NEW_NS = 0x2_0000
+const folder = mkdtempSync('/tmp/dwt-core-')
+let core: Core
+let count = 0
+
+before(async () => {
+  core = await startCore({ runDir: folder })
+})
+after(async () => {
+  await core[Symbol.asyncDispose]()
+  rmSync(folder, { recursive: true })
+})
+
+function options(more: Partial<ShimOptions> = {}): ShimOptions {
+  const runDir = join(folder, `c${++count}`)
+  mkdirSync(runDir)
+  return { runDir, tty: false, stdin: false, stdinOnce: false, expectAttach: 0, ...more }
+}
+
+/** A shell in PID and mount namespaces of its own, on the host's files. */
+function shell(script: string, more: readonly Step[] = []): Plan {
+  return {
+    steps: [
+      ...more,
+      { actor: 'host', op: 'clone', flags: NEW_PID | NEW_NS },
+      { actor: 'guest', op: 'propagation', flags: 0x4_4000 },
+      { actor: 'guest', op: 'fsmount', slot: 0, type: 'proc', options: [], attrs: 0 },
+      { actor: 'guest', op: 'attach-mount', slot: 0, path: '/proc', create: false },
+      { actor: 'guest', op: 'exec', argv: ['sh', '-c', script], env: ['PATH=/usr/bin:/bin'], init: false },
+    ],
+  }
+}
+
+const logOf = (path: string): string[] =>
+  readFileSync(path, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => (JSON.parse(line) as { log: string }).log)
+
+test('launch runs a process, logs its output and reports its exit code', async () => {
+  const path = join(folder, 'log')
+  const shim = await core.launch(shell('echo one; echo two >&2; printf three; exit 7'), {
+    ...options(),
+    log: { path, maxSize: 0, maxFiles: 1 },
+  })
+  const exit = await shim.exited
+  assert.equal(exit.code, 7)
+  assert.deepEqual(logOf(path).sort(), ['one\n', 'three', 'two\n'])
+})
+
+test('launch writes the exit where a later engine finds it', async () => {
+  const o = options()
+  const shim = await core.launch(shell('exit 3'), o)
+  await shim.exited
+  const recorded = JSON.parse(readFileSync(join(o.runDir, 'exit'), 'utf8')) as { code: number }
+  assert.equal(recorded.code, 3)
+})
+
+test('launch tells which step failed, with its errno and path, and undoes what came before', async () => {
+  const made = join(folder, 'made')
+  const plan = shell('true', [
+    { actor: 'after', op: 'rmdir', path: made },
+    { actor: 'host', op: 'mkdir', path: made, mode: 0o700 },
+    { actor: 'host', op: 'write', path: '/nowhere/at/all', data: 'x' },
+  ])
+  await assert.rejects(core.launch(plan, options()), (error) => {
+    assert.ok(error instanceof PlanFailed)
+    assert.deepEqual([error.step, error.op, error.errno, error.path], [2, 'write', 'ENOENT', '/nowhere/at/all'])
+    return true
+  })
+  assert.equal(existsSync(made), false)
+})
+
+test('launch leaves alone what `after` steps behind the failing step would undo', async () => {
+  const theirs = join(folder, 'theirs')
+  mkdirSync(theirs)
+  const plan = shell('true', [
+    { actor: 'host', op: 'write', path: '/nowhere/at/all', data: 'x' },
+    { actor: 'after', op: 'rmdir', path: theirs },
+  ])
+  await assert.rejects(core.launch(plan, options()), PlanFailed)
+  assert.equal(existsSync(theirs), true)
+})
+
+test('launch of a command that does not exist fails with ENOENT, of a folder with EACCES', async () => {
+  const exec = (command: string): Plan => ({
+    steps: [
+      { actor: 'host', op: 'clone', flags: NEW_PID },
+      { actor: 'guest', op: 'exec', argv: [command], env: ['PATH=/usr/bin:/bin'], init: false },
+    ],
+  })
+  const errno = (name: string) => (error: unknown) => error instanceof PlanFailed && error.errno === name
+  await assert.rejects(core.launch(exec('no-such-command'), options()), errno('ENOENT'))
+  await assert.rejects(core.launch(exec('/tmp'), options()), errno('EACCES'))
+})
+
+test('attach carries input in and output out, and half-closing ends the input', async () => {
+  const shim = await core.launch(shell('tr a-z A-Z'), options({ stdin: true, stdinOnce: true, expectAttach: 1 }))
+  const stream = await shim.attach()
+  stream.end('hello\n')
+  const out = Buffer.from(await text(stream), 'latin1')
+  assert.deepEqual(out, Buffer.concat([Buffer.from([1, 0, 0, 0, 0, 0, 0, 6]), Buffer.from('HELLO\n')]))
+  assert.equal((await shim.exited).code, 0)
+})
+
+test('attach loses nothing of what a process writes, however slowly it is read', async () => {
+  const shim = await core.launch(shell('head -c 3000000 /dev/zero'), options({ expectAttach: 1 }))
+  const stream = await shim.attach({ stdin: false })
+  let bytes = 0
+  for await (const chunk of stream) bytes += (chunk as Buffer).length
+  const frames = (bytes - 3_000_000) / 8
+  assert.ok(Number.isInteger(frames) && frames > 0, `${bytes} bytes`)
+  assert.equal((await shim.exited).code, 0)
+})
+
+test('signal reaches the first process and the exit code says which', async () => {
+  const shim = await core.launch(shell('sleep 60'), options())
+  await shim.signal(9)
+  assert.equal((await shim.exited).code, 137)
+})
+
+test('exec joins the namespaces, has its own exit code and streams', async () => {
+  const shim = await core.launch(shell('sleep 60'), options())
+  const process = await shim.exec(
+    {
+      steps: [
+        { actor: 'host', op: 'clone', flags: 0 },
+        { actor: 'guest', op: 'setns', slot: 255, flags: NEW_PID | NEW_NS },
+        { actor: 'guest', op: 'exec', argv: ['sh', '-c', 'cat /proc/1/comm; exit 4'], env: ['PATH=/bin'], init: false },
+      ],
+    },
+    { tty: false, stdin: false, expectAttach: 1 },
+  )
+  const stream = await process.attach()
+  stream.end()
+  assert.match(await text(stream), /sh|sleep/)
+  assert.equal((await process.exited).code, 4)
+  await shim.signal(9)
+  await shim.exited
+})
+
+test('reconnect finds a running shim again, and none where there is none', async () => {
+  const o = options()
+  const shim = await core.launch(shell('sleep 60'), o)
+  shim.close()
+  const again = await core.reconnect(o.runDir)
+  assert.equal(again?.pid, shim.pid)
+  await again?.signal(15 + 0)
+  await again?.signal(9)
+  assert.equal((await again?.exited)?.code, 137)
+  assert.equal(await core.reconnect(join(folder, 'nobody')), undefined)
+})
+
+test('a killed shim takes its container with it', async () => {
+  const shim = await core.launch(shell('sleep 60'), options())
+  process.kill(shim.shimPid, 'SIGKILL')
+  await assert.rejects(shim.exited)
+  // The kernel sends the parent-death signal on the way out; the zombie is init's to reap.
+  await until(() => stateOf(shim.pid) === undefined || stateOf(shim.pid) === 'Z')
+})
+
+test('a killed spawner is started anew, and its shims live on', async () => {
+  const shim = await core.launch(shell('sleep 60'), options())
+  const spawner = readdirSync('/proc').find((pid) => commandLine(pid).includes(join(folder, 'spawner.sock')) && /spawner/.test(statusName(pid)))
+  assert.ok(spawner !== undefined)
+  process.kill(Number(spawner), 'SIGKILL')
+  await until(() => !existsSync(`/proc/${spawner}`) || stateOf(Number(spawner)) === 'Z')
+  const second = await core.launch(shell('exit 5'), options())
+  assert.equal((await second.exited).code, 5)
+  await shim.signal(9)
+  assert.equal((await shim.exited).code, 137)
+})
+
+test('the log is rotated by size and keeps the newest files', async () => {
+  const path = join(folder, 'rotated')
+  const shim = await core.launch(shell('i=0; while [ $i -lt 400 ]; do echo line $i; i=$((i+1)); done'), {
+    ...options(),
+    log: { path, maxSize: 8192, maxFiles: 3 },
+  })
+  await shim.exited
+  const files = [`${path}.2`, `${path}.1`, path].map(logOf)
+  assert.equal(existsSync(`${path}.3`), false)
+  const lines = files.flat()
+  assert.equal(lines.at(-1), 'line 399\n')
+  const first = Number(/\d+/.exec(lines[0] ?? '')?.[0])
+  assert.deepEqual(lines, Array.from({ length: 400 - first }, (_, i) => `line ${first + i}\n`))
+})
+
+test('the core runs from a sealed copy in memory that nobody can write', async () => {
+  const shim = await core.launch(shell('sleep 60'), options())
+  const child = spawn('sh', ['-c', `readlink /proc/${shim.shimPid}/exe; echo x > /proc/${shim.shimPid}/exe`])
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)])
+  assert.match(out, /memfd:dewar-core/)
+  assert.match(err, /not permitted|busy/i)
+  await shim.signal(9)
+  await shim.exited
+})
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error('the condition did not come true within 10 s')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+function stateOf(pid: number): string | undefined {
+  try {
+    return /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1]
+  } catch {
+    return undefined
+  }
+}
+
+function commandLine(pid: string): string {
+  try {
+    return /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : ''
+  } catch {
+    return ''
+  }
+}
+
+function statusName(pid: string): string {
+  return /^Name:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? ''
+}
