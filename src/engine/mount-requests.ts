@@ -30,7 +30,6 @@ export interface VolumeRequest extends Common {
   readonly driver: string
   readonly driverOptions: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
-  readonly subpath: string
 }
 
 export interface TmpfsRequest extends Common {
@@ -132,7 +131,6 @@ function namedVolume(name: string, driver: string) {
     driver: driver || 'local',
     driverOptions: {},
     labels: {},
-    subpath: '',
   } as const
 }
 
@@ -147,7 +145,6 @@ function anonymous(destination: string, driver: string): VolumeRequest {
     driver: driver || 'local',
     driverOptions: {},
     labels: {},
-    subpath: '',
   }
 }
 
@@ -201,9 +198,8 @@ function volumeMount(mount: Mount, refuse: (why: string) => DewarError) {
   if (mount.tmpfsOptions !== undefined) throw refuse('field TmpfsOptions must not be specified')
   const options = mount.volumeOptions
   const subpath = options?.subpath ?? ''
-  if (subpath.startsWith('/') || subpath.split('/').includes('..')) {
-    throw refuse('subpath must be a relative path within the volume')
-  }
+  // A symlink in the volume, which a container wrote, could lead the mount's source anywhere on the host.
+  if (subpath !== '') throw refuse('volume subpaths are not supported by this engine; mount the whole volume')
   return {
     type: 'volume',
     name: mount.source ? checkVolumeName(mount.source) : undefined,
@@ -211,7 +207,6 @@ function volumeMount(mount: Mount, refuse: (why: string) => DewarError) {
     driver: options?.driverConfig?.name || 'local',
     driverOptions: options?.driverConfig?.options ?? {},
     labels: options?.labels ?? {},
-    subpath,
   } as const
 }
 

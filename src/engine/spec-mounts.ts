@@ -9,6 +9,8 @@ export interface ResolvedMount {
   /** Host path; empty for tmpfs. */
   readonly source: string
   readonly rw: boolean
+  /** The source is a file, not a folder: a missing target is made as one. */
+  readonly file: boolean
   readonly recursive: boolean
   readonly propagation: string
   /** For tmpfs: mount(8) words. */
@@ -106,7 +108,7 @@ function bindOf(path: string, options: readonly string[]): OciMount {
 function etcMounts(input: MountInput): OciMount[] {
   const idmap = input.userNamespace ? ['idmap'] : []
   const bind = (destination: string, source: string | undefined): OciMount[] =>
-    source === undefined ? [] : [{ destination, type: 'bind', source, options: ['bind', 'rprivate', 'rw', ...idmap] }]
+    source === undefined ? [] : [{ destination, type: 'bind', source, options: ['bind', 'rprivate', 'rw', 'x-file', ...idmap] }]
   return [
     ...bind('/etc/resolv.conf', input.files.resolvConf),
     ...bind('/etc/hostname', input.files.hostname),
@@ -121,6 +123,7 @@ function ownMount(mount: ResolvedMount, userNamespace: boolean): OciMount {
   }
   const options = [mount.recursive ? 'rbind' : 'bind', access, mount.propagation]
   if (userNamespace) options.push('idmap')
+  if (mount.file) options.push('x-file')
   return { destination: mount.destination, type: 'bind', source: mount.source, options }
 }
 

@@ -1,0 +1,140 @@
+/** A container as the engine holds it: what is remembered (`record`) and what is going on (`live`). */
+import { join } from 'node:path'
+import { writeWhole } from '../store/write-whole.ts'
+import type { Bundle, Level } from '../isolation/level.ts'
+import type { Exit, Shim } from '../kernel/core-api.ts'
+import type { Exec } from './exec.ts'
+import type { HealthMonitor } from './health.ts'
+import type { LateStream } from './late-stream.ts'
+import { Mutex } from './mutex.ts'
+import type { ContainerRecord, RecordedState } from './record.ts'
+import type { AttachRequest, WaitCondition } from './types.ts'
+
+export interface Running {
+  readonly kind: 'running'
+  readonly shim: Shim
+  readonly bundle: Bundle
+  readonly level: Level
+  /** Resolves when the end has been recorded. */
+  readonly ended: Promise<void>
+}
+
+export type Live =
+  | { readonly kind: 'idle' }
+  | Running
+  | { readonly kind: 'restarting'; readonly timer: NodeJS.Timeout }
+  | { readonly kind: 'removing' }
+
+export interface WaitResult {
+  readonly code: number
+  readonly error?: string
+}
+
+interface Waiter {
+  readonly condition: WaitCondition
+  readonly resolve: (result: WaitResult) => void
+}
+
+export interface PendingAttach {
+  readonly request: AttachRequest
+  readonly stream: LateStream
+}
+
+export interface ContainerPaths {
+  readonly folder: string
+  readonly upper: string
+  readonly work: string
+  readonly log: string
+  readonly hosts: string
+  readonly hostname: string
+  readonly resolvConf: string
+}
+
+export function containerPaths(folder: string): ContainerPaths {
+  return {
+    folder,
+    upper: join(folder, 'upper'),
+    work: join(folder, 'work'),
+    log: join(folder, 'log'),
+    hosts: join(folder, 'hosts'),
+    hostname: join(folder, 'hostname'),
+    resolvConf: join(folder, 'resolv.conf'),
+  }
+}
+
+export class Container {
+  record: ContainerRecord
+  live: Live = { kind: 'idle' }
+  health: HealthMonitor | undefined
+  readonly paths: ContainerPaths
+  /** Held by what starts, removes or changes it; never while waiting for an exit that needs nobody. */
+  readonly lock = new Mutex()
+  readonly execs = new Map<string, Exec>()
+  readonly pendingAttaches = new Set<PendingAttach>()
+  readonly #waiters = new Set<Waiter>()
+
+  constructor(record: ContainerRecord, folder: string) {
+    this.record = record
+    this.paths = containerPaths(folder)
+  }
+
+  get id(): string {
+    return this.record.id
+  }
+
+  get name(): string {
+    return this.record.name
+  }
+
+  get running(): Running | undefined {
+    return this.live.kind === 'running' ? this.live : undefined
+  }
+
+  get paused(): boolean {
+    return this.running !== undefined && this.record.state.status === 'running' && this.record.state.paused
+  }
+
+  /** Remembers at once and on disk. A container being removed has no file any more. */
+  async update(change: Partial<ContainerRecord>): Promise<void> {
+    this.record = { ...this.record, ...change }
+    if (this.live.kind === 'removing') return
+    await writeWhole(join(this.paths.folder, 'record.json'), JSON.stringify(this.record), { durable: false })
+  }
+
+  async setState(state: RecordedState, change: Partial<ContainerRecord> = {}): Promise<void> {
+    await this.update({ ...change, state })
+  }
+
+  /** The result of the last run; what a wait for "not running" answers at once. */
+  lastResult(): WaitResult {
+    const { state } = this.record
+    if (state.status === 'running') return { code: 0 }
+    return { code: state.exitCode, ...(state.error === '' ? {} : { error: state.error }) }
+  }
+
+  wait(condition: WaitCondition): Promise<WaitResult> {
+    const waits = condition !== 'not-running' || this.live.kind === 'running' || this.live.kind === 'restarting'
+    if (!waits) return Promise.resolve(this.lastResult())
+    return new Promise((resolve) => this.#waiters.add({ condition, resolve }))
+  }
+
+  /** A run is over. */
+  notifyExit(result: WaitResult): void {
+    this.#notify(result, (condition) => condition !== 'removed')
+  }
+
+  /** Whoever still waits for an end waits in vain. */
+  notifyRemoved(): void {
+    this.#notify(this.lastResult(), () => true)
+  }
+
+  #notify(result: WaitResult, concerns: (condition: WaitCondition) => boolean): void {
+    for (const waiter of this.#waiters) {
+      if (!concerns(waiter.condition)) continue
+      this.#waiters.delete(waiter)
+      waiter.resolve(result)
+    }
+  }
+}
+
+export type { Exit }

@@ -1,0 +1,112 @@
+/** Health checks of one running container: a probe through exec, again and again, until it ends. */
+import type { Container } from './container.ts'
+import { startProcess } from './exec.ts'
+import { HEALTH_STARTING, MAX_OUTPUT, nextHealth, nextProbeIn, probePlan, type ProbePlan, type ProbeResult } from './health-state.ts'
+import { eventAttributes, type Services } from './services.ts'
+import type { Health } from './types.ts'
+
+export class HealthMonitor {
+  health: Health = HEALTH_STARTING
+  readonly #services: Services
+  readonly #container: Container
+  readonly #plan: ProbePlan
+  #timer: NodeJS.Timeout | undefined
+  #stopped = false
+
+  private constructor(services: Services, container: Container, plan: ProbePlan) {
+    this.#services = services
+    this.#container = container
+    this.#plan = plan
+  }
+
+  /** undefined when the container has no health check. */
+  static of(services: Services, container: Container): HealthMonitor | undefined {
+    const { healthcheck, shell } = container.record.config
+    const plan = probePlan(healthcheck, shell ?? ['/bin/sh', '-c'])
+    return plan === undefined ? undefined : new HealthMonitor(services, container, plan)
+  }
+
+  begin(): void {
+    this.#schedule()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return
+    const wait = nextProbeIn(this.health, this.#plan, this.#age())
+    this.#timer = setTimeout(() => void this.#round(), wait)
+  }
+
+  async #round(): Promise<void> {
+    // A paused container cannot answer and is not ill.
+    if (!this.#container.paused) this.#take(await this.#probe())
+    this.#schedule()
+  }
+
+  #take(result: ProbeResult): void {
+    if (this.#stopped) return
+    const before = this.health.status
+    this.health = nextHealth(this.health, result, this.#plan, this.#age())
+    if (this.health.status === before) return
+    const { bus } = this.#services
+    bus.emit('container', `health_status: ${this.health.status}`, this.#container.id, eventAttributes(this.#container))
+  }
+
+  async #probe(): Promise<ProbeResult> {
+    const start = Date.now()
+    const result = (exitCode: number, output: string): ProbeResult => ({ start, end: Date.now(), exitCode, output })
+    const running = this.#container.running
+    if (running === undefined) return result(-1, 'the container does not run')
+    try {
+      const config = { cmd: this.#plan.argv, env: null, workingDir: '', user: '', tty: false, privileged: false, attachStdin: false }
+      const process = await startProcess(this.#services, this.#container, running, config, { attach: 1, consoleSize: undefined })
+      const stream = await process.attach({ stdin: false })
+      const output = collect(stream)
+      const exit = await within(process.exited, this.#plan.timeout)
+      if (exit !== undefined) return result(exit.code, await output)
+      await process.signal(9).catch(() => undefined)
+      stream.destroy()
+      return result(-1, `Health check exceeded timeout (${this.#plan.timeout}ms): ${await output}`.trimEnd())
+    } catch (error) {
+      return result(-1, error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  #age(): number {
+    const { state } = this.#container.record
+    return state.status === 'running' ? Date.now() - state.startedAt : 0
+  }
+}
+
+/** The first bytes of a multiplexed stream, without its frames' headers. */
+async function collect(stream: AsyncIterable<Buffer>): Promise<string> {
+  let pending = Buffer.alloc(0)
+  let text = ''
+  try {
+    for await (const chunk of stream) {
+      pending = Buffer.concat([pending, chunk])
+      while (pending.length >= 8 && pending.length >= 8 + pending.readUInt32BE(4)) {
+        const end = 8 + pending.readUInt32BE(4)
+        if (text.length < MAX_OUTPUT) text += pending.toString('utf8', 8, end)
+        pending = pending.subarray(end)
+      }
+    }
+  } catch {
+    // The stream was cut off by a timeout: what came before it counts.
+  }
+  return text.slice(0, MAX_OUTPUT)
+}
+
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), ms)))
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,73 @@
+/** Containers whose namespaces another one shares (`container:ID` modes). */
+import { DewarError } from '../base/errors.ts'
+import type { Container } from './container.ts'
+import type { Directory } from './directory.ts'
+import type { Joins, IdRange } from './spec-namespaces.ts'
+import type { HostConfig } from './types.ts'
+
+type Modes = Pick<HostConfig, 'networkMode' | 'ipcMode' | 'pidMode'>
+
+/** `container:NAME` with the full id in the place of the name, as inspect shows it and a rename needs it. */
+export function canonicalModes<T extends Modes>(host: T, containers: Directory<Container>): T {
+  const canonical = (mode: string): string =>
+    mode.startsWith('container:') ? `container:${containers.find(mode.slice('container:'.length)).id}` : mode
+  return {
+    ...host,
+    networkMode: canonical(host.networkMode),
+    ipcMode: canonical(host.ipcMode),
+    pidMode: canonical(host.pidMode),
+  }
+}
+
+function targets(host: Modes, containers: Directory<Container>): Container[] {
+  return [host.networkMode, host.pidMode, host.ipcMode]
+    .filter((mode) => mode.startsWith('container:'))
+    .map((mode) => containers.find(mode.slice('container:'.length)))
+}
+
+/**
+ * The uid range a container with these modes must have: that of whom it joins, `own` when it joins nobody. Throws
+ * when it joins two that have different ones: it can be in one user namespace only.
+ */
+export function joinedRange(host: Modes, containers: Directory<Container>): { readonly range: IdRange | null } | undefined {
+  const ranges = targets(host, containers).map((container) => container.record.range)
+  const [first] = ranges
+  if (first === undefined) return undefined
+  if (ranges.every((range) => range?.base === first?.base)) return { range: first }
+  throw new DewarError('conflict', 'Creating the container failed: it would join containers with different uid ranges', {
+    remedy: 'let them share one with --network/--pid/--ipc container:FIRST, or start all with --userns=host',
+  })
+}
+
+/** Host pids to join now. Throws with dockerd's words when one does not run. */
+export function joinPids(host: Modes, containers: Directory<Container>): Joins {
+  const network = pidOf(host.networkMode, containers, 'cannot join network of a non running container')
+  const pid = pidOf(host.pidMode, containers, 'cannot join PID of a non running container')
+  const ipc = pidOf(host.ipcMode, containers, 'cannot join IPC of a non running container')
+  return {
+    ...(network === undefined ? {} : { network }),
+    ...(pid === undefined ? {} : { pid }),
+    ...(ipc === undefined ? {} : { ipc }),
+  }
+}
+
+function pidOf(mode: string, containers: Directory<Container>, message: string): number | undefined {
+  if (!mode.startsWith('container:')) return undefined
+  const target = containers.find(mode.slice('container:'.length))
+  const pid = target.running?.shim.pid
+  if (pid === undefined) throw new DewarError('conflict', `${message}: ${target.id}`, { remedy: 'start it first' })
+  return pid
+}
+
+/** Folder that stands for /dev/shm when it is shared; undefined when the container has its own. */
+export function sharedShmOwner(container: Container, containers: Directory<Container>): Container | undefined {
+  const mode = container.record.hostConfig.ipcMode
+  if (mode === 'shareable') return container
+  if (!mode.startsWith('container:')) return undefined
+  const owner = containers.find(mode.slice('container:'.length))
+  if (owner.record.hostConfig.ipcMode === 'shareable') return owner
+  throw new DewarError(
+    'conflict',
+    `can't join IPC of container ${owner.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+  )
+}

@@ -1,0 +1,219 @@
+/** From a container's record to the bundle its level starts: the effects around the pure spec. */
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { oomFile } from '../kernel/cgroup.ts'
+import { containerCapabilities } from '../kernel/capabilities.ts'
+import type { OciSeccomp } from '../kernel/oci.ts'
+import { defaultSeccompFor, loadDockerProfile } from '../kernel/seccomp.ts'
+import { hostnameFile, hostNetworkHostsFile, hostsFile, resolvConfFile, resolvConfPath } from '../network/resolver-files.ts'
+import { join } from 'node:path'
+import type { Bundle } from '../isolation/level.ts'
+import type { Container } from './container.ts'
+import { resolveBlockDevices, resolveDevices } from './devices.ts'
+import { joinPids, sharedShmOwner } from './joins.ts'
+import { runFolder } from './options.ts'
+import type { ExecUser } from './passwd.ts'
+import type { ContainerRecord } from './record.ts'
+import { parseSecurityOptions } from './security-options.ts'
+import { levelOf, type Services } from './services.ts'
+import { buildSpec, effectiveHostname } from './spec.ts'
+import type { EtcFiles } from './spec-mounts.ts'
+import type { Joins } from './spec-namespaces.ts'
+import { NO_BLOCK_DEVICES, parseDeviceRule, type BlockDevices, type DeviceGrant } from './spec-resources.ts'
+
+const ROOT: ExecUser = { uid: 0, gid: 0, additionalGids: [], home: '/' }
+const NO_PINS: LaunchPins = { user: ROOT, joins: {}, devices: [], blockDevices: NO_BLOCK_DEVICES, expectAttach: 0, cold: true }
+
+/** What is looked up anew at each start. */
+interface LaunchPins {
+  readonly user: ExecUser
+  readonly joins: Joins
+  readonly devices: readonly DeviceGrant[]
+  readonly blockDevices: BlockDevices
+  readonly expectAttach: number
+  /** Not for starting: namespaces that would be joined are left out. */
+  readonly cold: boolean
+}
+
+/** Everything is looked up, the folders are there; what the level gets to start the container. */
+export async function bundleForStart(services: Services, container: Container): Promise<Bundle> {
+  const { hostConfig, config } = container.record
+  const joins = joinPids(hostConfig, services.containers)
+  const [devices, blockDevices, user] = await Promise.all([
+    resolveDevices(hostConfig),
+    resolveBlockDevices(hostConfig),
+    services.users.resolve(container, config.user, hostConfig.groupAdd ?? [], levelOf(services, container), () =>
+      bundleForFiles(services, container),
+    ),
+  ])
+  const expectAttach = container.pendingAttaches.size
+  return bundle(services, container, { user, joins, devices, blockDevices, expectAttach, cold: false })
+}
+
+/** For `files`, `release` and the like, and for containers found running: no user, no devices. */
+export function bundleForFiles(services: Services, container: Container): Bundle {
+  return bundle(services, container, NO_PINS)
+}
+
+function bundle(services: Services, container: Container, pins: LaunchPins): Bundle {
+  const { record, paths } = container
+  const startedAt = record.state.status === 'running' ? record.state.startedAt : 0
+  return {
+    id: record.id,
+    spec: buildSpec({
+      id: record.id,
+      config: record.config,
+      host: pins.cold ? withoutJoins(record.hostConfig) : record.hostConfig,
+      path: record.path,
+      args: record.args,
+      user: pins.user,
+      range: record.range ?? undefined,
+      mounts: record.mounts,
+      files: etcFiles(container),
+      sharedShm: sharedShm(services, container),
+      joins: pins.joins,
+      facts: services.facts,
+      cgroupsPath: cgroupsPath(services, record),
+      seccomp: seccompOf(services, record),
+      devices: pins.devices,
+      extraRules: (record.hostConfig.deviceCgroupRules ?? []).map(parseDeviceRule),
+      blockDevices: pins.blockDevices,
+      clocks: undefined,
+    }),
+    rootfs: { lower: record.lower, upper: paths.upper, work: paths.work },
+    network: services.networks.steps(record, startedAt),
+    init: record.hostConfig.init === true,
+    shim: shimOptions(services, container, pins.expectAttach),
+  }
+}
+
+/** A stopped container's files can be read while those it would join are gone. */
+function withoutJoins(host: ContainerRecord['hostConfig']): ContainerRecord['hostConfig'] {
+  const own = (mode: string, otherwise: string): string => (mode.startsWith('container:') ? otherwise : mode)
+  return {
+    ...host,
+    networkMode: own(host.networkMode, 'none'),
+    pidMode: own(host.pidMode, ''),
+    ipcMode: own(host.ipcMode, 'private'),
+  }
+}
+
+export function cgroupsPath(services: Services, record: ContainerRecord): string {
+  const parent = record.hostConfig.cgroupParent || `/dewar-${services.settings.instance}`
+  return join('/', parent, record.id)
+}
+
+function seccompOf(services: Services, record: ContainerRecord): OciSeccomp | undefined {
+  const { hostConfig } = record
+  const { seccomp } = parseSecurityOptions(hostConfig.securityOpt ?? [])
+  if (hostConfig.privileged || seccomp === 'unconfined') return undefined
+  const capabilities = containerCapabilities({
+    add: hostConfig.capAdd ?? [],
+    drop: hostConfig.capDrop ?? [],
+    privileged: false,
+    last: services.facts.lastCapability,
+  })
+  const context = { arch: services.arch, capabilities, kernel: release() }
+  return seccomp === 'default' ? defaultSeccompFor(context) : loadDockerProfile(seccomp.profile, context)
+}
+
+function shimOptions(services: Services, container: Container, expectAttach: number): Bundle['shim'] {
+  const { config, hostConfig } = container.record
+  const { type, config: log } = hostConfig.logConfig
+  const oom = oomFile(services.cgroups, cgroupsPath(services, container.record))
+  return {
+    runDir: runFolder(services.settings, container.id),
+    tty: config.tty,
+    stdin: config.openStdin,
+    stdinOnce: config.stdinOnce,
+    expectAttach,
+    ...(oom === undefined ? {} : { oomFile: oom }),
+    ...(type === 'none'
+      ? {}
+      : { log: { path: container.paths.log, maxSize: parseSize(log['max-size']), maxFiles: Number(log['max-file'] ?? 1) } }),
+  }
+}
+
+/** "10m" → bytes; -1, nothing and 0 are unlimited. Checked when the container is created. */
+export function parseSize(text: string | undefined): number {
+  const match = /^([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?$/i.exec(text ?? '')
+  if (match === null) return 0
+  const power = ['', 'k', 'm', 'g', 't'].indexOf((match[2] ?? '').toLowerCase())
+  return Math.floor(Number(match[1]) * 1024 ** power)
+}
+
+function sharedShm(services: Services, container: Container): string | undefined {
+  const owner = sharedShmOwner(container, services.containers)
+  return owner === undefined ? undefined : join(runFolder(services.settings, owner.id), 'shm')
+}
+
+function etcFiles(container: Container): EtcFiles {
+  const mode = container.record.hostConfig.networkMode
+  // A container in another's network has the other's files: the lifecycle copies them.
+  if (mode === 'none' && container.record.config.networkDisabled === true) return {}
+  const { hosts, hostname, resolvConf } = container.paths
+  return { hosts, hostname, resolvConf }
+}
+
+/** The folders and files a start needs. Small and synchronous: together about 0.2 ms, and nothing can come between. */
+export function prepareFolders(services: Services, container: Container): void {
+  const { record } = container
+  const run = runFolder(services.settings, container.id)
+  mkdirSync(run, { recursive: true, mode: 0o700 })
+  if (record.hostConfig.ipcMode === 'shareable') makeShm(join(run, 'shm'))
+  for (const mount of record.mounts) {
+    if (mount.createSource && !mount.file) mkdirSync(mount.source, { recursive: true, mode: 0o755 })
+  }
+  writeEtcFiles(services, container)
+}
+
+/** Idmapped when it is mounted, so it belongs to root here; mkdir's own mode would be cut by the umask. */
+function makeShm(path: string): void {
+  mkdirSync(path, { recursive: true })
+  chmodSync(path, 0o1777)
+}
+
+function writeEtcFiles(services: Services, container: Container): void {
+  const { record, paths } = container
+  const mode = record.hostConfig.networkMode
+  const shared = mode.startsWith('container:') ? services.containers.find(mode.slice('container:'.length)).paths : undefined
+  const hostname = effectiveHostname({ config: record.config, host: record.hostConfig, facts: services.facts })
+  if (shared !== undefined) {
+    for (const file of ['hosts', 'hostname', 'resolvConf'] as const) writeFileSync(paths[file], readFileSync(shared[file]))
+    return
+  }
+  writeFileSync(paths.hostname, hostnameFile(hostname))
+  writeFileSync(paths.hosts, hostsContent(services, record, hostname))
+  writeFileSync(paths.resolvConf, resolvContent(record))
+}
+
+function hostsContent(services: Services, record: ContainerRecord, hostname: string): string {
+  const extraHosts = record.hostConfig.extraHosts ?? []
+  const bridge = services.networks.find('bridge')
+  const hostGateway = [bridge.ipv4?.gateway, bridge.ipv6?.gateway].filter((address) => address !== undefined)
+  if (record.hostConfig.networkMode === 'host') return hostNetworkHostsFile(readText('/etc/hosts'), extraHosts, hostGateway)
+  const addresses = record.network.attachments.flatMap((place) => [place.address ?? [], place.address6 ?? []].flat())
+  return hostsFile({ hostname, domainname: record.config.domainname, addresses, extraHosts, hostGateway })
+}
+
+function resolvContent(record: ContainerRecord): string {
+  const { dns, dnsSearch, dnsOptions, networkMode } = record.hostConfig
+  const hostPath = resolvConfPath(readText('/etc/resolv.conf'))
+  return resolvConfFile({
+    host: readText(hostPath),
+    hostPath,
+    dns,
+    search: dnsSearch,
+    options: dnsOptions,
+    ipv6: record.network.attachments.some((place) => place.address6 !== undefined),
+    hostNetwork: networkMode === 'host',
+  })
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,287 @@
+/** A container's life: started, stopped, ended, started again, removed. The story of one container in one file. */
+import { rmSync } from 'node:fs'
+import { DewarError } from '../base/errors.ts'
+import type { Exit, Shim } from '../kernel/core-api.ts'
+import { SIGNALS } from '../kernel/signals.ts'
+import { connectPending, abandonPending } from './attach.ts'
+import type { Container } from './container.ts'
+import { HealthMonitor } from './health.ts'
+import { killLeftovers } from './leftovers.ts'
+import { bundleForFiles, bundleForStart, prepareFolders } from './launch.ts'
+import { runFolder } from './options.ts'
+import { decideRestart } from './restart-policy.ts'
+import { eventAttributes, levelOf, type Services } from './services.ts'
+import { busyPort, portTaken, startFailure } from './start-failure.ts'
+import { Stopping, type StopOptions } from './stopping.ts'
+import type { Trash } from './trash.ts'
+
+const SIGKILL = SIGNALS['KILL'] ?? 9
+/** Free ports are chosen again this often when others are quicker. */
+const PORT_ATTEMPTS = 20
+
+export class Lifecycle {
+  readonly stopping: Stopping
+  readonly #services: Services
+  readonly #trash: Trash
+  /** Containers in the middle of `restart` are not removed by --rm when their first run ends. */
+  readonly #restarting = new WeakSet<Container>()
+  #closing = false
+
+  constructor(services: Services, trash: Trash) {
+    this.#services = services
+    this.#trash = trash
+    this.stopping = new Stopping(services)
+  }
+
+  // ------------------------------------------------------------------ start
+
+  async start(container: Container): Promise<void> {
+    await container.lock.run(() => this.#startByHand(container))
+  }
+
+  async #startByHand(container: Container): Promise<void> {
+    if (container.paused) throw new DewarError('conflict', 'cannot start a paused container, try unpause instead')
+    if (container.live.kind === 'running') throw new DewarError('not-modified', `container ${container.id} is already running`)
+    if (container.live.kind === 'removing') {
+      throw new DewarError('conflict', 'container is marked for removal and cannot be started')
+    }
+    this.#cancelRestart(container)
+    await this.#launch(container, { restartCount: 0, lastDelay: 0 })
+  }
+
+  async #launch(container: Container, counters: { restartCount: number; lastDelay: number }): Promise<void> {
+    const { bus } = this.#services
+    const before = container.record.state
+    try {
+      const shim = await this.#tryLaunch(container, counters)
+      await connectPending(container, shim)
+    } catch (cause) {
+      const { error, exitCode } = startFailure(cause, container.record.path)
+      await this.#startFailed(container, before, error, exitCode)
+      throw error
+    }
+    bus.emit('container', 'start', container.id, eventAttributes(container))
+    container.health?.begin()
+  }
+
+  /** Again with other ports when one that was chosen freely proved to be somebody else's. */
+  async #tryLaunch(container: Container, counters: { restartCount: number; lastDelay: number }): Promise<Shim> {
+    const { networks } = this.#services
+    const busy = new Set<string>()
+    for (let attempt = 1; ; attempt += 1) {
+      const { chosen, ...network } = networks.plan(container, busy)
+      // On disk before the shim starts: whoever comes after a crash knows what to look for.
+      const state = { status: 'running', startedAt: Date.now(), paused: false } as const
+      await container.update({ ...network, ...counters, state, manuallyStopped: false })
+      prepareFolders(this.#services, container)
+      try {
+        return await this.#launchShim(container)
+      } catch (error) {
+        const port = busyPort(error)
+        if (port === undefined) throw error
+        if (!chosen.has(port) || attempt === PORT_ATTEMPTS) throw portTaken(container.record, port)
+        busy.add(port)
+      }
+    }
+  }
+
+  async #launchShim(container: Container): Promise<Shim> {
+    const level = levelOf(this.#services, container)
+    const bundle = await bundleForStart(this.#services, container)
+    const shim = await level.start(this.#services.core, bundle)
+    this.adopt(container, shim, bundle)
+    return shim
+  }
+
+  /** From here on the container runs; also for shims found again after a restart of the engine. */
+  adopt(container: Container, shim: Shim, bundle = bundleForFiles(this.#services, container)): void {
+    const level = levelOf(this.#services, container)
+    const ended = shim.exited.then(
+      (exit) => this.#ended(container, exit),
+      () => this.#shimGone(container),
+    )
+    container.live = { kind: 'running', shim, bundle, level, ended }
+    container.health = HealthMonitor.of(this.#services, container)
+  }
+
+  async #startFailed(container: Container, before: Container['record']['state'], error: DewarError, exitCode: number): Promise<void> {
+    abandonPending(container)
+    this.#services.networks.free(container.id)
+    removeRunFolder(this.#services, container)
+    container.live = { kind: 'idle' }
+    const state =
+      before.status === 'exited' || before.status === 'dead'
+        ? { ...before, exitCode, error: error.message }
+        : ({ status: 'created', exitCode, error: error.message } as const)
+    await container.setState(state, { networks: this.#services.networks.idle(container.record), ports: {} })
+    if (container.record.hostConfig.autoRemove) await this.#remove(container, { removeVolumes: true })
+  }
+
+  // ------------------------------------------------------------------ end
+
+  async #ended(container: Container, exit: Exit): Promise<void> {
+    container.running?.shim.close()
+    await this.#over(container, { code: exit.code, oomKilled: exit.oomKilled, at: exit.at, error: '' })
+  }
+
+  /** The shim was killed: end what it left, clean up behind it, and say so. */
+  async #shimGone(container: Container): Promise<void> {
+    // The engine itself is going: the container and its shim stay.
+    if (this.#closing) return
+    const running = container.running
+    if (running !== undefined) await killLeftovers(this.#services, running.level, running.bundle, running.shim.pid)
+    await this.#over(container, {
+      code: 128 + SIGKILL,
+      oomKilled: false,
+      at: Date.now(),
+      error: 'the process that kept this container (its shim) was killed; the container was ended with it',
+    })
+  }
+
+  /** A run is over, seen now or found out after a restart of the engine. */
+  async #over(container: Container, end: { code: number; oomKilled: boolean; at: number; error: string }): Promise<void> {
+    const { bus, networks } = this.#services
+    const { record } = container
+    const startedAt = record.state.status === 'created' ? end.at : record.state.startedAt
+    container.health?.stop()
+    networks.free(container.id)
+    removeRunFolder(this.#services, container)
+    const ended = {
+      exitCode: end.code,
+      manuallyStopped: record.manuallyStopped,
+      restartCount: record.restartCount,
+      ranFor: end.at - startedAt,
+      lastDelay: record.lastDelay,
+    }
+    const decision = decideRestart(record.hostConfig.restartPolicy, ended)
+    const state = { status: 'exited', startedAt, finishedAt: end.at, exitCode: end.code, oomKilled: end.oomKilled, error: end.error } as const
+    container.live = { kind: 'idle' }
+    if (decision.restart && !this.#closing) this.#scheduleRestart(container, decision.delay)
+    await container.setState(state, { networks: networks.idle(record), ports: {} })
+    const attributes = eventAttributes(container)
+    if (end.oomKilled) bus.emit('container', 'oom', container.id, attributes)
+    const execDuration = String(Math.max(0, Math.floor((end.at - startedAt) / 1000)))
+    bus.emit('container', 'die', container.id, { ...attributes, exitCode: String(end.code), execDuration })
+    container.notifyExit(container.lastResult())
+    if (record.hostConfig.autoRemove && !this.#restarting.has(container)) {
+      void container.lock.run(() => this.#remove(container, { removeVolumes: true })).catch(() => undefined)
+    }
+  }
+
+  #scheduleRestart(container: Container, delay: number): void {
+    const again = (): Promise<void> =>
+      container.lock.run(async () => {
+        if (container.live.kind !== 'restarting') return
+        container.live = { kind: 'idle' }
+        await this.#launch(container, { restartCount: container.record.restartCount + 1, lastDelay: delay })
+      })
+    // A restart that fails leaves the container stopped, with the reason in its state.
+    const timer = setTimeout(() => void again().catch(() => undefined), delay)
+    container.live = { kind: 'restarting', timer }
+  }
+
+  #cancelRestart(container: Container): void {
+    if (container.live.kind !== 'restarting') return
+    clearTimeout(container.live.timer)
+    container.live = { kind: 'idle' }
+  }
+
+  // ------------------------------------------------------------------ stop, restart
+
+  async stop(container: Container, options: StopOptions): Promise<void> {
+    if (container.live.kind === 'restarting') {
+      this.#cancelRestart(container)
+      await container.update({ manuallyStopped: true })
+      return
+    }
+    const running = container.running
+    if (running === undefined) throw new DewarError('not-modified', `container ${container.id} is not running`)
+    await this.stopping.end(container, running, options)
+    this.#services.bus.emit('container', 'stop', container.id, eventAttributes(container))
+  }
+
+  async restart(container: Container, options: StopOptions): Promise<void> {
+    await container.lock.run(async () => {
+      this.#restarting.add(container)
+      try {
+        this.#cancelRestart(container)
+        if (container.running !== undefined) await this.stop(container, options)
+        await this.#startByHand(container)
+      } finally {
+        this.#restarting.delete(container)
+      }
+    })
+    this.#services.bus.emit('container', 'restart', container.id, eventAttributes(container))
+  }
+
+  // ------------------------------------------------------------------ remove
+
+  async remove(container: Container, ref: string, options: { force: boolean; volumes: boolean }): Promise<void> {
+    if (container.live.kind === 'removing') {
+      throw new DewarError('conflict', `removal of container ${ref} is already in progress`)
+    }
+    await container.lock.run(async () => {
+      if (this.#services.containers.byId(container.id) !== container) return
+      const running = container.running
+      if ((running !== undefined || container.live.kind === 'restarting') && !options.force) {
+        const what = container.paused ? 'paused and must be unpaused first' : 'running: stop the container before removing or force remove'
+        throw new DewarError('conflict', `cannot remove container "${ref}": container is ${what}`)
+      }
+      this.#cancelRestart(container)
+      if (running !== undefined) await this.stopping.end(container, running, { signal: 'SIGKILL', timeout: 10 })
+      this.#cancelRestart(container)
+      await this.#remove(container, { removeVolumes: options.volumes })
+    })
+  }
+
+  /** The lock is held. Gone for clients at once; its files are deleted in the background. */
+  async #remove(container: Container, options: { removeVolumes: boolean }): Promise<void> {
+    const { containers, ranges, bus, volumes } = this.#services
+    if (containers.byId(container.id) !== container) return
+    container.live = { kind: 'removing' }
+    abandonPending(container)
+    await this.#trash.discard(container.paths.folder)
+    containers.delete(container)
+    if (container.record.range !== null) ranges.release(container.id, container.record.range)
+    const anonymous = container.record.mounts.filter((mount) => mount.anonymous).map((mount) => mount.point.name ?? '')
+    if (options.removeVolumes && anonymous.length > 0) await volumes.removeUnused(anonymous)
+    bus.emit('container', 'destroy', container.id, eventAttributes(container))
+    container.notifyRemoved()
+  }
+
+  // ------------------------------------------------------------------ the engine's own end and beginning
+
+  /** After this nothing is started or recorded; containers and shims stay. */
+  close(): void {
+    this.#closing = true
+    for (const container of this.#services.containers.values()) {
+      this.#cancelRestart(container)
+      container.health?.stop()
+      container.running?.shim.close()
+    }
+  }
+
+  /** For the reconciliation at start-up: an end that nobody saw. */
+  async foundEnded(container: Container, exit: Exit | undefined): Promise<void> {
+    const level = levelOf(this.#services, container)
+    if (exit === undefined) await killLeftovers(this.#services, level, bundleForFiles(this.#services, container), undefined)
+    await this.#over(container, {
+      code: exit?.code ?? 128 + SIGKILL,
+      oomKilled: exit?.oomKilled ?? false,
+      at: exit?.at ?? Date.now(),
+      error: exit === undefined ? 'the container ended while no engine was running, together with its shim' : '',
+    })
+  }
+
+  /** Starts what a restart policy wants running when the engine opens. */
+  async startWithEngine(container: Container): Promise<void> {
+    await container.lock.run(async () => {
+      if (container.live.kind === 'idle') await this.#launch(container, { restartCount: container.record.restartCount, lastDelay: 0 })
+    })
+  }
+}
+
+function removeRunFolder(services: Services, container: Container): void {
+  rmSync(runFolder(services.settings, container.id), { recursive: true, force: true })
+}
+

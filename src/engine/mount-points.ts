@@ -1,0 +1,102 @@
+/** Mount requests made real: sources checked, volumes made, so that the spec only has to copy them. */
+import { stat } from 'node:fs/promises'
+import { DewarError, errnoOf } from '../base/errors.ts'
+import type { BindRequest, MountRequest, TmpfsRequest, VolumeRequest } from './mount-requests.ts'
+import type { RecordedMount } from './record.ts'
+import type { MountPoint } from './types.ts'
+
+/** The part of the volumes that creating a container needs. */
+export interface VolumeSource {
+  /** Makes the volume when it is not there. `undefined`: an anonymous one. */
+  ensure(request: VolumeRequest): Promise<{ readonly name: string; readonly mountpoint: string; readonly driver: string }>
+}
+
+export async function resolveMounts(requests: readonly MountRequest[], volumes: VolumeSource): Promise<RecordedMount[]> {
+  const resolved: RecordedMount[] = []
+  for (const request of requests) resolved.push(await resolveMount(request, volumes))
+  return resolved
+}
+
+async function resolveMount(request: MountRequest, volumes: VolumeSource): Promise<RecordedMount> {
+  switch (request.type) {
+    case 'bind':
+      return resolveBind(request)
+    case 'volume':
+      return resolveVolume(request, volumes)
+    case 'tmpfs':
+      return resolveTmpfs(request)
+  }
+}
+
+async function resolveBind(request: BindRequest): Promise<RecordedMount> {
+  const file = await kindOf(request)
+  const point: MountPoint = {
+    type: 'bind',
+    source: request.source,
+    destination: request.destination,
+    mode: request.mode,
+    rw: request.rw,
+    propagation: request.propagation,
+  }
+  const { source, destination, rw, recursive, propagation, createSource } = request
+  return { type: 'bind', source, destination, rw, file, recursive, propagation, options: [], point, anonymous: false, createSource }
+}
+
+/** Whether the source is a file. A missing one is made at the start for `-v`, refused for `--mount`. */
+async function kindOf(request: BindRequest): Promise<boolean> {
+  try {
+    return !(await stat(request.source)).isDirectory()
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' && request.createSource) return false
+    throw new DewarError(
+      'invalid-argument',
+      `invalid mount config for type "bind": bind source path does not exist: ${request.source}`,
+      { cause: error },
+    )
+  }
+}
+
+async function resolveVolume(request: VolumeRequest, volumes: VolumeSource): Promise<RecordedMount> {
+  const volume = await volumes.ensure(request)
+  const point: MountPoint = {
+    type: 'volume',
+    name: volume.name,
+    source: volume.mountpoint,
+    destination: request.destination,
+    driver: volume.driver,
+    mode: request.mode,
+    rw: request.rw,
+    propagation: '',
+  }
+  return {
+    type: 'volume',
+    source: volume.mountpoint,
+    destination: request.destination,
+    rw: request.rw,
+    file: false,
+    recursive: false,
+    propagation: 'rprivate',
+    options: request.noCopy ? ['nocopy'] : [],
+    point,
+    anonymous: request.name === undefined,
+    createSource: false,
+  }
+}
+
+function resolveTmpfs(request: TmpfsRequest): RecordedMount {
+  const { destination, rw, mode, options } = request
+  const point: MountPoint = { type: 'tmpfs', source: '', destination, mode, rw, propagation: '' }
+  return {
+    type: 'tmpfs',
+    source: '',
+    destination,
+    rw,
+    file: false,
+    recursive: false,
+    propagation: 'rprivate',
+    options: options.filter((word) => !/^r?(private|shared|slave|unbindable)$/.test(word)),
+    point,
+    anonymous: false,
+    createSource: false,
+  }
+}

@@ -1,0 +1,293 @@
+/** The engine's networks at work: bridges kept ready, addresses and ports given to containers and taken back. */
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { DewarError } from '../base/errors.ts'
+import type { NetworkSteps } from '../isolation/level.ts'
+import type { Core } from '../kernel/core-api.ts'
+import { parseAddress } from '../network/address.ts'
+import { advertisedInterfaces, ensureBridge, readHostNetwork, removeBridgeSteps, subnetsInUse } from '../network/bridge.ts'
+import { bridgeSteps, loopbackSteps, NO_STEPS, vethName } from '../network/container-steps.ts'
+import { networkStep, removeNetworkStep, tableName, type Published } from '../network/firewall.ts'
+import { allocateAddress, claimAddress, formatMac, macOf } from '../network/ipam.ts'
+import { poolOf, type IpPool, type Network } from '../network/network.ts'
+import { decidePorts, parsePortRange, type DecidedPorts } from '../network/ports.ts'
+import { reconcileNetwork } from '../network/reconcile.ts'
+import { Records } from '../store/records.ts'
+import type { Container } from './container.ts'
+import { parseNetwork, predefinedNetworks, requestedNetwork, type NetworkRequest } from './network-records.ts'
+import type { Settings } from './options.ts'
+import type { ContainerRecord, RecordedNetwork } from './record.ts'
+import type { EndpointConfig, EndpointState } from './types.ts'
+
+type Place = RecordedNetwork['attachments'][number]
+
+/** What a start has decided; goes into the record before the shim starts. */
+export interface NetworkPlan {
+  readonly network: RecordedNetwork
+  readonly networks: Readonly<Record<string, EndpointState>>
+  readonly ports: ContainerRecord['ports']
+  /** Ports that were chosen freely and may be chosen anew when somebody else has them. */
+  readonly chosen: ReadonlySet<string>
+}
+
+export class NetworkManager {
+  readonly table: string
+  readonly ipv6: boolean
+  readonly #core: Core
+  readonly #settings: Settings
+  readonly #records: Records<Network>
+  readonly #networks = new Map<string, Network>()
+  readonly #bridgeIndex = new Map<string, number>()
+  readonly #used = new Map<string, Set<string>>()
+  readonly #published = new Map<string, readonly Published[]>()
+  readonly #vethPrefix: string
+  #ephemeral: readonly [number, number] = [49153, 65535]
+  #advertised: readonly string[] = []
+
+  private constructor(core: Core, settings: Settings) {
+    this.#core = core
+    this.#settings = settings
+    this.#records = new Records(settings.folders.networks, { parse: parseNetwork, kind: 'network' })
+    this.#vethPrefix = `dw${settings.instance.slice(0, 4)}`
+    this.table = tableName(settings.bridge)
+    this.ipv6 = existsSync('/proc/sys/net/ipv6')
+  }
+
+  /** Bridges are ready and containers' addresses known when this resolves; `settle` comes once shims are found. */
+  static async open(core: Core, settings: Settings): Promise<NetworkManager> {
+    const manager = new NetworkManager(core, settings)
+    const host = await readHostNetwork(core)
+    manager.#advertised = advertisedInterfaces(host)
+    manager.#ephemeral = parsePortRange(await readFile('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').catch(() => ''))
+    const { records } = await manager.#records.load()
+    for (const network of records.values()) manager.#networks.set(network.id, network)
+    const missing = predefinedNetworks(settings.bridge, settings.subnet, subnetsInUse(host, settings.bridge)).filter(
+      (network) => manager.lookup(network.name) === undefined,
+    )
+    for (const network of missing) await manager.#remember(network)
+    for (const network of manager.list()) if (network.driver === 'bridge') await manager.#raise(network)
+    return manager
+  }
+
+  list(): Network[] {
+    return [...this.#networks.values()]
+  }
+
+  /** By id, name, or unique id prefix. `default` is the bridge. */
+  lookup(ref: string): Network | undefined {
+    const name = ref === 'default' ? 'bridge' : ref
+    const exact = this.#networks.get(ref) ?? this.list().find((network) => network.name === name)
+    if (exact !== undefined || !/^[0-9a-f]{1,63}$/.test(ref)) return exact
+    const matches = this.list().filter((network) => network.id.startsWith(ref))
+    if (matches.length > 1) throw new DewarError('invalid-argument', `network ${ref} is ambiguous (${matches.length} matches found on ID prefix)`)
+    return matches[0]
+  }
+
+  find(ref: string): Network {
+    const network = this.lookup(ref)
+    if (network === undefined) throw new DewarError('not-found', `network ${ref} not found`)
+    return network
+  }
+
+  async create(request: NetworkRequest): Promise<Network> {
+    const taken = subnetsInUse(await readHostNetwork(this.#core), this.#settings.bridge)
+    const network = requestedNetwork(request, this.list(), taken, this.#settings.instance)
+    await this.#remember(network)
+    await this.#raise(network)
+    await this.#core.run({ steps: [networkStep('host', this.table, network, this.ipv6)] })
+    return network
+  }
+
+  async remove(network: Network): Promise<void> {
+    await this.#core.run({ steps: [removeNetworkStep('host', this.table, network, this.ipv6), ...removeBridgeSteps(network)] })
+    this.#networks.delete(network.id)
+    await this.#records.remove(network.id)
+  }
+
+  async #remember(network: Network): Promise<void> {
+    this.#networks.set(network.id, network)
+    await this.#records.write(network.id, network)
+  }
+
+  async #raise(network: Network): Promise<void> {
+    const index = await ensureBridge(this.#core, network, { ipv6: this.ipv6, advertised: this.#advertised })
+    this.#bridgeIndex.set(network.id, index)
+  }
+
+  /** Networks a container asks for, the default route's first. Empty for none, host and container modes. */
+  wanted(record: Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config'>): { network: Network; endpoint: EndpointConfig }[] {
+    const mode = record.hostConfig.networkMode
+    if (mode.startsWith('container:') || mode === 'host' || mode === 'none' || record.config.networkDisabled === true) return []
+    const first = this.find(mode)
+    const found = new Map<string, { network: Network; endpoint: EndpointConfig }>([[first.id, { network: first, endpoint: {} }]])
+    for (const [ref, endpoint] of Object.entries(record.endpoints)) {
+      const network = this.find(ref)
+      if (network.driver === 'bridge') found.set(network.id, { network, endpoint })
+    }
+    return [...found.values()].filter(({ network }) => network.driver === 'bridge')
+  }
+
+  /** Decides addresses and ports and holds them until `free`. `busy`: ports found taken while trying. */
+  plan(container: Container, busy: ReadonlySet<string>): NetworkPlan {
+    this.free(container.id)
+    const { record } = container
+    const wanted = this.wanted(record)
+    const attachments: Place[] = []
+    try {
+      for (const { network, endpoint } of wanted) attachments.push(this.#place(network, endpoint))
+      const decided = this.#ports(container, attachments[0], wanted[0]?.network, busy)
+      this.#hold(container.id, { attachments, published: decided.published })
+      const states = wanted.map(({ network, endpoint }, n) => [network.name, endpointState(network, endpoint, attachments[n])] as const)
+      return {
+        network: { attachments, published: decided.published },
+        networks: states.length > 0 ? Object.fromEntries(states) : this.idle(record),
+        ports: decided.ports,
+        chosen: decided.chosen,
+      }
+    } catch (error) {
+      for (const place of attachments) this.#release(place)
+      throw error
+    }
+  }
+
+  /** How the networks of a container that does not run are shown. */
+  idle(record: Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config'>): Record<string, EndpointState> {
+    const mode = record.hostConfig.networkMode
+    if (mode.startsWith('container:')) return {}
+    if (mode === 'host' || mode === 'none') {
+      const network = this.find(mode)
+      return { [mode]: endpointState(network, {}, undefined) }
+    }
+    return Object.fromEntries(this.wanted(record).map(({ network, endpoint }) => [network.name, endpointState(network, endpoint, undefined)]))
+  }
+
+  #place(network: Network, endpoint: EndpointConfig): Place {
+    const used = this.#usedOf(network.id)
+    const give = (pool: IpPool | undefined, wanted: string | undefined): string | undefined => {
+      if (pool === undefined) return undefined
+      const address = wanted ? claimAddress(poolOf(pool), wanted, used) : allocateAddress(poolOf(pool), used)
+      used.add(address)
+      return address
+    }
+    const address = give(network.ipv4, endpoint.ipamConfig?.ipv4Address)
+    const address6 = give(network.ipv6, endpoint.ipamConfig?.ipv6Address)
+    return {
+      networkId: network.id,
+      ...(address === undefined ? {} : { address }),
+      ...(address6 === undefined ? {} : { address6 }),
+      mac: endpoint.macAddress || macFor(address ?? address6),
+    }
+  }
+
+  #ports(container: Container, place: Place | undefined, network: Network | undefined, busy: ReadonlySet<string>): DecidedPorts {
+    const { hostConfig, config } = container.record
+    if (place === undefined) return { published: [], ports: {}, chosen: new Set() }
+    return decidePorts({
+      bindings: hostConfig.portBindings,
+      exposed: config.exposedPorts,
+      publishAll: hostConfig.publishAllPorts,
+      ...(place.address === undefined ? {} : { address: place.address }),
+      ...(place.address6 === undefined ? {} : { address6: place.address6 }),
+      hostBinding: network?.hostBinding ?? '',
+      taken: this.#taken(hostConfig.portBindings, hostConfig.publishAllPorts),
+      busy,
+      ephemeral: this.#ephemeral,
+      endpoint: { name: container.name, id: container.id },
+    })
+  }
+
+  /** Only a container that publishes looks at what the others publish. */
+  #taken(bindings: object, publishAll: boolean): Published[] {
+    return Object.keys(bindings).length === 0 && !publishAll ? [] : [...this.#published.values()].flat()
+  }
+
+  /** Recorded addresses and ports of a container that runs are in use. */
+  adopt(record: ContainerRecord): void {
+    this.#hold(record.id, record.network)
+  }
+
+  #held = new Map<string, RecordedNetwork>()
+
+  #hold(id: string, network: RecordedNetwork): void {
+    this.#held.set(id, network)
+    for (const place of network.attachments) {
+      const used = this.#usedOf(place.networkId)
+      for (const address of [place.address, place.address6]) if (address !== undefined) used.add(address)
+    }
+    if (network.published.length > 0) this.#published.set(id, network.published)
+  }
+
+  free(id: string): void {
+    for (const place of this.#held.get(id)?.attachments ?? []) this.#release(place)
+    this.#held.delete(id)
+    this.#published.delete(id)
+  }
+
+  #release(place: Place): void {
+    const used = this.#usedOf(place.networkId)
+    for (const address of [place.address, place.address6]) if (address !== undefined) used.delete(address)
+  }
+
+  #usedOf(networkId: string): Set<string> {
+    const used = this.#used.get(networkId) ?? new Set<string>()
+    this.#used.set(networkId, used)
+    return used
+  }
+
+  /** The same record gives the same steps, so that what a killed shim left can be undone. */
+  steps(record: ContainerRecord, startedAt: number): NetworkSteps {
+    const mode = record.hostConfig.networkMode
+    if (mode === 'host' || mode.startsWith('container:')) return NO_STEPS
+    const attachments = record.network.attachments.flatMap((place) => {
+      const network = this.#networks.get(place.networkId)
+      if (network === undefined) return []
+      const { address, address6, mac } = place
+      return [{ network, bridgeIndex: this.#bridgeIndex.get(network.id) ?? 0, mac, ...(address === undefined ? {} : { address }), ...(address6 === undefined ? {} : { address6 }) }]
+    })
+    if (attachments.length === 0) return loopbackSteps()
+    return bridgeSteps({
+      containerId: record.id,
+      start: startedAt,
+      vethPrefix: this.#vethPrefix,
+      table: this.table,
+      ipv6: this.ipv6,
+      attachments,
+      published: record.network.published,
+    })
+  }
+
+  /** Removes interfaces and published ports that belong to no running container. */
+  async settle(running: readonly ContainerRecord[]): Promise<string[]> {
+    return reconcileNetwork(this.#core, {
+      networks: this.list().filter((network) => network.driver === 'bridge'),
+      veths: new Set(running.flatMap(({ id, network }) => network.attachments.map((_, n) => vethName(this.#vethPrefix, id, n)))),
+      published: running.flatMap((record) => record.network.published),
+      vethPrefix: this.#vethPrefix,
+      table: this.table,
+      ipv6: this.ipv6,
+    })
+  }
+}
+
+function macFor(address: string | undefined): string {
+  const bytes = address === undefined ? undefined : parseAddress(address)
+  return formatMac(macOf(bytes ?? randomBytes(4)))
+}
+
+function endpointState(network: Network, endpoint: EndpointConfig, place: Place | undefined): EndpointState {
+  const size = (pool: IpPool | undefined): number => Number(pool?.subnet.split('/')[1] ?? 0)
+  return {
+    ...endpoint,
+    networkID: network.id,
+    endpointID: place === undefined ? '' : randomBytes(32).toString('hex'),
+    gateway: place?.address === undefined ? '' : (network.ipv4?.gateway ?? ''),
+    ipAddress: place?.address ?? '',
+    ipPrefixLen: place?.address === undefined ? 0 : size(network.ipv4),
+    ipv6Gateway: place?.address6 === undefined ? '' : (network.ipv6?.gateway ?? ''),
+    globalIPv6Address: place?.address6 ?? '',
+    globalIPv6PrefixLen: place?.address6 === undefined ? 0 : size(network.ipv6),
+    macAddress: place?.mac ?? endpoint.macAddress ?? '',
+    dnsNames: null,
+  }
+}

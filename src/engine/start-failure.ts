@@ -1,0 +1,87 @@
+/** Why a container did not start, in the words and with the codes Docker's clients look for. Pure. */
+import { DewarError, messageOf } from '../base/errors.ts'
+import { PlanFailed } from '../kernel/plan-failed.ts'
+import type { ContainerRecord } from './record.ts'
+
+export interface StartFailure {
+  readonly error: DewarError
+  /** What the container's record shows: 127 not found, 126 not executable, 128 anything else. */
+  readonly exitCode: number
+}
+
+const CREATE = 'failed to create task for container: failed to create shim task: OCI runtime create failed: '
+const INIT = 'unable to start container process: error during container init: '
+const EXEC = 'OCI runtime exec failed: exec failed: unable to start container process: '
+
+export function startFailure(cause: unknown, argv0: string): StartFailure {
+  return failure(cause, argv0, (words) => `${CREATE}${INIT}${words}: unknown`)
+}
+
+export function execFailure(cause: unknown, argv0: string): StartFailure {
+  return failure(cause, argv0, (words) => `${EXEC}${words}: unknown`)
+}
+
+function failure(cause: unknown, argv0: string, phrase: (words: string) => string): StartFailure {
+  if (cause instanceof DewarError) return { error: cause, exitCode: cause.exitCode === 125 ? 128 : cause.exitCode }
+  if (!(cause instanceof PlanFailed)) {
+    return { error: new DewarError('system', phrase(messageOf(cause)), { cause }), exitCode: 128 }
+  }
+  if (cause.op === 'exec') return execStepFailure(cause, argv0, phrase)
+  if (cause.op === 'chdir') return workdirFailure(cause, phrase)
+  if (cause.errno === 'ENOSPC' || cause.errno === 'EDQUOT') {
+    return { error: new DewarError('disk-full', phrase(words(cause)), { cause, remedy: 'free space on the disk' }), exitCode: 128 }
+  }
+  return { error: new DewarError('system', phrase(words(cause)), { cause }), exitCode: 128 }
+}
+
+function words(cause: PlanFailed): string {
+  return `step ${cause.step} (${cause.op}) ${cause.path === '' ? '' : `on ${cause.path} `}failed: ${cause.errno}`
+}
+
+function execStepFailure(cause: PlanFailed, argv0: string, phrase: (words: string) => string): StartFailure {
+  const name = `exec: ${JSON.stringify(argv0)}: `
+  const isPath = argv0.includes('/')
+  switch (cause.errno) {
+    case 'ENOENT':
+    case 'ENOTDIR': {
+      const why = isPath ? `stat ${argv0}: no such file or directory` : 'executable file not found in $PATH'
+      return { error: new DewarError('command-not-found', phrase(name + why), { cause }), exitCode: 127 }
+    }
+    case 'EACCES':
+    case 'EPERM':
+    case 'EISDIR':
+      return { error: new DewarError('command-not-executable', phrase(`${name}permission denied`), { cause }), exitCode: 126 }
+    case 'ENOEXEC':
+      return { error: new DewarError('command-not-executable', phrase(`exec ${argv0}: exec format error`), { cause }), exitCode: 126 }
+    default:
+      return { error: new DewarError('system', phrase(`${name}${cause.errno}`), { cause }), exitCode: 126 }
+  }
+}
+
+function workdirFailure(cause: PlanFailed, phrase: (words: string) => string): StartFailure {
+  const why: Record<string, string> = {
+    ENOENT: 'no such file or directory',
+    ENOTDIR: 'not a directory',
+    EACCES: 'permission denied',
+    ELOOP: 'too many levels of symbolic links',
+  }
+  const text = `chdir to cwd (${JSON.stringify(cause.path)}) set in config.json failed: ${why[cause.errno] ?? cause.errno}`
+  const code = cause.errno === 'EACCES' ? 126 : 127
+  return { error: new DewarError(code === 126 ? 'command-not-executable' : 'command-not-found', phrase(text), { cause }), exitCode: code }
+}
+
+/** "tcp/8080" when the plan failed because somebody has the port. */
+export function busyPort(error: unknown): string | undefined {
+  if (!(error instanceof PlanFailed) || error.op !== 'reserve-port' || error.errno !== 'EADDRINUSE') return undefined
+  return /^(tcp|udp|sctp).*?(\d+)$/.exec(error.path)?.slice(1, 3).join('/')
+}
+
+export function portTaken(record: ContainerRecord, port: string): DewarError {
+  const [protocol, number] = port.split('/')
+  const host = record.network.published.find((one) => one.protocol === protocol && String(one.hostPort) === number)
+  return new DewarError(
+    'system',
+    `driver failed programming external connectivity on endpoint ${record.name} (${record.id}): ` +
+      `failed to bind host port for ${host?.hostAddress ?? '0.0.0.0'}:${number}/${protocol}: address already in use: port is already allocated`,
+  )
+}

@@ -1,0 +1,107 @@
+/** Ending and freezing what runs: stop, kill, pause. Nothing here starts anything. */
+import { DewarError } from '../base/errors.ts'
+import { PlanFailed } from '../kernel/plan-failed.ts'
+import { parseSignal, SIGNALS } from '../kernel/signals.ts'
+import type { Container, Running } from './container.ts'
+import { eventAttributes, type Services } from './services.ts'
+
+const SIGKILL = SIGNALS['KILL'] ?? 9
+
+export interface StopOptions {
+  readonly signal?: string
+  /** Seconds; -1 waits for ever. */
+  readonly timeout?: number
+}
+
+export class Stopping {
+  readonly #services: Services
+
+  constructor(services: Services) {
+    this.#services = services
+  }
+
+  /** Asks it to end, waits, then kills. Resolves when the end is recorded. */
+  async end(container: Container, running: Running, options: StopOptions): Promise<void> {
+    const { config } = container.record
+    const signal = parseSignal(options.signal || config.stopSignal || 'SIGTERM')
+    const timeout = options.timeout ?? config.stopTimeout ?? 10
+    await container.update({ manuallyStopped: true })
+    await this.#signal(container, running, signal)
+    if (await endsWithin(running.ended, timeout)) return
+    await this.#signal(container, running, SIGKILL)
+    if (await endsWithin(running.ended, 30)) return
+    throw new DewarError('system', `cannot stop container: ${container.name}: it did not end within 30 s of SIGKILL`, {
+      remedy: 'a process of it hangs in the kernel, often on a dead network disk',
+    })
+  }
+
+  async kill(container: Container, ref: string, text: string): Promise<void> {
+    const signal = parseSignal(text || 'SIGKILL')
+    const running = container.running
+    if (running === undefined) {
+      throw new DewarError('conflict', `cannot kill container: ${ref}: container ${container.id} is not running`)
+    }
+    // Signals that are meant to end it count as stopped by hand; SIGHUP and friends do not.
+    const stops = signal === SIGKILL || signal === parseSignal(container.record.config.stopSignal || 'SIGTERM')
+    if (stops) await container.update({ manuallyStopped: true })
+    await this.#signal(container, running, signal)
+    if (signal === SIGKILL) await running.ended
+  }
+
+  async #signal(container: Container, running: Running, signal: number): Promise<void> {
+    try {
+      await running.shim.signal(signal)
+    } catch (error) {
+      // It ended in the meantime: what was wanted has happened.
+      if (!(error instanceof PlanFailed && error.errno === 'ESRCH') && container.running === running) throw error
+    }
+    const attributes = { ...eventAttributes(container), signal: String(signal) }
+    this.#services.bus.emit('container', 'kill', container.id, attributes)
+    // A frozen process cannot act on a signal.
+    if (container.paused) await this.unpause(container)
+  }
+
+  // ------------------------------------------------------------------ pause
+
+  async pause(container: Container): Promise<void> {
+    const running = this.#needRunning(container)
+    if (container.paused) throw new DewarError('conflict', `Container ${container.id} is already paused`)
+    await running.level.pause(this.#services.core, running.bundle)
+    await this.#setPaused(container, running, true)
+    this.#services.bus.emit('container', 'pause', container.id, eventAttributes(container))
+  }
+
+  async unpause(container: Container): Promise<void> {
+    const running = this.#needRunning(container)
+    if (!container.paused) throw new DewarError('conflict', `Container ${container.id} is not paused`)
+    await running.level.unpause(this.#services.core, running.bundle)
+    await this.#setPaused(container, running, false)
+    this.#services.bus.emit('container', 'unpause', container.id, eventAttributes(container))
+  }
+
+  async #setPaused(container: Container, running: Running, paused: boolean): Promise<void> {
+    const { state } = container.record
+    if (container.running === running && state.status === 'running') await container.setState({ ...state, paused })
+  }
+
+  #needRunning(container: Container): Running {
+    if (container.live.kind === 'restarting') {
+      throw new DewarError('conflict', `Container ${container.id} is restarting, wait until the container is running`)
+    }
+    const running = container.running
+    if (running === undefined) throw new DewarError('conflict', `Container ${container.id} is not running`)
+    return running
+  }
+}
+
+/** Whether it ended in time (s; negative waits for ever). */
+async function endsWithin(ended: Promise<void>, seconds: number): Promise<boolean> {
+  if (seconds < 0) return ended.then(() => true)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), seconds * 1000)))
+  try {
+    return await Promise.race([ended.then(() => true), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

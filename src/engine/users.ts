@@ -1,0 +1,77 @@
+/** Who a container's process runs as: `--user` looked up in the container's own files. */
+import { lstatSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Bundle, Level } from '../isolation/level.ts'
+import type { Core } from '../kernel/core-api.ts'
+import type { Step } from '../kernel/plan.ts'
+import type { Container } from './container.ts'
+import { resolveUser, type ExecUser, type UserFiles } from './passwd.ts'
+
+/** More than any real file; an image with a larger one is cut, not read into memory. */
+const MAX = 4 * 1024 * 1024
+const READ: readonly Step[] = [
+  { actor: 'guest', op: 'read', path: '/etc/passwd', max: MAX },
+  { actor: 'guest', op: 'read', path: '/etc/group', max: MAX },
+]
+
+export class Users {
+  readonly #core: Core
+  /** By image: its files never change. Bounded, oldest out. */
+  readonly #byImage = new Map<string, Promise<UserFiles>>()
+
+  constructor(core: Core) {
+    this.#core = core
+  }
+
+  /** `bundle`: makes what the level needs to look into the container, asked only when the image's answer does not do. */
+  async resolve(
+    container: Container,
+    spec: string,
+    groupAdd: readonly string[],
+    level: Level,
+    bundle: () => Bundle,
+  ): Promise<ExecUser> {
+    const files = await this.#files(container, level, bundle)
+    return resolveUser(spec, files, groupAdd)
+  }
+
+  async #files(container: Container, level: Level, bundle: () => Bundle): Promise<UserFiles> {
+    const pid = container.running?.shim.pid
+    if (hasOwnFiles(container)) return this.#read(level, bundle(), pid)
+    const key = container.record.imageId
+    const known = this.#byImage.get(key)
+    if (known !== undefined) return known
+    const reading = this.#read(level, bundle(), undefined)
+    this.#remember(key, reading)
+    return reading
+  }
+
+  #remember(key: string, reading: Promise<UserFiles>): void {
+    this.#byImage.set(key, reading)
+    reading.catch(() => this.#byImage.delete(key))
+    const oldest = this.#byImage.keys().next().value
+    if (this.#byImage.size > 256 && oldest !== undefined) this.#byImage.delete(oldest)
+  }
+
+  async #read(level: Level, bundle: Bundle, pid: number | undefined): Promise<UserFiles> {
+    const [passwd, group] = await level.files(this.#core, bundle, pid, READ)
+    return { passwd: passwd?.toString('utf8') ?? '', group: group?.toString('utf8') ?? '' }
+  }
+}
+
+/** Whether the container changed or covers what the image says about users. */
+function hasOwnFiles(container: Container): boolean {
+  const covered = container.record.mounts.some(({ destination }) => /^\/etc(\/(passwd|group))?$/.test(destination))
+  if (covered) return true
+  const etc = join(container.paths.upper, 'etc')
+  const info = lstatSync(etc, { throwIfNoEntry: false })
+  if (info === undefined) return false
+  // A file, a whiteout (a character device) or a symlink in the place of the folder.
+  if (!info.isDirectory()) return true
+  return ['passwd', 'group'].some((name) => isThere(join(etc, name)))
+}
+
+/** A dangling symlink or a whiteout counts too, so nothing is followed. */
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+}

@@ -1,0 +1,74 @@
+/** A container as the API shows it. Pure. */
+import type { Container } from './container.ts'
+import type { ContainerState, ContainerView, Status } from './types.ts'
+
+export function containerView(container: Container, sizes?: { readonly rw: number; readonly rootFs: number }): ContainerView {
+  const { record, paths } = container
+  return {
+    id: record.id,
+    name: record.name,
+    created: record.created,
+    imageId: record.imageId,
+    path: record.path,
+    args: record.args,
+    config: record.config,
+    hostConfig: record.hostConfig,
+    state: stateOf(container),
+    restartCount: record.restartCount,
+    mounts: record.mounts.filter((mount) => mount.type !== 'tmpfs').map((mount) => mount.point),
+    networks: record.networks,
+    ports: container.live.kind === 'running' ? record.ports : unpublished(record.ports),
+    paths: {
+      log: record.hostConfig.logConfig.type === 'json-file' ? paths.log : '',
+      hosts: paths.hosts,
+      hostname: paths.hostname,
+      resolvConf: paths.resolvConf,
+    },
+    graph: { lower: record.lower, upper: paths.upper, work: paths.work },
+    execIds: [...container.execs.values()].filter((exec) => exec.active).map((exec) => exec.id),
+    platform: record.platform,
+    ...(sizes === undefined ? {} : { sizeRw: sizes.rw, sizeRootFs: sizes.rootFs }),
+  }
+}
+
+/** Nothing is published while nothing runs. */
+function unpublished(ports: ContainerView['ports']): ContainerView['ports'] {
+  return Object.keys(ports).length === 0 ? ports : {}
+}
+
+export function stateOf(container: Container): ContainerState {
+  const { record, live } = container
+  const { state } = record
+  const status = statusOf(container)
+  const ended = state.status === 'exited' || state.status === 'dead' ? state : undefined
+  const health = container.health?.health
+  return {
+    status,
+    // dockerd counts a restarting container as running.
+    running: status === 'running' || status === 'paused' || status === 'restarting',
+    paused: status === 'paused',
+    restarting: status === 'restarting',
+    oomKilled: ended?.oomKilled ?? false,
+    dead: status === 'dead',
+    pid: live.kind === 'running' ? live.shim.pid : 0,
+    exitCode: state.status === 'running' ? 0 : state.exitCode,
+    error: state.status === 'running' ? '' : state.error,
+    startedAt: state.status === 'created' ? 0 : state.startedAt,
+    finishedAt: ended?.finishedAt ?? 0,
+    ...(health === undefined ? {} : { health }),
+  }
+}
+
+export function statusOf(container: Container): Status {
+  switch (container.live.kind) {
+    case 'running':
+      return container.paused ? 'paused' : 'running'
+    case 'restarting':
+      return 'restarting'
+    case 'removing':
+      return 'removing'
+    case 'idle':
+      // "running" in the record and nothing live: a start that is under way.
+      return container.record.state.status === 'running' ? 'created' : container.record.state.status
+  }
+}

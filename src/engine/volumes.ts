@@ -1,0 +1,223 @@
+/** Named local volumes: a folder each under ROOT/volumes/NAME/_data, remembered in ROOT/volumes/NAME.json. */
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { lstat, mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { DewarError } from '../base/errors.ts'
+import { Records } from '../store/records.ts'
+import type { Container } from './container.ts'
+import type { Directory } from './directory.ts'
+import { matchesLabel, type EventBus } from './events.ts'
+import { checkVolumeName, type VolumeRequest } from './mount-requests.ts'
+import type { VolumeSource } from './mount-points.ts'
+import { Mutex } from './mutex.ts'
+import type { Trash } from './trash.ts'
+import type { Filters, Volumes, VolumeView } from './types.ts'
+
+const schema = z.object({
+  name: z.string(),
+  createdAt: z.number(),
+  labels: z.record(z.string(), z.string()).nullable(),
+  options: z.record(z.string(), z.string()).nullable(),
+  anonymous: z.boolean(),
+})
+type VolumeRecord = z.infer<typeof schema>
+
+const ANONYMOUS_LABEL = 'com.docker.volume.anonymous'
+
+export interface VolumeStoreOptions {
+  readonly folder: string
+  readonly containers: Directory<Container>
+  readonly bus: EventBus
+  readonly trash: Trash
+}
+
+export class VolumeStore implements Volumes, VolumeSource {
+  readonly #options: VolumeStoreOptions
+  readonly #records: Records<VolumeRecord>
+  readonly #volumes = new Map<string, VolumeRecord>()
+  /** Creation and removal decide by what is there, so one at a time. */
+  readonly #lock = new Mutex()
+
+  private constructor(options: VolumeStoreOptions) {
+    this.#options = options
+    this.#records = new Records(options.folder, { parse: (value) => schema.parse(value), kind: 'volume', durable: true })
+  }
+
+  static async open(options: VolumeStoreOptions): Promise<VolumeStore> {
+    const store = new VolumeStore(options)
+    const { records } = await store.#records.load()
+    for (const record of records.values()) store.#volumes.set(record.name, record)
+    return store
+  }
+
+  mountpoint(name: string): string {
+    return join(this.#options.folder, name, '_data')
+  }
+
+  async list(filters: Filters): Promise<VolumeView[]> {
+    const found = [...this.#volumes.values()].filter((record) => this.#matches(record, filters))
+    return found.map((record) => this.#view(record))
+  }
+
+  async inspect(name: string): Promise<VolumeView> {
+    return this.#view(this.#find(name))
+  }
+
+  async create(options: Parameters<Volumes['create']>[0]): Promise<VolumeView> {
+    checkDriver(options.driver ?? '', options.driverOpts ?? {})
+    const anonymous = options.name === undefined || options.name === ''
+    const labels = options.labels ?? null
+    return this.#view(await this.#create(anonymous ? undefined : options.name, labels, options.driverOpts ?? null))
+  }
+
+  async ensure(request: VolumeRequest): Promise<{ name: string; mountpoint: string; driver: string }> {
+    checkDriver(request.driver, request.driverOptions)
+    const labels = Object.keys(request.labels).length === 0 ? null : request.labels
+    const record = await this.#create(request.name, labels, null)
+    return { name: record.name, mountpoint: this.mountpoint(record.name), driver: 'local' }
+  }
+
+  #create(name: string | undefined, labels: VolumeRecord['labels'], options: VolumeRecord['options']): Promise<VolumeRecord> {
+    return this.#lock.run(async () => {
+      const known = name === undefined ? undefined : this.#volumes.get(checkVolumeName(name))
+      if (known !== undefined) return known
+      const record: VolumeRecord = {
+        name: name ?? randomBytes(32).toString('hex'),
+        createdAt: Date.now(),
+        labels: name === undefined ? { [ANONYMOUS_LABEL]: '', ...labels } : labels,
+        options,
+        anonymous: name === undefined,
+      }
+      await mkdir(this.mountpoint(record.name), { recursive: true, mode: 0o755 })
+      await this.#records.write(record.name, record)
+      this.#volumes.set(record.name, record)
+      this.#options.bus.emit('volume', 'create', record.name, { driver: 'local' })
+      return record
+    })
+  }
+
+  async remove(name: string, force: boolean): Promise<void> {
+    await this.#lock.run(async () => {
+      const record = this.#volumes.get(name)
+      if (record === undefined && force) return
+      this.#find(name)
+      const users = this.#users(name)
+      if (users.length > 0) {
+        throw new DewarError('conflict', `remove ${name}: volume is in use - [${users.map((user) => user.id).join(', ')}]`)
+      }
+      await this.#delete(name)
+    })
+  }
+
+  /** Anonymous volumes of a container that goes, unless another one uses them. */
+  async removeUnused(names: readonly string[]): Promise<void> {
+    for (const name of names) if (this.#users(name).length === 0) await this.remove(name, true)
+  }
+
+  async prune(filters: Filters): Promise<{ deleted: readonly string[]; reclaimed: number }> {
+    const all = filters.get('all')?.some((value) => value === 'true' || value === '1') ?? false
+    const deleted: string[] = []
+    let reclaimed = 0
+    for (const record of [...this.#volumes.values()]) {
+      if ((!record.anonymous && !all) || this.#users(record.name).length > 0 || !this.#matches(record, withoutAll(filters))) continue
+      reclaimed += await folderSize(this.mountpoint(record.name))
+      await this.remove(record.name, true)
+      deleted.push(record.name)
+    }
+    this.#options.bus.emit('volume', 'prune', '', { reclaimed: String(reclaimed) })
+    return { deleted, reclaimed }
+  }
+
+  async usage(): Promise<VolumeView[]> {
+    const views: VolumeView[] = []
+    for (const record of this.#volumes.values()) {
+      const size = await folderSize(this.mountpoint(record.name))
+      views.push({ ...this.#view(record), usage: { size, refCount: this.#users(record.name).length } })
+    }
+    return views
+  }
+
+  async #delete(name: string): Promise<void> {
+    // The record goes last: a crash in between leaves an empty volume, not a folder nobody knows.
+    await this.#options.trash.discard(join(this.#options.folder, name))
+    await this.#records.remove(name)
+    this.#volumes.delete(name)
+    this.#options.bus.emit('volume', 'destroy', name, { driver: 'local' })
+  }
+
+  #users(name: string): Container[] {
+    return [...this.#options.containers.values()].filter(({ record }) => record.mounts.some((mount) => mount.point.name === name))
+  }
+
+  #find(name: string): VolumeRecord {
+    const record = this.#volumes.get(name)
+    if (record === undefined) throw new DewarError('not-found', `get ${name}: no such volume`)
+    return record
+  }
+
+  #matches(record: VolumeRecord, filters: Filters): boolean {
+    const test: Record<string, (value: string) => boolean> = {
+      name: (value) => record.name.includes(value),
+      driver: (value) => value === 'local',
+      label: (value) => matchesLabel(record.labels ?? {}, value),
+      'label!': (value) => !matchesLabel(record.labels ?? {}, value),
+      dangling: (value) => ['true', '1'].includes(value) === (this.#users(record.name).length === 0),
+    }
+    return [...filters].every(([key, values]) => {
+      const check = test[key]
+      if (check === undefined) throw new DewarError('invalid-argument', `invalid filter '${key}'`)
+      return key === 'label' || key === 'label!' ? values.every(check) : values.some(check)
+    })
+  }
+
+  #view(record: VolumeRecord): VolumeView {
+    const { name, createdAt, labels, options } = record
+    return { name, driver: 'local', mountpoint: this.mountpoint(name), createdAt, labels, options, scope: 'local' }
+  }
+}
+
+function withoutAll(filters: Filters): Filters {
+  return new Map([...filters].filter(([key]) => key !== 'all'))
+}
+
+function checkDriver(driver: string, options: Readonly<Record<string, string>>): void {
+  if (driver !== '' && driver !== 'local') {
+    throw new DewarError('not-found', `error looking up volume plugin ${driver}: plugin "${driver}" not found`, {
+      remedy: 'this engine has the driver local',
+    })
+  }
+  const [first] = Object.keys(options)
+  if (first !== undefined) {
+    throw new DewarError('invalid-argument', `invalid option: ${JSON.stringify(first)}`, {
+      remedy: 'local volumes of this engine take no options; bind mounts and --tmpfs do what they are used for',
+    })
+  }
+}
+
+/** Bytes on disk of all files, hard links counted once. Bounded by what can be listed; errors count as nothing. */
+export async function folderSize(folder: string): Promise<number> {
+  const seen = new Set<string>()
+  let total = 0
+  const walk = async (path: string): Promise<void> => {
+    for (const entry of await readdir(path, { withFileTypes: true }).catch(() => [])) {
+      const child = join(path, entry.name)
+      const info = await lstat(child).catch(() => undefined)
+      if (info === undefined) continue
+      const key = `${info.dev}:${info.ino}`
+      if (info.nlink > 1 && !info.isDirectory() && seen.has(key)) continue
+      seen.add(key)
+      total += info.isDirectory() ? 0 : info.size
+      if (info.isDirectory()) await walk(child)
+    }
+  }
+  await walk(folder)
+  return total
+}
+
+/** Volumes hold what is not written anywhere else: only the empty ones are filled from the image. */
+export async function isEmptyFolder(folder: string): Promise<boolean> {
+  return existsSync(folder) && (await readdir(folder)).length === 0
+}
+
