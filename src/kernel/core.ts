@@ -58,11 +58,11 @@ class NativeCore implements Core {
   }
 
   #start(): Promise<ChildProcess> {
-    return new Promise((resolve, reject) => {
+    const started: Promise<ChildProcess> = new Promise((resolve, reject) => {
       const child = spawn(this.#program, ['spawner', this.#socketPath], { stdio: ['pipe', 'pipe', 'pipe'] })
       let complaint = ''
       const failed = (why: string): void => {
-        this.#spawner = undefined
+        if (this.#spawner === started) this.#spawner = undefined
         reject(new DewarError('system', `Starting the native core ${this.#program} failed: ${why.trim()}`))
       }
       child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
@@ -70,16 +70,18 @@ class NativeCore implements Core {
       child.once('error', (error) => failed(error.message))
       child.once('exit', (code, signal) => failed(complaint || `it ended with ${signal ?? code}`))
     })
+    return started
   }
 
   async #connect(): Promise<Socket> {
-    await this.spawner()
+    const spawner = this.spawner()
+    await spawner
     try {
       return await connectUnix(this.#socketPath)
     } catch (error) {
       // A killed spawner leaves its socket; its `exit` event may still be on the way.
       if (errnoOf(error) !== 'ECONNREFUSED') throw error
-      this.#spawner = undefined
+      if (this.#spawner === spawner) this.#spawner = undefined
       await this.spawner()
       return connectUnix(this.#socketPath)
     }
