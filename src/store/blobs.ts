@@ -82,10 +82,15 @@ export class Blobs {
     return new BlobWriter(path, await openForWriting(path, 'wx'), this.#folder)
   }
 
-  /** A blob that is being downloaded: begins with the `bytes` that an interrupted attempt left. */
-  async resume(digest: Digest): Promise<BlobWriter> {
+  /**
+   * A blob that is being downloaded: begins with what an interrupted attempt left, unless that is more than `max`
+   * bytes. One writer per digest at a time.
+   */
+  async resume(digest: Digest, max: number): Promise<BlobWriter> {
     const path = join(this.#partial, hexOf(digest))
-    return new BlobWriter(path, await openForWriting(path, 'a'), this.#folder, digest)
+    const file = await openForWriting(path, 'a')
+    if ((await file.stat()).size > max) await file.truncate(0)
+    return new BlobWriter(path, file, this.#folder, digest)
   }
 
   async remove(digest: Digest): Promise<void> {
@@ -130,9 +135,13 @@ export class BlobWriter {
     return this.#digester.bytes
   }
 
+  async hasKept(): Promise<boolean> {
+    return (await this.#file.stat()).size > 0
+  }
+
   /** What an earlier attempt left, digested on the way. To be read to its end before anything is written. */
   async *kept(): AsyncGenerator<Buffer> {
-    if ((await this.#file.stat()).size === 0) return
+    if (!(await this.hasKept())) return
     for await (const bytes of createReadStream(this.#path, { highWaterMark: 256 * 1024 })) {
       if (!Buffer.isBuffer(bytes)) continue
       this.#digester.update(bytes)
