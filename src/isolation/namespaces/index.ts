@@ -111,27 +111,19 @@ function ownerOf(bundle: Bundle, process: OciProcess): { readonly uid: number; r
   return { uid: hostId(uidMappings, process.user.uid), gid: hostId(gidMappings, process.user.gid) }
 }
 
-/** Mounts an overlay of two empty folders in a mount namespace that ends at once. */
+/** Makes an overlay of two empty folders that is attached nowhere. */
 async function overlayTakesDescriptors(core: Core): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), 'dewar-probe-'))
   try {
-    const at = (actor: 'parent' | 'guest'): { actor: 'parent' | 'guest' } => ({ actor })
+    // The same folder twice would be refused (ELOOP), and a single layer is no overlay.
+    const layers = [join(folder, 'a'), join(folder, 'b')]
+    const take = layers.map((path, slot): Step => ({ actor: 'host', op: 'clone-mount', path, slot, recursive: false }))
+    const options = layers.map((_, slot) => ['lowerdir+', { slot }] as const)
     await core.run({
       steps: [
-        { actor: 'host', op: 'clone', flags: 0x2_0000 },
-        { ...at('parent'), op: 'clone-mount', path: folder, slot: 0, recursive: false },
-        {
-          ...at('parent'),
-          op: 'fsmount',
-          slot: 1,
-          type: 'overlay',
-          attrs: 0,
-          options: [
-            ['lowerdir+', { slot: 0 }],
-            ['lowerdir+', { slot: 0 }],
-          ],
-        },
-        { ...at('guest'), op: 'chdir', path: '/', create: false },
+        ...layers.map((path): Step => ({ actor: 'host', op: 'mkdir', path, mode: 0o700 })),
+        ...take,
+        { actor: 'host', op: 'fsmount', slot: 2, type: 'overlay', attrs: 0, options },
       ],
     })
     return true
