@@ -17,7 +17,9 @@ let core: Core
 let count = 0
 
 before(async () => {
-  core = await startCore({ runDir: folder })
+  // asan.test.ts runs this file again with the sanitized build.
+  const program = process.env['DEWAR_TEST_CORE']
+  core = await startCore({ runDir: folder, ...(program === undefined ? {} : { program }) })
 })
 after(async () => {
   await core[Symbol.asyncDispose]()
