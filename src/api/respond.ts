@@ -10,9 +10,9 @@ import { answerFor } from './error-answer.ts'
 /** Progress bars are dropped, other lines are not, while this much waits for a slow client. */
 const SLOW_CLIENT_BYTES = 256 * 1024
 
-/** dockerd ends each JSON answer with a line feed and names no charset. */
+/** dockerd ends each JSON answer with a line feed and names no charset; to text fastify would add one. */
 export function sendJson(reply: FastifyReply, value: unknown, status = 200): FastifyReply {
-  return reply.code(status).header('content-type', 'application/json').send(`${JSON.stringify(value)}\n`)
+  return reply.code(status).header('content-type', 'application/json').send(Buffer.from(`${JSON.stringify(value)}\n`))
 }
 
 export function sendEmpty(reply: FastifyReply, status: number): FastifyReply {
@@ -78,10 +78,13 @@ export async function sendProgress(
 ): Promise<FastifyReply> {
   const response = reply.raw
   const lines = new ProgressLines(reply)
+  const signal = abortOnClose(response)
   try {
-    const last = await work((progress) => lines.write(progress), abortOnClose(response))
+    const last = await work((progress) => lines.write(progress), signal)
     if (last !== undefined) lines.write(last)
   } catch (error) {
+    // Nobody is there to be told, and leaving is no failure.
+    if (signal.aborted) return reply.hijack()
     if (!lines.started) throw error
     const { message } = answerFor(error)
     lines.writeRaw({ errorDetail: { message }, error: message })

@@ -7,6 +7,7 @@ import { createApiServer } from '../api/server.ts'
 import type { Product } from '../api/system-view.ts'
 import { DewarError, errnoOf, messageOf } from '../base/errors.ts'
 import { Engine } from '../engine/engine.ts'
+import { resolveOptions } from '../engine/options.ts'
 import { lockFolder } from './lock.ts'
 import { parseDaemonOptions } from './options.ts'
 import { listenOn } from './socket.ts'
@@ -29,8 +30,9 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
 async function serve(argv: readonly string[]): Promise<void> {
   const { engine: options, sockets } = parseDaemonOptions(argv, process.env)
   const stopped = stopSignal()
-  await using _root = await lockFolder(options.root ?? '', 'state folder')
-  await using _run = await lockFolder(options.run ?? '', 'run folder')
+  const { root, run } = resolveOptions(options)
+  await using _root = await lockFolder(root, 'state folder')
+  await using _run = run === root ? undefined : await lockFolder(run, 'run folder')
   await using engine = await Engine.open(options)
   const servers: Server[] = []
   for (const path of sockets) {
