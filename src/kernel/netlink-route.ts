@@ -36,7 +36,10 @@ const IFLA_NET_NS_PID = 19
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
 const VETH_INFO_PEER = 1
+const IFLA_BRPORT_STATE = 1
+const BR_STATE_DISABLED = 0
 const IFLA_BRPORT_MODE = 4
+const IFLA_BRPORT_FLUSH = 24
 const IFLA_BRPORT_ISOLATED = 33
 
 const IFA_ADDRESS = 1
@@ -163,6 +166,20 @@ export function setBridgePort(w: NetlinkWriter, index: number, port: BridgePort)
     w.nest(IFLA_PROTINFO, () => {
       w.attributeU8(IFLA_BRPORT_MODE, port.hairpin ? 1 : 0)
       if (port.isolated) w.attributeU8(IFLA_BRPORT_ISOLATED, 1)
+    })
+  })
+}
+
+/**
+ * Nothing comes in or goes out by this port any more, and the bridge forgets who was behind it. Takes microseconds,
+ * while deleting a link waits for the kernel's readers (rcu_barrier: 30 ms measured). ENODEV when there is none.
+ */
+export function silenceBridgePort(w: NetlinkWriter, index: number): void {
+  w.message(RTM_SETLINK, NLM_F_ACK, () => {
+    linkHeader(w, index, false, AF_BRIDGE)
+    w.nest(IFLA_PROTINFO, () => {
+      w.attributeU8(IFLA_BRPORT_STATE, BR_STATE_DISABLED)
+      w.attribute(IFLA_BRPORT_FLUSH, new Uint8Array(0))
     })
   })
 }

@@ -3,6 +3,7 @@
  * A batch is carried out whole or not at all. uapi linux/netfilter/nf_tables.h; all integers are big endian.
  */
 import {
+  ERRNO,
   NETLINK_NETFILTER,
   NLM_F_ACK,
   NLM_F_APPEND,
@@ -142,7 +143,8 @@ export class NftBatch {
   }
 
   /**
-   * Adds elements. One that is there with the same data is fine; a map's key that leads elsewhere answers EBUSY.
+   * Adds elements. One that is there with the same data is fine; a map's key that leads elsewhere answers EEXIST
+   * (EBUSY on older kernels).
    * An empty list adds nothing.
    */
   addElements(family: NftFamily, table: string, set: string, elements: readonly Element[]): this {
@@ -230,7 +232,7 @@ function dumpStep(
     body?.(w)
   })
   // ENOENT: there is no such table, so there is nothing in it.
-  return netlinkStep(actor, NETLINK_NETFILTER, why, w, { emit: true, ignore: [2] })
+  return netlinkStep(actor, NETLINK_NETFILTER, why, w, { emit: true, ignore: [ERRNO.ENOENT] })
 }
 
 export const dumpTables = (actor: Actor, family: NftFamily): Step =>

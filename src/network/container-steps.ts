@@ -10,6 +10,7 @@ import {
   deleteLink,
   setBridgePort,
   setLinkUp,
+  silenceBridgePort,
 } from '../kernel/netlink-route.ts'
 import type { Step } from '../kernel/plan.ts'
 import { parseAddress } from './address.ts'
@@ -90,31 +91,48 @@ function hostIndex(container: ContainerNetwork, n: number): number {
 export function bridgeSteps(container: ContainerNetwork): ContainerSteps {
   const publish = publishStep('parent', container.table, container.published)
   return {
-    host: container.published.map(reserveStep),
+    // A start right after the container's end may find its old interface still dying.
+    host: [...deleteSteps(container, 'host'), ...container.published.map(reserveStep)],
     // Published last: by then the interface it leads to is there.
     parent: [vethStep(container), ...(publish === undefined ? [] : [publish])],
     guest: [...guestSettings(container), guestStep(container)],
-    after: releaseSteps(container, 'after'),
+    after: [...unpublishSteps('after', container.table, container.published), silenceStep(container)],
   }
 }
 
-/** Removes what the container has on the host. Can be done again, and without knowing how far a start came. */
-export function releaseSteps(
-  container: Pick<ContainerNetwork, 'containerId' | 'vethPrefix' | 'table' | 'published' | 'attachments'>,
-  actor: 'after' | 'host',
-): Step[] {
-  return [
-    ...unpublishSteps(actor, container.table, container.published),
-    ...container.attachments.map((_, n) =>
-      deleteVethStep(actor, vethName(container.vethPrefix, container.containerId, n)),
-    ),
-  ]
+/**
+ * Removes whatever the container has on the host and waits until it is gone. Can be done again, and without knowing
+ * how far a start came. The `after` steps do not wait: the kernel removes the interface itself when the namespace of
+ * the container's last process goes, some 30 ms later.
+ */
+export function releaseSteps(container: Released, actor: 'after' | 'host'): Step[] {
+  return [...unpublishSteps(actor, container.table, container.published), ...deleteSteps(container, actor)]
+}
+
+export type Released = Pick<
+  ContainerNetwork,
+  'containerId' | 'vethPrefix' | 'table' | 'published' | 'attachments'
+>
+
+function deleteSteps(container: Released, actor: 'after' | 'host'): Step[] {
+  return container.attachments.map((_, n) =>
+    deleteVethStep(actor, vethName(container.vethPrefix, container.containerId, n)),
+  )
 }
 
 export function deleteVethStep(actor: 'after' | 'host', name: string): Step {
   const w = new NetlinkWriter()
   deleteLink(w, { name })
-  return netlinkStep(actor, NETLINK_ROUTE, `delete ${name}`, w, { ignore: [ERRNO.ENODEV] })
+  return netlinkStep(actor, NETLINK_ROUTE, `delete ${name} if it is there`, w, { ignore: [ERRNO.ENODEV] })
+}
+
+/** The namespace may live on in a process that joined it; its traffic ends with the container all the same. */
+function silenceStep(container: ContainerNetwork): Step {
+  const w = new NetlinkWriter()
+  for (const n of container.attachments.keys()) silenceBridgePort(w, hostIndex(container, n))
+  // EINVAL and ENETDOWN: it is being removed from its bridge already.
+  const ignore = [ERRNO.ENODEV, ERRNO.EINVAL, ERRNO.ENETDOWN]
+  return netlinkStep('after', NETLINK_ROUTE, 'cut the container off its bridges', w, { ignore })
 }
 
 function reserveStep(published: Published): Step {

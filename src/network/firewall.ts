@@ -12,6 +12,7 @@
  */
 import { DewarError } from '../base/errors.ts'
 import type { Actor, Step } from '../kernel/plan.ts'
+import { ERRNO } from '../kernel/netlink.ts'
 import { NftBatch, dumpElements, parseElements } from '../kernel/nftables.ts'
 import type { Element, NftFamily } from '../kernel/nftables.ts'
 import { interfaceKey } from '../kernel/nftables-expression.ts'
@@ -64,7 +65,7 @@ export function removeFirewallSteps(actor: Actor, table: string): Step[] {
   return FAMILIES.map((family) =>
     new NftBatch()
       .deleteTable(family, table)
-      .step(actor, `delete the ${family} table ${table}`, { ignore: [2] }),
+      .step(actor, `delete the ${family} table ${table}`, { ignore: [ERRNO.ENOENT] }),
   )
 }
 
@@ -84,10 +85,12 @@ export function removeNetworkStep(actor: Actor, table: string, network: Network,
       batch.deleteElements(family, table, set, [element])
     }
   }
-  return batch.step(actor, `let the table ${table} forget the bridge ${network.bridge}`, { ignore: [2] })
+  return batch.step(actor, `let the table ${table} forget the bridge ${network.bridge}`, {
+    ignore: [ERRNO.ENOENT],
+  })
 }
 
-/** Publishes ports. EBUSY when another container has one of them; then none is published. */
+/** Publishes ports. EEXIST (EBUSY before 5.7) when another container has one of them; then none is published. */
 export function publishStep(actor: Actor, table: string, published: readonly Published[]): Step | undefined {
   if (published.length === 0) return undefined
   const batch = new NftBatch()
@@ -97,7 +100,7 @@ export function publishStep(actor: Actor, table: string, published: readonly Pub
 
 /**
  * Takes ports back. Can be done twice: each is added again before it is deleted, so a missing one is no error, and one
- * that leads to another container by now (EBUSY) is left alone.
+ * that leads to another container by now (EEXIST, EBUSY) is left alone.
  */
 export function unpublishSteps(actor: Actor, table: string, published: readonly Published[]): Step[] {
   return chunks(published, UNPUBLISH_AT_ONCE).map((some) => {
@@ -107,7 +110,9 @@ export function unpublishSteps(actor: Actor, table: string, published: readonly 
       for (const [set, elements] of elementsOf(family, some))
         batch.deleteElements(family, table, set, elements)
     }
-    return batch.step(actor, `take back ${some.map(describe).join(', ')}`, { ignore: [2, 16] })
+    return batch.step(actor, `take back ${some.map(describe).join(', ')}`, {
+      ignore: [ERRNO.ENOENT, ERRNO.EBUSY, ERRNO.EEXIST],
+    })
   })
 }
 

@@ -34,13 +34,21 @@ export interface Network {
   readonly labels: Readonly<Record<string, string>>
 }
 
-/** A network whose pools are texts of checked addresses, as bytes. */
+/** Records are immutable, so what their texts mean is worked out once. */
+const pools = new WeakMap<IpPool, Pool>()
+
+/** The pool as bytes. */
 export function poolOf(pool: IpPool): Pool {
-  const subnet = parseSubnet(pool.subnet)
+  const known = pools.get(pool)
+  if (known !== undefined) return known
   const gateway = parseAddress(pool.gateway)
-  if (gateway === undefined)
-    throw new DewarError('invalid-argument', `invalid gateway address ${pool.gateway}`)
-  return { subnet, gateway, ...(pool.ipRange === undefined ? {} : { range: parseSubnet(pool.ipRange) }) }
+  if (gateway === undefined) {
+    throw new DewarError('invalid-argument', `invalid gateway address ${JSON.stringify(pool.gateway)}`)
+  }
+  const range = pool.ipRange === undefined ? {} : { range: parseSubnet(pool.ipRange) }
+  const made: Pool = { subnet: parseSubnet(pool.subnet), gateway, ...range }
+  pools.set(pool, made)
+  return made
 }
 
 /** The pool of a subnet with the usual gateway, its first address. */

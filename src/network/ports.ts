@@ -194,8 +194,8 @@ export function portAllocated(endpoint: Endpoint, hostAddress: string, hostPort:
 }
 
 /**
- * What a failed `reserve-port` step means. `errno` is the name the core gave. EBUSY stands for the map of published
- * ports, where another engine's table cannot collide but our own can.
+ * What a failed `reserve-port` step means. `errno` is the name the core gave. EEXIST and EBUSY come from the map of
+ * published ports.
  */
 export function reserveFailed(
   endpoint: Endpoint,
@@ -203,7 +203,7 @@ export function reserveFailed(
   errno: string,
 ): DewarError {
   const { hostAddress, hostPort, protocol } = published
-  if (errno === 'EADDRINUSE' || errno === 'EBUSY') return portAllocated(endpoint, hostAddress, hostPort)
+  if (['EADDRINUSE', 'EEXIST', 'EBUSY'].includes(errno)) return portAllocated(endpoint, hostAddress, hostPort)
   if (errno === 'EADDRNOTAVAIL') {
     return externalConnectivity(
       endpoint,

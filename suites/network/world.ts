@@ -101,6 +101,7 @@ export class World extends Scope {
   readonly core: Core
   readonly folder: string
   readonly networks: Network[] = []
+  #starts = 0
 
   private constructor(host: NetworkNamespace, core: Core, folder: string) {
     super()
@@ -162,7 +163,7 @@ export class World extends Scope {
     const attachment = { network, bridgeIndex, address, mac, ...(address6 === undefined ? {} : { address6 }) }
     const containerNetwork: ContainerNetwork = {
       containerId: options.id,
-      start: 1,
+      start: this.#starts,
       vethPrefix: VETH_PREFIX,
       table: this.table,
       ipv6: true,
@@ -171,10 +172,12 @@ export class World extends Scope {
     }
     const steps = bridgeSteps(containerNetwork)
     const argv = options.argv ?? ['/usr/bin/python3', '-c', SERVER]
-    const log = join(this.folder, `${options.id}.log`)
-    await mkdir(join(this.folder, options.id))
+    this.#starts += 1
+    const runDir = join(this.folder, String(this.#starts))
+    const log = join(runDir, 'log')
+    await mkdir(runDir)
     const shim = await this.core.launch(containerPlan(steps, argv), {
-      runDir: join(this.folder, options.id),
+      runDir,
       tty: false,
       stdin: false,
       stdinOnce: false,
@@ -183,7 +186,8 @@ export class World extends Scope {
     })
     this.defer(async () => {
       await shim.signal(9).catch(() => undefined)
-      await shim.exited
+      // Rejects when a test killed the shim.
+      await shim.exited.catch(() => undefined)
     })
     if (options.argv === undefined) {
       await until('the server', async () => (await readFile(log, 'utf8').catch(() => '')).includes('ready'))
@@ -254,7 +258,7 @@ function containerPlan(steps: ContainerSteps, argv: readonly string[]): Plan {
     env: ['PATH=/usr/bin:/bin:/usr/sbin:/sbin'],
     init: false,
   }
-  return { steps: [...steps.host, clone, idmap, ...steps.parent, ...steps.guest, user, exec, ...steps.after] }
+  return { steps: [...steps.host, ...steps.after, clone, idmap, ...steps.parent, ...steps.guest, user, exec] }
 }
 
 /** What the server answered to a client in `from`: the address it saw, or "timeout", "ECONNREFUSED"… */
