@@ -16,7 +16,7 @@ import { show, unexplained, unfulfilled } from './compare.ts'
 import { DIFFERENCES, type Difference } from './difference.ts'
 import type { Row } from './row.ts'
 import { prepare, sideOf, type Side } from './side.ts'
-import { startSide } from './start-side.ts'
+import { startSide } from '../harness/start-side.ts'
 import { TABLE } from './table.ts'
 
 const SELF = process.env['DEWAR_CONFORMANCE'] === 'self'

@@ -1,13 +1,13 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { networkNamespace } from '../harness/network-namespace.ts'
-import { startRegistry } from '../harness/registry.ts'
-import type { Scope } from '../harness/scope.ts'
-import { removeAllContainers, type Server } from '../harness/server.ts'
-import { startDockerd } from '../harness/start-dockerd.ts'
-import { startEngine } from '../harness/start-engine.ts'
-import { tempFolder } from '../harness/temp-folder.ts'
-import { copyTestImages } from '../harness/test-images.ts'
+import { networkNamespace } from './network-namespace.ts'
+import { startRegistry } from './registry.ts'
+import type { Scope } from './scope.ts'
+import { removeAllContainers, type Server } from './server.ts'
+import { startDockerd } from './start-dockerd.ts'
+import { startEngine } from './start-engine.ts'
+import { tempFolder } from './temp-folder.ts'
+import { copyTestImages } from './test-images.ts'
 
 /** A server and a registry on port 5000 in a network namespace of their own: all sides have the same addresses. */
 export async function startSide(

@@ -1,0 +1,51 @@
+/**
+ * `npm run bench [-- --quick] [--json] [--only=runtimes,life,exec,pull,log,memory,client]`: how fast this engine is, beside
+ * what else is there and the kernel's own limit, in one run. Reports, never judges: machines differ, so read the ratios.
+ */
+import { cpus, release } from 'node:os'
+import { Scope } from '../harness/scope.ts'
+import { tempFolder } from '../harness/temp-folder.ts'
+import * as measure from './measure.ts'
+import { buildPrograms } from './programs.ts'
+import { printReport } from './print-report.ts'
+import { startSubjects } from './subjects.ts'
+
+const flags = new Set(process.argv.slice(2))
+const only = process.argv.find((word) => word.startsWith('--only='))?.slice('--only='.length).split(',')
+const wants = (part: string) => only === undefined || only.includes(part)
+const effort: measure.Effort = flags.has('--quick')
+  ? { runs: 20, atOnce: 10, pulls: 2, containers: 10 }
+  : { runs: 100, atOnce: 50, pulls: 5, containers: 100 }
+const say = (text: string) => process.stderr.write(`${text}\n`)
+
+if (process.getuid?.() !== 0) {
+  say('measuring: needs root; run `sudo npm run bench`')
+  process.exit(1)
+}
+const report: measure.Report = { findings: [], absences: [] }
+const scope = new Scope()
+try {
+  const { path } = scope.use(await tempFolder('bench'))
+  const programs = await buildPrograms(path)
+  const attempt = async (part: string, work: () => Promise<void>) => {
+    if (!wants(part)) return
+    say(`… ${part}`)
+    await work().catch((error: unknown) =>
+      report.absences.push({ group: part, subject: 'the rest', reason: String(error).split('\n')[0] ?? '' }),
+    )
+  }
+  await attempt('runtimes', () => measure.measureRuntimes(programs, effort, report))
+  const engines = ['life', 'exec', 'pull', 'log', 'memory', 'client'].some(wants)
+  const subjects = engines ? await startSubjects(scope, report.absences) : []
+  await attempt('life', () => measure.measureLifeCycles(subjects, effort, report))
+  await attempt('exec', () => measure.measureExec(subjects, effort, report))
+  await attempt('memory', () => measure.measureMemory(subjects, effort, report))
+  await attempt('log', () => measure.measureLogs(subjects, effort, report))
+  await attempt('pull', () => measure.measurePulls(subjects, effort, report))
+  await attempt('client', () => measure.measureClients(programs, subjects, effort, report))
+} finally {
+  await scope[Symbol.asyncDispose]()
+}
+const machine = { kernel: release(), cpus: cpus().length, node: process.version }
+if (flags.has('--json')) process.stdout.write(`${JSON.stringify({ machine, effort, ...report }, undefined, 2)}\n`)
+else printReport(machine, report)
