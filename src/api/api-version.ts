@@ -27,7 +27,10 @@ export function minorVersion(url: string): number {
     )
   }
   if (major > 1 || minor > NEWEST) {
-    throw new DewarError('invalid-argument', `client version ${asked} is too new. Maximum supported API version is ${API_VERSION}`)
+    throw new DewarError(
+      'invalid-argument',
+      `client version ${asked} is too new. Maximum supported API version is ${API_VERSION}`,
+    )
   }
   return minor
 }

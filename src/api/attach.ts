@@ -12,7 +12,11 @@ export interface Attached {
   readonly tty: boolean
 }
 
-export async function attachContainer(engine: EngineApi, ref: string, query: URLSearchParams): Promise<Attached> {
+export async function attachContainer(
+  engine: EngineApi,
+  ref: string,
+  query: URLSearchParams,
+): Promise<Attached> {
   const detachKeys = textOf(query, 'detachKeys')
   return engine.containers.attach(checkRef(ref), {
     stream: flagOf(query, 'stream'),
@@ -42,7 +46,10 @@ export async function startExec(engine: EngineApi, id: string, body: unknown): P
 }
 
 function isCommandError(error: unknown): error is DewarError {
-  return error instanceof DewarError && (error.code === 'command-not-found' || error.code === 'command-not-executable')
+  return (
+    error instanceof DewarError &&
+    (error.code === 'command-not-found' || error.code === 'command-not-executable')
+  )
 }
 
 /** Standard output that says `text` and ends; input is discarded. */

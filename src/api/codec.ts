@@ -50,7 +50,10 @@ export function codec<S extends z.ZodObject>(struct: string, schema: S): Codec<z
   return {
     decode(json) {
       if (!isRecord(json) && json !== null) {
-        throw new DewarError('invalid-argument', `invalid JSON: json: cannot unmarshal ${jsonType(json)} into Go value of type ${struct}`)
+        throw new DewarError(
+          'invalid-argument',
+          `invalid JSON: json: cannot unmarshal ${jsonType(json)} into Go value of type ${struct}`,
+        )
       }
       const parsed = schema.safeParse(json === null ? {} : inward(json))
       if (parsed.success) return parsed.data
@@ -81,10 +84,21 @@ function compileDecode(schema: z.core.$ZodType): Walk {
   return (value) => value
 }
 
+/** zod types the shape loosely; every value in it is a schema. */
+function fieldsOf(schema: z.ZodObject): { name: string; type: z.ZodType }[] {
+  return Object.entries(schema.shape).flatMap(([name, type]: [string, unknown]) =>
+    type instanceof z.ZodType ? [{ name, type }] : [],
+  )
+}
+
 function decodeObject(schema: z.ZodObject): Walk {
   const fields = new Map<string, { name: string; walk: Walk; keepZero: boolean }>()
-  for (const [name, type] of Object.entries(schema.shape)) {
-    fields.set(name.toLowerCase(), { name, walk: compileDecode(type), keepZero: POINTERS.has(type) || !isOptional(type) })
+  for (const { name, type } of fieldsOf(schema)) {
+    fields.set(name.toLowerCase(), {
+      name,
+      walk: compileDecode(type),
+      keepZero: POINTERS.has(type) || !isOptional(type),
+    })
   }
   return (value) => {
     if (!isRecord(value)) return value
@@ -111,7 +125,9 @@ function decodeRecord(schema: z.ZodRecord): Walk {
   return (value) => {
     if (!isRecord(value)) return value
     // fromEntries defines properties, so a key named __proto__ is data and nothing else.
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, item === null ? zero : element(item)]))
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, item === null ? zero : element(item)]),
+    )
   }
 }
 
@@ -140,7 +156,7 @@ function compileEncode(schema: z.core.$ZodType): Walk {
 }
 
 function encodeObject(schema: z.ZodObject): Walk {
-  const fields = Object.entries(schema.shape).map(([name, type]) => ({
+  const fields = fieldsOf(schema).map(({ name, type }) => ({
     name,
     docker: dockerName(name),
     walk: compileEncode(type),
@@ -173,13 +189,27 @@ function jsonType(value: unknown): string {
   return typeof value
 }
 
-const GO_TYPES: Readonly<Record<string, string>> = { int: 'int64', number: 'int64', boolean: 'bool', array: '[]string', object: 'map', record: 'map' }
+const GO_TYPES: Readonly<Record<string, string>> = {
+  int: 'int64',
+  number: 'int64',
+  boolean: 'bool',
+  array: '[]string',
+  object: 'map',
+  record: 'map',
+}
 
 function typeMismatch(struct: string, issue: z.core.$ZodIssue | undefined, input: unknown): DewarError {
-  if (issue === undefined) return new DewarError('invalid-argument', `invalid JSON: ${struct} has the wrong shape`)
+  if (issue === undefined)
+    return new DewarError('invalid-argument', `invalid JSON: ${struct} has the wrong shape`)
   if (issue.code === 'invalid_value') return new DewarError('invalid-argument', issue.message)
-  const path = issue.path.filter((part) => typeof part === 'string').map(dockerName).join('.')
-  const found = issue.path.reduce<unknown>((at, part) => (isRecord(at) || Array.isArray(at) ? Reflect.get(at, part) : undefined), input)
+  const path = issue.path
+    .filter((part) => typeof part === 'string')
+    .map(dockerName)
+    .join('.')
+  const found = issue.path.reduce<unknown>(
+    (at, part) => (isRecord(at) || Array.isArray(at) ? Reflect.get(at, part) : undefined),
+    input,
+  )
   const wanted = wantedType(issue)
   return new DewarError(
     'invalid-argument',

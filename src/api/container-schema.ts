@@ -55,7 +55,10 @@ const BINDING = z.object({ hostIp: text.default(''), hostPort: text.default('') 
 
 export const MOUNT_TYPES = ['bind', 'volume', 'tmpfs', 'npipe', 'cluster', 'image'] as const
 const MOUNT = z.object({
-  type: z.enum(MOUNT_TYPES, { error: (issue) => `invalid mount config for type ${JSON.stringify(issue.input ?? '')}: mount type unknown` }),
+  type: z.enum(MOUNT_TYPES, {
+    error: (issue) =>
+      `invalid mount config for type ${JSON.stringify(issue.input ?? '')}: mount type unknown`,
+  }),
   source: omitEmpty(text),
   target: text.default(''),
   readOnly: omitEmpty(flag),
@@ -77,7 +80,9 @@ const MOUNT = z.object({
       driverConfig: omitEmpty(z.object({ name: omitEmpty(text), options: omitEmpty(strings) })),
     }),
   ),
-  tmpfsOptions: omitEmpty(z.object({ sizeBytes: omitEmpty(whole), mode: omitEmpty(whole), options: omitEmpty(z.array(texts)) })),
+  tmpfsOptions: omitEmpty(
+    z.object({ sizeBytes: omitEmpty(whole), mode: omitEmpty(whole), options: omitEmpty(z.array(texts)) }),
+  ),
 })
 
 const RESOURCE_FIELDS = {
@@ -86,7 +91,9 @@ const RESOURCE_FIELDS = {
   nanoCpus: field(whole),
   cgroupParent: field(text),
   blkioWeight: field(whole),
-  blkioWeightDevice: field(z.nullable(z.array(z.object({ path: text.default(''), weight: whole.default(0) })))),
+  blkioWeightDevice: field(
+    z.nullable(z.array(z.object({ path: text.default(''), weight: whole.default(0) }))),
+  ),
   blkioDeviceReadBps: field(z.nullable(RATES)),
   blkioDeviceWriteBps: field(z.nullable(RATES)),
   blkioDeviceReadIOps: field(z.nullable(RATES)),
@@ -98,7 +105,15 @@ const RESOURCE_FIELDS = {
   cpusetCpus: field(text),
   cpusetMems: field(text),
   devices: field(
-    z.nullable(z.array(z.object({ pathOnHost: text.default(''), pathInContainer: text.default(''), cgroupPermissions: text.default('') }))),
+    z.nullable(
+      z.array(
+        z.object({
+          pathOnHost: text.default(''),
+          pathInContainer: text.default(''),
+          cgroupPermissions: text.default(''),
+        }),
+      ),
+    ),
   ),
   deviceCgroupRules: field(z.nullable(texts)),
   deviceRequests: field(z.nullable(z.array(z.looseObject({})))),
@@ -107,7 +122,9 @@ const RESOURCE_FIELDS = {
   memorySwappiness: pointer(z.nullable(whole)),
   oomKillDisable: pointer(z.nullable(flag)),
   pidsLimit: pointer(z.nullable(whole)),
-  ulimits: field(z.nullable(z.array(z.object({ name: text.default(''), hard: whole.default(0), soft: whole.default(0) })))),
+  ulimits: field(
+    z.nullable(z.array(z.object({ name: text.default(''), hard: whole.default(0), soft: whole.default(0) }))),
+  ),
   // Windows only; dockerd on Linux accepts and echoes zeros.
   cpuCount: field(whole),
   cpuPercent: field(whole),
@@ -162,7 +179,15 @@ export const HOST_CONFIG = z.object({
 })
 
 export const ENDPOINT_CONFIG = z.object({
-  ipamConfig: field(z.nullable(z.object({ ipv4Address: omitEmpty(text), ipv6Address: omitEmpty(text), linkLocalIps: omitEmpty(texts) }))),
+  ipamConfig: field(
+    z.nullable(
+      z.object({
+        ipv4Address: omitEmpty(text),
+        ipv6Address: omitEmpty(text),
+        linkLocalIps: omitEmpty(texts),
+      }),
+    ),
+  ),
   links: field(z.nullable(texts)),
   aliases: field(z.nullable(texts)),
   macAddress: field(text),
@@ -171,13 +196,17 @@ export const ENDPOINT_CONFIG = z.object({
 
 const ENDPOINTS = field(z.object({ endpointsConfig: field(z.record(text, z.nullable(ENDPOINT_CONFIG))) }))
 
+export const HEALTHCHECK_CODEC = codec('HealthConfig', HEALTHCHECK)
 export const CONFIG = codec('Config', z.object(CONFIG_FIELDS))
 export const HOST_CONFIG_CODEC = codec('HostConfig', HOST_CONFIG)
 export const CREATE = codec(
   'CreateRequest',
   z.object({ ...CONFIG_FIELDS, hostConfig: field(HOST_CONFIG), networkingConfig: ENDPOINTS }),
 )
-export const UPDATE = codec('UpdateConfig', z.object({ ...RESOURCE_FIELDS, restartPolicy: field(RESTART_POLICY) }))
+export const UPDATE = codec(
+  'UpdateConfig',
+  z.object({ ...RESOURCE_FIELDS, restartPolicy: field(RESTART_POLICY) }),
+)
 
 export const EXEC_CREATE = codec(
   'ExecOptions',
@@ -197,5 +226,9 @@ export const EXEC_CREATE = codec(
 )
 export const EXEC_START = codec(
   'ExecStartOptions',
-  z.object({ detach: flag.default(false), tty: flag.default(false), consoleSize: field(z.nullable(z.tuple([whole, whole]))) }),
+  z.object({
+    detach: flag.default(false),
+    tty: flag.default(false),
+    consoleSize: field(z.nullable(z.tuple([whole, whole]))),
+  }),
 )

@@ -85,7 +85,10 @@ function healthJson({ health }: ContainerState): object {
 function graphJson(view: ContainerView): object {
   const { lower, upper, work } = view.graph
   const merged = upper === '' ? '' : upper.replace(/[^/]+$/, 'merged')
-  return { Data: { LowerDir: lower.join(':'), MergedDir: merged, UpperDir: upper, WorkDir: work }, Name: 'overlay2' }
+  return {
+    Data: { LowerDir: lower.join(':'), MergedDir: merged, UpperDir: upper, WorkDir: work },
+    Name: 'overlay2',
+  }
 }
 
 export function mountJson(mount: MountPoint): object {
@@ -127,7 +130,9 @@ function networkSettingsJson(view: ContainerView, minor: number): object {
 }
 
 function endpointsJson(networks: Readonly<Record<string, EndpointState>>, minor: number): object {
-  return Object.fromEntries(Object.entries(networks).map(([name, endpoint]) => [name, endpointJson(endpoint, minor)]))
+  return Object.fromEntries(
+    Object.entries(networks).map(([name, endpoint]) => [name, endpointJson(endpoint, minor)]),
+  )
 }
 
 function endpointJson(endpoint: EndpointState, minor: number): object {
@@ -176,7 +181,9 @@ export function summaryJson(view: ContainerView, image: string, minor: number, n
     Status: statusText(view.state, now),
     HostConfig: {
       NetworkMode: view.hostConfig.networkMode,
-      ...(minor >= 46 && !isEmpty(view.hostConfig.annotations) ? { Annotations: view.hostConfig.annotations } : {}),
+      ...(minor >= 46 && !isEmpty(view.hostConfig.annotations)
+        ? { Annotations: view.hostConfig.annotations }
+        : {}),
     },
     NetworkSettings: { Networks: endpointsJson(view.networks, minor) },
     Mounts: view.mounts.map(mountJson),

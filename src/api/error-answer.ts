@@ -14,8 +14,13 @@ export function answerFor(error: unknown): Answer {
   if (error instanceof DewarError) return { status: error.status, message: error.message }
   const status = clientStatus(error)
   if (status !== undefined) return { status, message: messageOf(error) }
-  process.stderr.write(`request failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-  return { status: 500, message: `internal error: ${messageOf(error).split('\n', 1)[0]?.slice(0, 500) ?? ''}` }
+  process.stderr.write(
+    `request failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  )
+  return {
+    status: 500,
+    message: `internal error: ${messageOf(error).split('\n', 1)[0]?.slice(0, 500) ?? ''}`,
+  }
 }
 
 /** Errors of the HTTP layer carry a status below 500; a URI that does not decode is the client's too. */

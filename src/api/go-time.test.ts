@@ -14,17 +14,19 @@ test('parseGoDuration reads Go’s durations and nothing else', () => {
   assert.equal(parseGoDuration('1h30m'), 5_400_000)
   assert.equal(parseGoDuration('1.5s'), 1500)
   assert.equal(parseGoDuration('-2ms'), -2)
-  for (const bad of ['', '5', 's', '1 h', '1h ', '1d', '1e3s']) assert.equal(parseGoDuration(bad), undefined, bad)
+  for (const bad of ['', '5', 's', '1 h', '1h ', '1d', '1e3s'])
+    assert.equal(parseGoDuration(bad), undefined, bad)
 })
 
 test('parseTimestamp reads what clients send for since and until', () => {
   const now = 1_000_000
   assert.equal(parseTimestamp('1700000000', now), 1_700_000_000_000)
-  assert.equal(parseTimestamp('1700000000.000000001', now), 1_700_000_000_000.000001)
+  assert.equal(parseTimestamp('5.000000001', now), 5_000.000001)
   assert.equal(parseTimestamp('1700000000.5', now), 1_700_000_000_500)
   assert.equal(parseTimestamp('10m', now), now - 600_000)
   assert.equal(parseTimestamp('2023-11-14T22:13:20Z', now), 1_700_000_000_000)
   assert.equal(parseTimestamp('2023-11-14T23:13:20.5+01:00', now), 1_700_000_000_500)
   assert.equal(parseTimestamp('2023-11-14', now), Date.UTC(2023, 10, 14))
-  for (const bad of ['abc', '5.', '.5', '1e9', '2023-13-45', '0x10', '1.0000000001']) assert.throws(() => parseTimestamp(bad, now), /invalid syntax/, bad)
+  for (const bad of ['abc', '5.', '.5', '1e9', '2023-13-45', '0x10', '1.0000000001'])
+    assert.throws(() => parseTimestamp(bad, now), /invalid syntax/, bad)
 })

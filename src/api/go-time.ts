@@ -18,7 +18,15 @@ export function rfc3339(ms: number): string {
   return `${new Date(Math.floor(ms)).toISOString().slice(0, 19)}Z`
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1e3, m: 6e4, h: 3.6e6 }
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1e3,
+  m: 6e4,
+  h: 3.6e6,
+}
 const DURATION = /^[+-]?(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$/
 const PART = /(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)/g
 
@@ -43,5 +51,8 @@ export function parseTimestamp(value: string, now: number): number {
     const parsed = Date.parse(value)
     if (!Number.isNaN(parsed)) return parsed
   }
-  throw new DewarError('invalid-argument', `strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`)
+  throw new DewarError(
+    'invalid-argument',
+    `strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`,
+  )
 }

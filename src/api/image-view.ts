@@ -1,7 +1,7 @@
 /** Images as dockerd shows them to each API version. */
 import type { HistoryEntry, ImageView } from '../engine/types.ts'
 import { isEmpty } from './codec.ts'
-import { CONFIG } from './container-schema.ts'
+import { CONFIG, HEALTHCHECK_CODEC } from './container-schema.ts'
 import { rfc3339Nano } from './go-time.ts'
 
 /** The container's half of an image's config, which answers before API 1.50 still had, as zero values. */
@@ -71,7 +71,7 @@ function ociConfig(config: ImageView['config']): object {
     Labels: config.labels,
     StopSignal: config.stopSignal,
     ArgsEscaped: config.argsEscaped,
-    Healthcheck: config.healthcheck === undefined ? undefined : Reflect.get(Object(CONFIG.encode({ healthcheck: config.healthcheck })), 'Healthcheck'),
+    Healthcheck: config.healthcheck === undefined ? undefined : HEALTHCHECK_CODEC.encode(config.healthcheck),
     OnBuild: config.onBuild,
     Shell: config.shell,
   }
@@ -79,7 +79,11 @@ function ociConfig(config: ImageView['config']): object {
 }
 
 /** A row of `docker images`. Before API 1.43 an image without a name was called <none>. */
-export function imageSummaryJson(image: ImageView, minor: number, options: { readonly counted: boolean; readonly shared: number }): object {
+export function imageSummaryJson(
+  image: ImageView,
+  minor: number,
+  options: { readonly counted: boolean; readonly shared: number },
+): object {
   const nameless = minor < 43 && image.repoTags.length === 0 && image.repoDigests.length === 0
   return {
     Containers: options.counted ? image.containers : -1,

@@ -21,7 +21,14 @@ export const NETWORK_CREATE = codec(
         driver: text.default('default'),
         options: z.nullable(strings).default(null),
         config: z
-          .array(z.object({ subnet: field(text), ipRange: field(text), gateway: field(text), auxiliaryAddresses: field(strings) }))
+          .array(
+            z.object({
+              subnet: field(text),
+              ipRange: field(text),
+              gateway: field(text),
+              auxiliaryAddresses: field(strings),
+            }),
+          )
           .default([]),
       }),
     ),
@@ -33,15 +40,24 @@ export const NETWORK_CREATE = codec(
     labels: field(strings),
   }),
 )
-export const CONNECT = codec('ConnectOptions', z.object({ container: text.default(''), endpointConfig: field(ENDPOINT_CONFIG) }))
-export const DISCONNECT = codec('DisconnectOptions', z.object({ container: text.default(''), force: z.boolean().default(false) }))
+export const CONNECT = codec(
+  'ConnectOptions',
+  z.object({ container: text.default(''), endpointConfig: field(ENDPOINT_CONFIG) }),
+)
+export const DISCONNECT = codec(
+  'DisconnectOptions',
+  z.object({ container: text.default(''), force: z.boolean().default(false) }),
+)
 export const VOLUME_CREATE = codec(
   'CreateOptions',
   z.object({ name: field(text), driver: field(text), driverOpts: field(strings), labels: field(strings) }),
 )
 
 /** Lists leave the containers out since API 1.28, inspect has them. */
-export function networkJson(network: NetworkView, options: { readonly minor: number; readonly containers: boolean }): object {
+export function networkJson(
+  network: NetworkView,
+  options: { readonly minor: number; readonly containers: boolean },
+): object {
   return {
     Name: network.name,
     Id: network.id,
@@ -73,7 +89,7 @@ function ipamJson(ipam: NetworkView['ipam']): object {
 }
 
 function containersJson(containers: NetworkView['containers']): object {
-  const rows = Object.entries(containers).map(([id, endpoint]) => [
+  const rows = Object.entries(containers).map(([id, endpoint]): [string, object] => [
     id,
     {
       Name: endpoint.name,
@@ -95,6 +111,8 @@ export function volumeJson(volume: VolumeView): object {
     Name: volume.name,
     Options: volume.options,
     Scope: volume.scope,
-    ...(volume.usage === undefined ? {} : { UsageData: { RefCount: volume.usage.refCount, Size: volume.usage.size } }),
+    ...(volume.usage === undefined
+      ? {}
+      : { UsageData: { RefCount: volume.usage.refCount, Size: volume.usage.size } }),
   }
 }

@@ -26,7 +26,9 @@ export async function plainTar(stream: Readable): Promise<Readable> {
   const format = FORMATS.find(({ magic }) => magic.every((byte, index) => head[index] === byte))
   if (format === undefined) return stream
   if (format.decoder === undefined) {
-    throw new DewarError('invalid-argument', `archive is compressed with ${format.name}`, { remedy: 'send it plain or with gzip' })
+    throw new DewarError('invalid-argument', `archive is compressed with ${format.name}`, {
+      remedy: 'send it plain or with gzip',
+    })
   }
   return through(stream, format.decoder())
 }
@@ -35,7 +37,8 @@ export async function plainTar(stream: Readable): Promise<Readable> {
 function through(stream: Readable, decoder: Transform): Readable {
   stream.once('error', (error) => decoder.destroy(error))
   stream.once('close', () => {
-    if (!stream.readableEnded) decoder.destroy(new Error('the client went away before the end of the archive'))
+    if (!stream.readableEnded)
+      decoder.destroy(new Error('the client went away before the end of the archive'))
   })
   return stream.pipe(decoder)
 }

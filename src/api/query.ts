@@ -63,7 +63,8 @@ function filterValues(values: unknown): string[] {
   if (Array.isArray(values) && values.every((value) => typeof value === 'string')) return values
   if (typeof values === 'object' && values !== null && !Array.isArray(values)) {
     const entries = Object.entries(values)
-    if (entries.every(([, on]) => typeof on === 'boolean')) return entries.filter(([, on]) => on === true).map(([value]) => value)
+    if (entries.every(([, on]) => typeof on === 'boolean'))
+      return entries.filter(([, on]) => on === true).map(([value]) => value)
   }
   throw new DewarError('invalid-argument', 'invalid filter: expected JSON like {"label":["key=value"]}')
 }

@@ -37,10 +37,14 @@ function tooLarge(): DewarError {
 }
 
 export function requireJsonType(header: string | undefined): void {
-  if (header === undefined) throw new DewarError('invalid-argument', "unsupported Content-Type header (): must be 'application/json'")
+  if (header === undefined)
+    throw new DewarError('invalid-argument', "unsupported Content-Type header (): must be 'application/json'")
   const type = header.split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (type === 'application/json') return
-  throw new DewarError('invalid-argument', `unsupported Content-Type header (${type}): must be 'application/json'`)
+  throw new DewarError(
+    'invalid-argument',
+    `unsupported Content-Type header (${type}): must be 'application/json'`,
+  )
 }
 
 export function parseJson(body: Buffer): unknown {
@@ -50,6 +54,9 @@ export function parseJson(body: Buffer): unknown {
   } catch (error) {
     const reason = error instanceof SyntaxError ? error.message : 'not JSON'
     // V8 quotes the text it read; a body may hold a password.
-    throw new DewarError('invalid-argument', `invalid JSON: ${reason.split(/ in JSON|, ["']|is not valid/, 1)[0]?.trim() ?? ''}`)
+    throw new DewarError(
+      'invalid-argument',
+      `invalid JSON: ${reason.split(/ in JSON|, ["']|is not valid/, 1)[0]?.trim() ?? ''}`,
+    )
   }
 }

@@ -30,6 +30,7 @@ export function checkExecRef(ref: string): string {
 
 /** Image references are parsed by the engine; here only what no reference can hold is kept out. */
 export function checkImageRef(ref: string): string {
-  if (ref.length > 0 && ref.length <= 4096 && /^[\x21-\x7e]+$/.test(ref) && !ref.split('/').includes('..')) return ref
+  if (ref.length > 0 && ref.length <= 4096 && /^[\x21-\x7e]+$/.test(ref) && !ref.split('/').includes('..'))
+    return ref
   throw new DewarError('invalid-argument', 'invalid reference format')
 }

@@ -12,7 +12,10 @@ const SLOW_CLIENT_BYTES = 256 * 1024
 
 /** dockerd ends each JSON answer with a line feed and names no charset; to text fastify would add one. */
 export function sendJson(reply: FastifyReply, value: unknown, status = 200): FastifyReply {
-  return reply.code(status).header('content-type', 'application/json').send(Buffer.from(`${JSON.stringify(value)}\n`))
+  return reply
+    .code(status)
+    .header('content-type', 'application/json')
+    .send(Buffer.from(`${JSON.stringify(value)}\n`))
 }
 
 export function sendEmpty(reply: FastifyReply, status: number): FastifyReply {
@@ -34,7 +37,10 @@ export function abortOnClose(response: ServerResponse): AbortSignal {
  * connection, so that the client cannot take half for the whole. `eager` sends the headers at once.
  */
 export async function sendStream(
-  reply: FastifyReply, stream: Readable, contentType: string, options: { readonly eager?: boolean } = {},
+  reply: FastifyReply,
+  stream: Readable,
+  contentType: string,
+  options: { readonly eager?: boolean } = {},
 ): Promise<FastifyReply> {
   if (options.eager !== true) await firstByte(stream)
   const response = reply.hijack().raw
@@ -52,7 +58,12 @@ export async function sendStream(
 
 function isPrematureClose(error: unknown): boolean {
   if (typeof error !== 'object' || error === null || !('code' in error)) return false
-  return error.code === 'ERR_STREAM_PREMATURE_CLOSE' || error.code === 'EPIPE' || error.code === 'ECONNRESET' || error.code === 'ABORT_ERR'
+  return (
+    error.code === 'ERR_STREAM_PREMATURE_CLOSE' ||
+    error.code === 'EPIPE' ||
+    error.code === 'ECONNRESET' ||
+    error.code === 'ABORT_ERR'
+  )
 }
 
 function firstByte(stream: Readable): Promise<void> {
@@ -74,7 +85,8 @@ function firstByte(stream: Readable): Promise<void> {
  * before it is answered with its status, a later one with an error line, as dockerd does.
  */
 export async function sendProgress(
-  reply: FastifyReply, work: (onProgress: OnProgress, signal: AbortSignal) => Promise<Progress | void>,
+  reply: FastifyReply,
+  work: (onProgress: OnProgress, signal: AbortSignal) => Promise<Progress | void>,
 ): Promise<FastifyReply> {
   const response = reply.raw
   const lines = new ProgressLines(reply)
@@ -104,7 +116,9 @@ class ProgressLines {
   write(progress: Progress): void {
     const bar = progress.progressDetail?.current !== undefined
     if (bar && this.#reply.raw.writableLength > SLOW_CLIENT_BYTES) return
-    this.writeRaw(progress.error === undefined ? progress : { errorDetail: { message: progress.error }, ...progress })
+    this.writeRaw(
+      progress.error === undefined ? progress : { errorDetail: { message: progress.error }, ...progress },
+    )
   }
 
   writeRaw(line: object): void {

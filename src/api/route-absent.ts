@@ -17,7 +17,8 @@ export function absentRoutes({ app }: Pick<Room, 'app'>): void {
 
   for (const kind of ['nodes', 'services', 'tasks', 'secrets', 'configs']) {
     refuse('GET', `/${kind}`, 'unavailable', NO_SWARM)
-    for (const method of ['GET', 'POST', 'DELETE'] as const) refuse(method, `/${kind}/*`, 'unavailable', NO_SWARM)
+    for (const method of ['GET', 'POST', 'DELETE'] as const)
+      refuse(method, `/${kind}/*`, 'unavailable', NO_SWARM)
   }
   for (const path of ['/swarm', '/swarm/unlockkey']) refuse('GET', path, 'unavailable', NO_SWARM)
   for (const path of ['/swarm/init', '/swarm/join']) refuse('POST', path, 'not-implemented', NO_SCHEDULER)
@@ -29,17 +30,33 @@ export function absentRoutes({ app }: Pick<Room, 'app'>): void {
     const name = call.param('*').replace(/\/json$/, '')
     throw new DewarError('not-found', `plugin ${JSON.stringify(name)} not found`)
   })
-  for (const method of ['POST', 'DELETE'] as const) refuse(method, '/plugins/*', 'not-implemented', 'Dewar has no plugins')
+  for (const method of ['POST', 'DELETE'] as const)
+    refuse(method, '/plugins/*', 'not-implemented', 'Dewar has no plugins')
 
-  refuse('GET', '/distribution/*', 'not-implemented', 'reading manifests from a registry is not supported by Dewar yet; docker pull is')
-  refuse('GET', '/containers/:id/attach/ws', 'not-implemented', 'attaching by WebSocket is not supported by Dewar; POST attach is')
+  refuse(
+    'GET',
+    '/distribution/*',
+    'not-implemented',
+    'reading manifests from a registry is not supported by Dewar yet; docker pull is',
+  )
+  refuse(
+    'GET',
+    '/containers/:id/attach/ws',
+    'not-implemented',
+    'attaching by WebSocket is not supported by Dewar; POST attach is',
+  )
   buildRoutes({ app }, refuse)
 }
 
-function buildRoutes({ app }: Pick<Room, 'app'>, refuse: (method: Method, url: string, code: ErrorCode, message: string) => void): void {
-  const later = 'building images is not supported by Dewar yet (build elsewhere and docker load or pull the image)'
+function buildRoutes(
+  { app }: Pick<Room, 'app'>,
+  refuse: (method: Method, url: string, code: ErrorCode, message: string) => void,
+): void {
+  const later =
+    'building images is not supported by Dewar yet (build elsewhere and docker load or pull the image)'
   refuse('POST', '/build', 'not-implemented', later)
   refuse('POST', '/build/cancel', 'not-implemented', later)
   on(app, 'POST', '/build/prune', (call) => sendJson(call.reply, { CachesDeleted: null, SpaceReclaimed: 0 }))
-  for (const path of ['/session', '/grpc']) refuse('POST', path, 'invalid-argument', 'no upgrade proto in request')
+  for (const path of ['/session', '/grpc'])
+    refuse('POST', path, 'invalid-argument', 'no upgrade proto in request')
 }

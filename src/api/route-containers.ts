@@ -1,7 +1,13 @@
 /** A container's life: list, create, inspect, start … remove. Streams are in route-streams.ts. */
 import type { FastifyReply } from 'fastify'
 import { DewarError } from '../base/errors.ts'
-import type { Containers, ContainerView, CreateContainer, EndpointConfig, EngineApi } from '../engine/types.ts'
+import type {
+  Containers,
+  ContainerView,
+  CreateContainer,
+  EndpointConfig,
+  EngineApi,
+} from '../engine/types.ts'
 import { CREATE, UPDATE } from './container-schema.ts'
 import { inspectJson, summaryJson } from './container-view.ts'
 import { filtersOf, flagOf, textOf, wholeOf } from './query.ts'
@@ -11,7 +17,22 @@ import { on } from './route.ts'
 import type { Call, Room } from './route.ts'
 
 const LIST_FILTERS = [
-  'ancestor', 'before', 'exited', 'expose', 'health', 'id', 'is-task', 'isolation', 'label', 'label!', 'name', 'network', 'publish', 'since', 'status', 'volume',
+  'ancestor',
+  'before',
+  'exited',
+  'expose',
+  'health',
+  'id',
+  'is-task',
+  'isolation',
+  'label',
+  'label!',
+  'name',
+  'network',
+  'publish',
+  'since',
+  'status',
+  'volume',
 ]
 const PRUNE_FILTERS = ['label', 'label!', 'until']
 
@@ -21,7 +42,10 @@ export function containerRoutes({ app, engine }: Room): void {
   on(app, 'POST', '/containers/create', (call) => create(call, containers))
   on(app, 'POST', '/containers/prune', async (call) => {
     const { deleted, reclaimed } = await containers.prune(filtersOf(call.query, PRUNE_FILTERS))
-    return sendJson(call.reply, { ContainersDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed })
+    return sendJson(call.reply, {
+      ContainersDeleted: deleted.length === 0 ? null : deleted,
+      SpaceReclaimed: reclaimed,
+    })
   })
   on(app, 'GET', '/containers/:id/json', async (call) => {
     const view = await containers.inspect(idOf(call), { size: flagOf(call.query, 'size') })
@@ -33,7 +57,10 @@ export function containerRoutes({ app, engine }: Room): void {
   })
   on(app, 'GET', '/containers/:id/changes', async (call) => {
     const changes = await containers.changes(idOf(call))
-    return sendJson(call.reply, changes.length === 0 ? null : changes.map(({ path, kind }) => ({ Path: path, Kind: kind })))
+    return sendJson(
+      call.reply,
+      changes.length === 0 ? null : changes.map(({ path, kind }) => ({ Path: path, Kind: kind })),
+    )
   })
   on(app, 'POST', '/containers/:id/update', (call) => update(call, containers))
   on(app, 'DELETE', '/containers/:id', async (call) => {
@@ -80,7 +107,10 @@ export function sizeOf(call: Call, name: 'h' | 'w'): number {
   const size = wholeOf(call.query, name)
   if (size !== undefined && size >= 0 && size <= 0xffff) return size
   const text = JSON.stringify(call.query.get(name) ?? '')
-  throw new DewarError('invalid-argument', `invalid resize ${name === 'h' ? 'height' : 'width'} ${text}: invalid syntax`)
+  throw new DewarError(
+    'invalid-argument',
+    `invalid resize ${name === 'h' ? 'height' : 'width'} ${text}: invalid syntax`,
+  )
 }
 
 function stopOptions({ query }: Call): { signal?: string; timeout?: number } {
@@ -93,7 +123,10 @@ function stopOptions({ query }: Call): { signal?: string; timeout?: number } {
 function refuseStartBody({ request }: Call): void {
   const length = Number(request.headers['content-length'] ?? 0)
   if (length > 7 || request.headers['transfer-encoding'] !== undefined) {
-    throw new DewarError('invalid-argument', 'starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24')
+    throw new DewarError(
+      'invalid-argument',
+      'starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24',
+    )
   }
 }
 
@@ -117,8 +150,13 @@ async function list(call: Call, engine: EngineApi): Promise<FastifyReply> {
 }
 
 /** Which image each name in use means today; a name that has gone has none. One look-up per name. */
-async function currentImages(engine: EngineApi, views: readonly ContainerView[]): Promise<Map<string, string>> {
-  const names = [...new Set(views.filter((view) => view.config.image !== view.imageId).map((view) => view.config.image))]
+async function currentImages(
+  engine: EngineApi,
+  views: readonly ContainerView[],
+): Promise<Map<string, string>> {
+  const names = [
+    ...new Set(views.filter((view) => view.config.image !== view.imageId).map((view) => view.config.image)),
+  ]
   const ids = await Promise.all(
     names.map(async (name): Promise<[string, string]> => {
       try {
@@ -134,7 +172,8 @@ async function currentImages(engine: EngineApi, views: readonly ContainerView[])
 
 async function create(call: Call, containers: Containers): Promise<FastifyReply> {
   const body = await call.json()
-  if (body === undefined) throw new DewarError('invalid-argument', 'invalid JSON: got EOF while reading request body')
+  if (body === undefined)
+    throw new DewarError('invalid-argument', 'invalid JSON: got EOF while reading request body')
   const name = textOf(call.query, 'name')
   const platform = textOf(call.query, 'platform')
   const request = createRequest(body)
@@ -152,7 +191,8 @@ function createRequest(body: unknown): Pick<CreateContainer, 'config' | 'hostCon
     throw new DewarError('invalid-argument', 'config cannot be empty in order to create a container')
   }
   const endpoints: Record<string, EndpointConfig> = {}
-  for (const [network, endpoint] of Object.entries(networkingConfig?.endpointsConfig ?? {})) endpoints[network] = endpoint ?? {}
+  for (const [network, endpoint] of Object.entries(networkingConfig?.endpointsConfig ?? {}))
+    endpoints[network] = endpoint ?? {}
   if (macAddress !== undefined) {
     // Since API 1.44 the address belongs to an endpoint; older clients put it beside the config.
     const network = hostConfig.networkMode ?? 'default'

@@ -16,7 +16,9 @@ export function execRoutes({ app, engine }: Room): void {
     if (config.cmd.length === 0) throw new DewarError('invalid-argument', 'No exec command specified')
     return sendJson(call.reply, { Id: await execs.create(container, config) }, 201)
   })
-  on(app, 'GET', '/exec/:id/json', async (call) => sendJson(call.reply, execJson(await execs.inspect(checkExecRef(call.param('id'))))))
+  on(app, 'GET', '/exec/:id/json', async (call) =>
+    sendJson(call.reply, execJson(await execs.inspect(checkExecRef(call.param('id'))))),
+  )
   on(app, 'POST', '/exec/:id/resize', async (call) => {
     await execs.resize(checkExecRef(call.param('id')), sizeOf(call, 'h'), sizeOf(call, 'w'))
     return sendEmpty(call.reply, 200)

@@ -21,15 +21,22 @@ const PRUNE_FILTERS = ['dangling', 'label', 'label!', 'until']
 export function imageRoutes({ app, engine }: Room): void {
   const { images } = engine
   on(app, 'GET', '/images/json', (call) => list(call, images))
-  on(app, 'POST', '/images/create', (call) => (textOf(call.query, 'fromImage') === undefined ? importImage(call, images) : pull(call, images)))
+  on(app, 'POST', '/images/create', (call) =>
+    textOf(call.query, 'fromImage') === undefined ? importImage(call, images) : pull(call, images),
+  )
   on(app, 'POST', '/images/load', async (call) => {
     const tar = await plainTar(call.request.raw)
     const quiet = flagOf(call.query, 'quiet')
-    return sendProgress(call.reply, (onProgress) => images.load(tar, quiet ? withoutBars(onProgress) : onProgress))
+    return sendProgress(call.reply, (onProgress) =>
+      images.load(tar, quiet ? withoutBars(onProgress) : onProgress),
+    )
   })
   on(app, 'POST', '/images/prune', async (call) => {
     const { deleted, reclaimed } = await images.prune(filtersOf(call.query, PRUNE_FILTERS))
-    return sendJson(call.reply, { ImagesDeleted: deleted.length === 0 ? null : deleted.map(deletedJson), SpaceReclaimed: reclaimed })
+    return sendJson(call.reply, {
+      ImagesDeleted: deleted.length === 0 ? null : deleted.map(deletedJson),
+      SpaceReclaimed: reclaimed,
+    })
   })
   on(app, 'GET', '/images/get', (call) => save(call, images, call.query.getAll('names')))
   on(app, 'GET', '/images/search', () => {
@@ -38,7 +45,10 @@ export function imageRoutes({ app, engine }: Room): void {
   on(app, 'POST', '/commit', (call) => commit(call, images))
   on(app, 'DELETE', '/images/*', async (call) => {
     const options = { force: flagOf(call.query, 'force'), noPrune: flagOf(call.query, 'noprune') }
-    return sendJson(call.reply, (await images.remove(checkImageRef(call.param('*')), options)).map(deletedJson))
+    return sendJson(
+      call.reply,
+      (await images.remove(checkImageRef(call.param('*')), options)).map(deletedJson),
+    )
   })
   namedRoutes({ app }, images)
 }
@@ -85,8 +95,15 @@ function referenceOf({ query }: Call): string | undefined {
 async function list(call: Call, images: Images): Promise<FastifyReply> {
   const { query, reply, minor } = call
   const sharedSize = flagOf(query, 'shared-size')
-  const rows = await images.list({ all: flagOf(query, 'all'), filters: filtersOf(query, LIST_FILTERS), sharedSize })
-  return sendJson(reply, rows.map((image) => imageSummaryJson(image, minor, { counted: sharedSize, shared: sharedSize ? 0 : -1 })))
+  const rows = await images.list({
+    all: flagOf(query, 'all'),
+    filters: filtersOf(query, LIST_FILTERS),
+    sharedSize,
+  })
+  return sendJson(
+    reply,
+    rows.map((image) => imageSummaryJson(image, minor, { counted: sharedSize, shared: sharedSize ? 0 : -1 })),
+  )
 }
 
 function pull(call: Call, images: Images): Promise<FastifyReply> {
@@ -120,9 +137,12 @@ function isNameOnly(name: string): boolean {
 async function importImage(call: Call, images: Images): Promise<FastifyReply> {
   const { query } = call
   const source = textOf(query, 'fromSrc')
-  if (source === undefined) throw new DewarError('invalid-argument', 'one of fromImage and fromSrc must be given')
+  if (source === undefined)
+    throw new DewarError('invalid-argument', 'one of fromImage and fromSrc must be given')
   if (source !== '-') {
-    throw new DewarError('not-implemented', `cannot import from ${source}: the engine fetches no URLs`, { remedy: 'pipe it: curl URL | docker import -' })
+    throw new DewarError('not-implemented', `cannot import from ${source}: the engine fetches no URLs`, {
+      remedy: 'pipe it: curl URL | docker import -',
+    })
   }
   const reference = referenceOf(call)
   const message = textOf(query, 'message')
@@ -144,7 +164,12 @@ function push(call: Call, images: Images, name: string): Promise<FastifyReply> {
   const tag = textOf(call.query, 'tag')
   const auth = parseAuthHeader(call.header('x-registry-auth'))
   return sendProgress(call.reply, (onProgress, signal) =>
-    images.push(name, { ...(tag === undefined ? {} : { tag }), ...(auth === undefined ? {} : { auth }), onProgress, signal }),
+    images.push(name, {
+      ...(tag === undefined ? {} : { tag }),
+      ...(auth === undefined ? {} : { auth }),
+      onProgress,
+      signal,
+    }),
   )
 }
 

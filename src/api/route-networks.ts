@@ -2,7 +2,14 @@
 import type { FastifyReply } from 'fastify'
 import { DewarError } from '../base/errors.ts'
 import type { EngineApi, NetworkView } from '../engine/types.ts'
-import { CONNECT, DISCONNECT, NETWORK_CREATE, networkJson, VOLUME_CREATE, volumeJson } from './network-view.ts'
+import {
+  CONNECT,
+  DISCONNECT,
+  NETWORK_CREATE,
+  networkJson,
+  VOLUME_CREATE,
+  volumeJson,
+} from './network-view.ts'
 import { filtersOf, flagOf } from './query.ts'
 import { checkNetworkRef, checkRef, checkVolumeRef } from './ref.ts'
 import { sendEmpty, sendJson } from './respond.ts'
@@ -16,7 +23,10 @@ export function networkRoutes({ app, engine }: Room): void {
   const { networks } = engine
   const list: Handler = async (call) => {
     const rows = await networks.list(filtersOf(call.query, NETWORK_FILTERS))
-    return sendJson(call.reply, rows.map((network) => networkJson(network, { minor: call.minor, containers: false })))
+    return sendJson(
+      call.reply,
+      rows.map((network) => networkJson(network, { minor: call.minor, containers: false })),
+    )
   }
   on(app, 'GET', '/networks', list)
   on(app, 'GET', '/networks/', list)
@@ -53,11 +63,16 @@ function refOf(call: Call): string {
 }
 
 function networkRequest(body: unknown): Partial<NetworkView> & { name: string } {
-  if (body === undefined) throw new DewarError('invalid-argument', 'invalid JSON: got EOF while reading request body')
+  if (body === undefined)
+    throw new DewarError('invalid-argument', 'invalid JSON: got EOF while reading request body')
   const { configOnly, scope, ...request } = NETWORK_CREATE.decode(body)
-  if (configOnly === true) throw new DewarError('not-implemented', 'config-only networks are not supported by Dewar')
+  if (configOnly === true)
+    throw new DewarError('not-implemented', 'config-only networks are not supported by Dewar')
   if (scope !== undefined && scope !== 'local') {
-    throw new DewarError('invalid-argument', `network scope ${scope} is not supported: only local networks are, as there is no swarm`)
+    throw new DewarError(
+      'invalid-argument',
+      `network scope ${scope} is not supported: only local networks are, as there is no swarm`,
+    )
   }
   return request
 }
@@ -69,9 +84,15 @@ export function volumeRoutes({ app, engine }: Room): void {
     return sendJson(call.reply, { Volumes: rows.map(volumeJson), Warnings: null })
   }
   on(app, 'GET', '/volumes', list)
-  on(app, 'GET', '/volumes/*', async (call) => sendJson(call.reply, volumeJson(await volumes.inspect(checkVolumeRef(call.param('*'))))))
+  on(app, 'GET', '/volumes/*', async (call) =>
+    sendJson(call.reply, volumeJson(await volumes.inspect(checkVolumeRef(call.param('*'))))),
+  )
   on(app, 'POST', '/volumes/create', async (call) =>
-    sendJson(call.reply, volumeJson(await volumes.create(VOLUME_CREATE.decode((await call.json()) ?? {}))), 201),
+    sendJson(
+      call.reply,
+      volumeJson(await volumes.create(VOLUME_CREATE.decode((await call.json()) ?? {}))),
+      201,
+    ),
   )
   on(app, 'DELETE', '/volumes/*', async (call) => {
     await volumes.remove(checkVolumeRef(call.param('*')), flagOf(call.query, 'force'))
@@ -85,5 +106,8 @@ async function pruneVolumes(call: Call, engine: EngineApi): Promise<FastifyReply
   const filters = new Map(filtersOf(call.query, ['all', 'label', 'label!']))
   if (call.minor < 42) filters.set('all', ['true'])
   const { deleted, reclaimed } = await engine.volumes.prune(filters)
-  return sendJson(call.reply, { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed })
+  return sendJson(call.reply, {
+    VolumesDeleted: deleted.length === 0 ? null : deleted,
+    SpaceReclaimed: reclaimed,
+  })
 }

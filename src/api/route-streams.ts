@@ -24,7 +24,9 @@ export function streamRoutes({ app, engine }: Room): void {
   on(app, 'POST', '/containers/:id/attach', async (call) =>
     sendAttached(call, await attachContainer(engine, call.param('id'), call.query)),
   )
-  on(app, 'POST', '/exec/:id/start', async (call) => sendAttached(call, await startExec(engine, call.param('id'), await call.json())))
+  on(app, 'POST', '/exec/:id/start', async (call) =>
+    sendAttached(call, await startExec(engine, call.param('id'), await call.json())),
+  )
   on(app, 'GET', '/containers/:id/logs', (call) => logs(call, containers))
   on(app, 'GET', '/containers/:id/stats', (call) => stats(call, engine))
   on(app, 'POST', '/containers/:id/wait', (call) => wait(call, containers))
@@ -58,20 +60,24 @@ function sendAttached({ reply, minor }: Call, { stream, tty }: Attached): Fastif
 function pathOf(call: Call): string {
   const path = textOf(call.query, 'path')
   if (path === undefined) throw new DewarError('invalid-argument', 'bad parameter: path cannot be empty')
-  if (path.includes('\0')) throw new DewarError('invalid-argument', 'bad parameter: path contains a null byte')
+  if (path.includes('\0'))
+    throw new DewarError('invalid-argument', 'bad parameter: path contains a null byte')
   return path
 }
 
 function statHeader(stat: PathStat): string {
   const { name, size, mode, mtime, linkTarget } = stat
-  return Buffer.from(JSON.stringify({ name, size, mode, mtime: rfc3339Nano(mtime), linkTarget })).toString('base64')
+  return Buffer.from(JSON.stringify({ name, size, mode, mtime: rfc3339Nano(mtime), linkTarget })).toString(
+    'base64',
+  )
 }
 
 async function logs(call: Call, containers: Containers): Promise<FastifyReply> {
   const { query, reply, minor } = call
   const stdout = flagOf(query, 'stdout')
   const stderr = flagOf(query, 'stderr')
-  if (!stdout && !stderr) throw new DewarError('invalid-argument', 'Bad parameters: you must choose at least one stream')
+  if (!stdout && !stderr)
+    throw new DewarError('invalid-argument', 'Bad parameters: you must choose at least one stream')
   const follow = flagOf(query, 'follow')
   const request = {
     follow,
@@ -97,13 +103,17 @@ function tailOf(query: URLSearchParams): number {
 async function wait(call: Call, containers: Containers): Promise<FastifyReply> {
   const asked = textOf(call.query, 'condition') ?? 'not-running'
   const condition = CONDITIONS.find((known) => known === asked)
-  if (condition === undefined) throw new DewarError('invalid-argument', `invalid condition: ${JSON.stringify(asked)}`)
+  if (condition === undefined)
+    throw new DewarError('invalid-argument', `invalid condition: ${JSON.stringify(asked)}`)
   const { result } = await containers.wait(idOf(call), condition)
   const response = call.reply.hijack().raw
   response.setHeader('Content-Type', 'application/json')
   response.flushHeaders()
   const body = await result.then(
-    ({ code, error }) => ({ StatusCode: code, ...(error === undefined || error === '' ? {} : { Error: { Message: error } }) }),
+    ({ code, error }) => ({
+      StatusCode: code,
+      ...(error === undefined || error === '' ? {} : { Error: { Message: error } }),
+    }),
     (error: unknown) => ({ StatusCode: 1, Error: { Message: answerFor(error).message } }),
   )
   if (!response.destroyed) response.end(`${JSON.stringify(body)}\n`)
@@ -134,12 +144,14 @@ async function stats(call: Call, engine: EngineApi): Promise<FastifyReply> {
     while (!signal.aborted) {
       const now = await sample()
       // A client that does not read gets fewer samples, not older ones.
-      if (response.writableLength === 0) response.write(`${JSON.stringify(statsJson({ id: view.id, name, now, before }))}\n`)
+      if (response.writableLength === 0)
+        response.write(`${JSON.stringify(statsJson({ id: view.id, name, now, before }))}\n`)
       before = now
       await pause(signal)
     }
   } catch (error) {
-    if (!(error instanceof DewarError && error.code === 'not-found')) process.stderr.write(`stats of ${name} ended: ${messageOf(error)}\n`)
+    if (!(error instanceof DewarError && error.code === 'not-found'))
+      process.stderr.write(`stats of ${name} ended: ${messageOf(error)}\n`)
   }
   response.end()
   return reply

@@ -14,7 +14,20 @@ import type { Call, Room } from './route.ts'
 import { infoJson, versionJson } from './system-view.ts'
 
 const EVENT_FILTERS = [
-  'config', 'container', 'daemon', 'event', 'image', 'label', 'network', 'node', 'plugin', 'scope', 'secret', 'service', 'type', 'volume',
+  'config',
+  'container',
+  'daemon',
+  'event',
+  'image',
+  'label',
+  'network',
+  'node',
+  'plugin',
+  'scope',
+  'secret',
+  'service',
+  'type',
+  'volume',
 ]
 
 export function systemRoutes({ app, engine, product }: Room): void {
@@ -44,7 +57,7 @@ async function events(call: Call, engine: EngineApi): Promise<FastifyReply> {
   const since = timeOf(call.query, 'since')
   const until = timeOf(call.query, 'until')
   if (since !== undefined && until !== undefined && until < since) {
-    throw new DewarError('invalid-argument', "`since` time cannot be after `until` time")
+    throw new DewarError('invalid-argument', '`since` time cannot be after `until` time')
   }
   const filters = filtersOf(call.query, EVENT_FILTERS)
   const response = call.reply.raw
@@ -85,19 +98,23 @@ function drained(response: Call['reply']['raw'], signal: AbortSignal): Promise<v
 async function diskUsage({ query, reply, minor }: Call, engine: EngineApi): Promise<FastifyReply> {
   const asked = query.getAll('type')
   for (const type of asked) {
-    if (!['container', 'image', 'volume', 'build-cache'].includes(type)) throw new DewarError('invalid-argument', `unknown object type: ${type}`)
+    if (!['container', 'image', 'volume', 'build-cache'].includes(type))
+      throw new DewarError('invalid-argument', `unknown object type: ${type}`)
   }
   const wants = (type: string): boolean => asked.length === 0 || asked.includes(type)
   const none = new Map<string, readonly string[]>()
   const [images, containers, volumes] = await Promise.all([
     wants('image') ? engine.images.list({ all: true, filters: none, sharedSize: true }) : undefined,
-    wants('container') ? engine.containers.list({ all: true, limit: -1, size: true, filters: none }) : undefined,
+    wants('container')
+      ? engine.containers.list({ all: true, limit: -1, size: true, filters: none })
+      : undefined,
     wants('volume') ? engine.volumes.list(none) : undefined,
   ])
   const now = Date.now()
   return sendJson(reply, {
     LayersSize: images === undefined ? 0 : images.reduce((sum, image) => sum + image.size, 0),
-    Images: images?.map((image: ImageView) => imageSummaryJson(image, minor, { counted: true, shared: 0 })) ?? null,
+    Images:
+      images?.map((image: ImageView) => imageSummaryJson(image, minor, { counted: true, shared: 0 })) ?? null,
     Containers: containers?.map((view) => summaryJson(view, view.config.image, minor, now)) ?? null,
     Volumes: volumes?.map(volumeJson) ?? null,
     BuildCache: wants('build-cache') && minor >= 42 ? [] : null,

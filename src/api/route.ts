@@ -48,7 +48,8 @@ export class Call {
 
 /** The server's query parser wraps the parameters, because fastify wants a plain record and clients repeat keys. */
 function searchOf(query: unknown): URLSearchParams {
-  const search: unknown = typeof query === 'object' && query !== null ? Reflect.get(query, 'search') : undefined
+  const search: unknown =
+    typeof query === 'object' && query !== null ? Reflect.get(query, 'search') : undefined
   return search instanceof URLSearchParams ? search : new URLSearchParams()
 }
 

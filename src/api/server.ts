@@ -21,7 +21,12 @@ const MAX_HEADER_BYTES = 1024 * 1024
 
 /** Ready to listen. Close with `server.close()`, then `closeAllConnections()`. */
 export async function createApiServer(engine: EngineApi, product: Product): Promise<Server> {
-  const headers = { 'Api-Version': API_VERSION, 'Docker-Experimental': 'false', Ostype: 'linux', Server: `Dewar/${product.version} (linux)` }
+  const headers = {
+    'Api-Version': API_VERSION,
+    'Docker-Experimental': 'false',
+    Ostype: 'linux',
+    Server: `Dewar/${product.version} (linux)`,
+  }
   const app = createApp(headers)
   const room = { app, engine, product }
   systemRoutes(room)
@@ -33,7 +38,13 @@ export async function createApiServer(engine: EngineApi, product: Product): Prom
   volumeRoutes(room)
   absentRoutes(room)
   const server = app.server
-  serveUpgrades(server, engine, Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join(''))
+  serveUpgrades(
+    server,
+    engine,
+    Object.entries(headers)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join(''),
+  )
   await app.ready()
   return server
 }
@@ -48,7 +59,10 @@ function createApp(headers: Readonly<Record<string, string>>): FastifyInstance {
     connectionTimeout: 0,
     http: { maxHeaderSize: MAX_HEADER_BYTES },
     rewriteUrl: (request) => withoutVersion(request.url ?? '/'),
-    routerOptions: { maxParamLength: 4096, querystringParser: (text) => ({ search: new URLSearchParams(text) }) },
+    routerOptions: {
+      maxParamLength: 4096,
+      querystringParser: (text) => ({ search: new URLSearchParams(text) }),
+    },
     frameworkErrors: (error, _request, reply) => {
       sendError(reply, error)
     },

@@ -17,15 +17,24 @@ const NO_CPU = {
   throttling_data: NO_THROTTLING,
 }
 const BLKIO_LISTS = [
-  'io_service_bytes_recursive', 'io_serviced_recursive', 'io_queue_recursive', 'io_service_time_recursive',
-  'io_wait_time_recursive', 'io_merged_recursive', 'io_time_recursive', 'sectors_recursive',
+  'io_service_bytes_recursive',
+  'io_serviced_recursive',
+  'io_queue_recursive',
+  'io_service_time_recursive',
+  'io_wait_time_recursive',
+  'io_merged_recursive',
+  'io_time_recursive',
+  'sectors_recursive',
 ]
 
 export function statsJson({ id, name, now, before }: Sampled): object {
   return {
     read: rfc3339Nano(now?.read ?? 0),
     preread: rfc3339Nano(before?.read ?? 0),
-    pids_stats: now === undefined ? {} : { current: now.pids.current, ...(now.pids.limit === null ? {} : { limit: now.pids.limit }) },
+    pids_stats:
+      now === undefined
+        ? {}
+        : { current: now.pids.current, ...(now.pids.limit === null ? {} : { limit: now.pids.limit }) },
     blkio_stats: blkioJson(now),
     num_procs: 0,
     storage_stats: {},
@@ -68,11 +77,13 @@ function memoryJson({ memory }: Stats): object {
 
 function blkioJson(now: Stats | undefined): object {
   const none = Object.fromEntries(BLKIO_LISTS.map((list) => [list, null]))
-  return now === undefined || now.blkio.length === 0 ? none : { ...none, io_service_bytes_recursive: now.blkio }
+  return now === undefined || now.blkio.length === 0
+    ? none
+    : { ...none, io_service_bytes_recursive: now.blkio }
 }
 
 function networksJson(now: Stats): object {
-  const rows = Object.entries(now.networks).map(([name, net]) => [
+  const rows = Object.entries(now.networks).map(([name, net]): [string, object] => [
     name,
     {
       rx_bytes: net.rxBytes,

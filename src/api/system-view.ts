@@ -13,11 +13,22 @@ export interface Product {
   readonly built: number
 }
 
-const GO_ARCH: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64', arm: 'arm', ia32: '386', riscv64: 'riscv64' }
+const GO_ARCH: Readonly<Record<string, string>> = {
+  x64: 'amd64',
+  arm64: 'arm64',
+  arm: 'arm',
+  ia32: '386',
+  riscv64: 'riscv64',
+}
 
 export function versionJson(product: Product): object {
   const built = product.built === 0 ? '' : rfc3339Nano(product.built)
-  const common = { ApiVersion: API_VERSION, MinAPIVersion: MIN_API_VERSION, GitCommit: product.commit, GoVersion: '' }
+  const common = {
+    ApiVersion: API_VERSION,
+    MinAPIVersion: MIN_API_VERSION,
+    GitCommit: product.commit,
+    GoVersion: '',
+  }
   const machine = { Os: 'linux', Arch: GO_ARCH[arch()] ?? arch(), KernelVersion: release() }
   return {
     Platform: { Name: 'Dewar' },
@@ -25,7 +36,13 @@ export function versionJson(product: Product): object {
       {
         Name: 'Engine',
         Version: product.version,
-        Details: { ...common, ...machine, BuildTime: built, Experimental: 'false', NodeVersion: process.version },
+        Details: {
+          ...common,
+          ...machine,
+          BuildTime: built,
+          Experimental: 'false',
+          NodeVersion: process.version,
+        },
       },
     ],
     Version: product.version,
@@ -44,7 +61,12 @@ export function infoJson(info: SystemInfo, product: Product): object {
     ContainersStopped: info.stopped,
     Images: info.images,
     ...storageJson(),
-    Plugins: { Volume: ['local'], Network: ['bridge', 'host', 'null'], Authorization: null, Log: ['json-file', 'local', 'none'] },
+    Plugins: {
+      Volume: ['local'],
+      Network: ['bridge', 'host', 'null'],
+      Authorization: null,
+      Log: ['json-file', 'local', 'none'],
+    },
     ...resourcesJson(info),
     Debug: false,
     NFd: info.fileDescriptors,
@@ -74,21 +96,40 @@ export function infoJson(info: SystemInfo, product: Product): object {
     ExperimentalBuild: false,
     ServerVersion: product.version,
     ...levelsJson(info),
-    Swarm: { NodeID: '', NodeAddr: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '', RemoteManagers: null },
+    Swarm: {
+      NodeID: '',
+      NodeAddr: '',
+      LocalNodeState: 'inactive',
+      ControlAvailable: false,
+      Error: '',
+      RemoteManagers: null,
+    },
     LiveRestoreEnabled: true,
     Isolation: '',
     InitBinary: 'dewar-init',
     ContainerdCommit: { ID: '' },
     RuncCommit: { ID: product.commit },
     InitCommit: { ID: product.commit },
-    SecurityOptions: ['name=seccomp,profile=builtin', 'name=userns', ...(info.cgroupVersion === '2' ? ['name=cgroupns'] : [])],
+    SecurityOptions: [
+      'name=seccomp,profile=builtin',
+      'name=userns',
+      ...(info.cgroupVersion === '2' ? ['name=cgroupns'] : []),
+    ],
     CDISpecDirs: [],
     Warnings: info.warnings.length === 0 ? null : info.warnings,
   }
 }
 
 function storageJson(): object {
-  return { Driver: 'overlay2', DriverStatus: [['Supports d_type', 'true'], ['Using metacopy', 'false'], ['Native Overlay Diff', 'true'], ['userxattr', 'false']] }
+  return {
+    Driver: 'overlay2',
+    DriverStatus: [
+      ['Supports d_type', 'true'],
+      ['Using metacopy', 'false'],
+      ['Native Overlay Diff', 'true'],
+      ['userxattr', 'false'],
+    ],
+  }
 }
 
 function resourcesJson(info: SystemInfo): object {
@@ -120,7 +161,10 @@ function registryJson(info: SystemInfo): object {
   const insecure = info.insecureRegistries.filter((name) => !name.includes('/'))
   const networks = info.insecureRegistries.filter((name) => name.includes('/'))
   const index = { Name: 'docker.io', Mirrors: info.registryMirrors, Secure: true, Official: true }
-  const others = insecure.map((name) => [name, { Name: name, Mirrors: [], Secure: false, Official: false }])
+  const others = insecure.map((name): [string, object] => [
+    name,
+    { Name: name, Mirrors: [], Secure: false, Official: false },
+  ])
   return {
     AllowNondistributableArtifactsCIDRs: null,
     AllowNondistributableArtifactsHostnames: null,

@@ -36,7 +36,12 @@ function isSocket(stream: Duplex): stream is Socket {
 }
 
 async function upgrade(
-  server: Server, engine: EngineApi, headers: string, request: IncomingMessage, socket: Socket, head: Buffer,
+  server: Server,
+  engine: EngineApi,
+  headers: string,
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
 ): Promise<void> {
   const url = new URL(withoutVersion(request.url ?? '/'), 'http://localhost')
   const attach = ATTACH.exec(url.pathname)?.[1]
@@ -65,10 +70,18 @@ async function upgrade(
 function serveWithoutUpgrade(server: Server, request: IncomingMessage, socket: Socket): void {
   const url = withoutVersion(request.url ?? '/')
   if (request.method === 'POST' && /^\/(session|grpc)(\?|$)/.test(url)) {
-    throw new DewarError('not-implemented', 'BuildKit sessions are not served by Dewar; build with DOCKER_BUILDKIT=0')
+    throw new DewarError(
+      'not-implemented',
+      'BuildKit sessions are not served by Dewar; build with DOCKER_BUILDKIT=0',
+    )
   }
-  const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
-  if (hasBody) throw new DewarError('invalid-argument', 'only attach and exec can be upgraded: send the request without the Upgrade header')
+  const hasBody =
+    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
+  if (hasBody)
+    throw new DewarError(
+      'invalid-argument',
+      'only attach and exec can be upgraded: send the request without the Upgrade header',
+    )
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket)
@@ -77,7 +90,11 @@ function serveWithoutUpgrade(server: Server, request: IncomingMessage, socket: S
 }
 
 /** The JSON body, which Node leaves on an upgraded socket, and the first bytes of the stream after it. */
-async function readBody(request: IncomingMessage, socket: Socket, head: Buffer): Promise<{ body: unknown; rest: Buffer }> {
+async function readBody(
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+): Promise<{ body: unknown; rest: Buffer }> {
   if (request.headers['transfer-encoding'] !== undefined) return readChunkedBody(request, socket, head)
   const length = Number(request.headers['content-length'] ?? 0)
   if (!Number.isSafeInteger(length) || length > MAX_BODY) {
@@ -88,11 +105,18 @@ async function readBody(request: IncomingMessage, socket: Socket, head: Buffer):
   if (length === 0) return { body: undefined, rest: bytes }
   // dockerd reads no body for attach; clients send "{}" or "null" there with any content type.
   if (request.url?.includes('/attach') !== true) requireJsonType(request.headers['content-type'])
-  return { body: request.url?.includes('/attach') === true ? undefined : parseJson(body), rest: bytes.subarray(length) }
+  return {
+    body: request.url?.includes('/attach') === true ? undefined : parseJson(body),
+    rest: bytes.subarray(length),
+  }
 }
 
 /** One chunk and the end mark, which is all that clients send. */
-async function readChunkedBody(request: IncomingMessage, socket: Socket, head: Buffer): Promise<{ body: unknown; rest: Buffer }> {
+async function readChunkedBody(
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+): Promise<{ body: unknown; rest: Buffer }> {
   const form = /^([0-9a-fA-F]{1,4})[^\r\n]*\r\n/
   const end = (have: Buffer): number | undefined => {
     const text = have.toString('latin1')
@@ -107,14 +131,22 @@ async function readChunkedBody(request: IncomingMessage, socket: Socket, head: B
   const text = bytes.toString('latin1')
   const length = end(bytes) ?? 0
   const size = form.exec(text)
-  if (size === null || Number.parseInt(size[1] ?? '0', 16) === 0) return { body: undefined, rest: bytes.subarray(length) }
+  if (size === null || Number.parseInt(size[1] ?? '0', 16) === 0)
+    return { body: undefined, rest: bytes.subarray(length) }
   requireJsonType(request.headers['content-type'])
   const start = size[0].length
-  return { body: parseJson(bytes.subarray(start, start + Number.parseInt(size[1] ?? '0', 16))), rest: bytes.subarray(length) }
+  return {
+    body: parseJson(bytes.subarray(start, start + Number.parseInt(size[1] ?? '0', 16))),
+    rest: bytes.subarray(length),
+  }
 }
 
 /** Reads until `enough` says how many bytes are needed. Leaves the socket paused. */
-function readAtLeast(socket: Socket, head: Buffer, enough: (have: Buffer) => number | undefined): Promise<Buffer> {
+function readAtLeast(
+  socket: Socket,
+  head: Buffer,
+  enough: (have: Buffer) => number | undefined,
+): Promise<Buffer> {
   if (enough(head) !== undefined) return Promise.resolve(head)
   return new Promise((resolve, reject) => {
     let have = head
@@ -127,9 +159,11 @@ function readAtLeast(socket: Socket, head: Buffer, enough: (have: Buffer) => num
     const onData = (chunk: Buffer): void => {
       have = Buffer.concat([have, chunk])
       if (enough(have) !== undefined) done(() => resolve(have))
-      else if (have.length > MAX_BODY) done(() => reject(new DewarError('too-large', `request body is larger than ${MAX_BODY} bytes`)))
+      else if (have.length > MAX_BODY)
+        done(() => reject(new DewarError('too-large', `request body is larger than ${MAX_BODY} bytes`)))
     }
-    const onEnd = (): void => done(() => reject(new DewarError('invalid-argument', 'invalid JSON: unexpected EOF')))
+    const onEnd = (): void =>
+      done(() => reject(new DewarError('invalid-argument', 'invalid JSON: unexpected EOF')))
     const timer = setTimeout(
       () => done(() => reject(new DewarError('invalid-argument', 'request body did not arrive in time'))),
       BODY_TIMEOUT_MS,

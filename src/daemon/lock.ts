@@ -39,7 +39,9 @@ export async function lockFolder(folder: string, what: string): Promise<Lock> {
   } finally {
     await rm(draft, { force: true })
   }
-  throw new DewarError('conflict', `Starting the engine failed: ${what} ${folder} is contended`, { remedy: 'start one engine at a time' })
+  throw new DewarError('conflict', `Starting the engine failed: ${what} ${folder} is contended`, {
+    remedy: 'start one engine at a time',
+  })
 }
 
 function successor(path: string, content: string): string {
@@ -58,9 +60,13 @@ async function findVacancy(path: string, folder: string, what: string): Promise<
 }
 
 function inUse(folder: string, what: string, owner: number): DewarError {
-  return new DewarError('conflict', `Starting the engine failed: ${what} ${folder} is in use by the engine with pid ${owner}`, {
-    remedy: 'stop it, or give this one its own folders with --root and --run',
-  })
+  return new DewarError(
+    'conflict',
+    `Starting the engine failed: ${what} ${folder} is in use by the engine with pid ${owner}`,
+    {
+      remedy: 'stop it, or give this one its own folders with --root and --run',
+    },
+  )
 }
 
 /** Whether the chain from its beginning leads to my claim. */
@@ -77,7 +83,8 @@ async function settle(path: string, vacancy: string, mine: string): Promise<Lock
   if (vacancy !== path) await rename(vacancy, path)
   const folder = dirname(path)
   for (const name of await readdir(folder)) {
-    if (name.startsWith('engine.lock.after-') || (await isDeadDraft(folder, name))) await rm(join(folder, name), { force: true })
+    if (name.startsWith('engine.lock.after-') || (await isDeadDraft(folder, name)))
+      await rm(join(folder, name), { force: true })
   }
   return {
     path,

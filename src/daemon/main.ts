@@ -89,7 +89,8 @@ function product(): Product {
 function readVersion(file: URL): string | undefined {
   try {
     const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
-    if (typeof parsed !== 'object' || parsed === null || !('name' in parsed) || parsed.name !== 'dewar') return undefined
+    if (typeof parsed !== 'object' || parsed === null || !('name' in parsed) || parsed.name !== 'dewar')
+      return undefined
     return 'version' in parsed && typeof parsed.version === 'string' ? parsed.version : undefined
   } catch {
     return undefined
@@ -98,5 +99,7 @@ function readVersion(file: URL): string | undefined {
 
 // Node resolves links of the module's path and not of argv.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  process.exitCode = await runDaemon(process.argv.slice(2).filter((arg, index) => index > 0 || arg !== 'engine'))
+  process.exitCode = await runDaemon(
+    process.argv.slice(2).filter((arg, index) => index > 0 || arg !== 'engine'),
+  )
 }

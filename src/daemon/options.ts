@@ -38,13 +38,17 @@ const FLAGS: Readonly<Record<string, Sink>> = {
 const SHORT: Readonly<Record<string, string>> = { '-H': '--host', '-l': '--log-level' }
 
 /** Takes `--flag value` and `--flag=value`. Throws invalid-argument for what it does not know. */
-export function parseDaemonOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): DaemonOptions {
+export function parseDaemonOptions(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): DaemonOptions {
   const draft: Draft = { ...defaultFolders(env), sockets: [], mirrors: [], insecure: [] }
   const rest = [...argv]
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     const { flag, inline } = splitFlag(arg)
     const sink = FLAGS[flag]
-    if (sink === undefined) throw bad(`unknown option ${JSON.stringify(arg)}`, `known are ${Object.keys(FLAGS).join(', ')}, -H`)
+    if (sink === undefined)
+      throw bad(`unknown option ${JSON.stringify(arg)}`, `known are ${Object.keys(FLAGS).join(', ')}, -H`)
     const value = inline ?? rest.shift()
     if (value === undefined || value === '') throw bad(`option ${flag} has no value`, `write ${flag} VALUE`)
     sink(value, draft)
@@ -91,12 +95,14 @@ function parseHost(host: string): string {
   }
   const path = host.startsWith('unix://') ? host.slice('unix://'.length) : host
   if (!isAbsolute(path)) throw bad(`cannot listen on ${JSON.stringify(host)}`, 'use unix:///absolute/path')
-  if (Buffer.byteLength(path) > MAX_SOCKET_PATH) throw bad(`socket path ${path} is longer than ${MAX_SOCKET_PATH} bytes`, 'use a shorter one')
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH)
+    throw bad(`socket path ${path} is longer than ${MAX_SOCKET_PATH} bytes`, 'use a shorter one')
   return resolve(path)
 }
 
 function parseMirror(value: string): string {
-  if (!/^https?:\/\//.test(value) || !URL.canParse(value)) throw bad(`registry mirror ${JSON.stringify(value)} is no URL`, 'use http://host:port')
+  if (!/^https?:\/\//.test(value) || !URL.canParse(value))
+    throw bad(`registry mirror ${JSON.stringify(value)} is no URL`, 'use http://host:port')
   return value
 }
 

@@ -14,30 +14,78 @@ import type { EngineApi } from '../../src/engine/types.ts'
 type Parts<T> = { [K in keyof T]?: Partial<T[K]> }
 
 /** Every method not given throws not-found, the most common answer of a real engine to a made-up name. */
-export function fakeEngine(parts: Parts<EngineApi> & Partial<Pick<EngineApi, 'info' | 'auth' | 'events'>> = {}): EngineApi {
+export function fakeEngine(
+  parts: Parts<EngineApi> & Partial<Pick<EngineApi, 'info' | 'auth' | 'events'>> = {},
+): EngineApi {
   const absent = async (): Promise<never> => {
     throw new DewarError('not-found', 'No such object')
   }
   const { containers, execs, images, volumes, networks } = parts
   return {
     containers: {
-      list: async () => [], create: absent, inspect: absent, start: absent, stop: absent, restart: absent, kill: absent, pause: absent,
-      unpause: absent, rename: absent, update: absent, remove: absent, prune: async () => ({ deleted: [], reclaimed: 0 }), wait: absent,
-      attach: absent, logs: absent, resize: absent, top: absent, stats: absent, changes: absent, export: absent, archiveGet: absent,
-      archiveStat: absent, archivePut: absent, ...containers,
+      list: async () => [],
+      create: absent,
+      inspect: absent,
+      start: absent,
+      stop: absent,
+      restart: absent,
+      kill: absent,
+      pause: absent,
+      unpause: absent,
+      rename: absent,
+      update: absent,
+      remove: absent,
+      prune: async () => ({ deleted: [], reclaimed: 0 }),
+      wait: absent,
+      attach: absent,
+      logs: absent,
+      resize: absent,
+      top: absent,
+      stats: absent,
+      changes: absent,
+      export: absent,
+      archiveGet: absent,
+      archiveStat: absent,
+      archivePut: absent,
+      ...containers,
     },
     execs: { create: absent, start: absent, resize: absent, inspect: absent, ...execs },
     images: {
-      list: async () => [], inspect: absent, history: absent, pull: absent, push: absent, tag: absent, remove: absent,
-      prune: async () => ({ deleted: [], reclaimed: 0 }), save: async () => Readable.from(['tar']), load: absent, import: absent, commit: absent, ...images,
+      list: async () => [],
+      inspect: absent,
+      history: absent,
+      pull: absent,
+      push: absent,
+      tag: absent,
+      remove: absent,
+      prune: async () => ({ deleted: [], reclaimed: 0 }),
+      save: async () => Readable.from(['tar']),
+      load: absent,
+      import: absent,
+      commit: absent,
+      ...images,
     },
-    volumes: { list: async () => [], create: absent, inspect: absent, remove: absent, prune: async () => ({ deleted: [], reclaimed: 0 }), ...volumes },
+    volumes: {
+      list: async () => [],
+      create: absent,
+      inspect: absent,
+      remove: absent,
+      prune: async () => ({ deleted: [], reclaimed: 0 }),
+      ...volumes,
+    },
     networks: {
-      list: async () => [], inspect: absent, create: absent, remove: absent, connect: absent, disconnect: absent, prune: async () => ({ deleted: [] }), ...networks,
+      list: async () => [],
+      inspect: absent,
+      create: absent,
+      remove: absent,
+      connect: absent,
+      disconnect: absent,
+      prune: async () => ({ deleted: [] }),
+      ...networks,
     },
     info: parts.info ?? absent,
     auth: parts.auth ?? absent,
-    events: parts.events ?? (async function* () {}),
+    events: parts.events ?? async function* () {},
   }
 }
 

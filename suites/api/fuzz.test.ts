@@ -9,8 +9,32 @@ import { fakeEngine, serve } from './fake-engine.ts'
 import { ask, dial, readAll } from './raw-client.ts'
 
 const KEYS = [
-  'Image', 'Cmd', 'Env', 'Labels', 'HostConfig', 'Memory', 'Mounts', 'Type', 'PortBindings', 'NetworkingConfig', 'EndpointsConfig', 'IPAM', 'Config', 'Ulimits',
-  'Healthcheck', 'Test', 'Binds', 'ConsoleSize', 'Init', '__proto__', 'constructor', 'Name', 'Container', 'EndpointConfig', 'LogConfig', 'Devices',
+  'Image',
+  'Cmd',
+  'Env',
+  'Labels',
+  'HostConfig',
+  'Memory',
+  'Mounts',
+  'Type',
+  'PortBindings',
+  'NetworkingConfig',
+  'EndpointsConfig',
+  'IPAM',
+  'Config',
+  'Ulimits',
+  'Healthcheck',
+  'Test',
+  'Binds',
+  'ConsoleSize',
+  'Init',
+  '__proto__',
+  'constructor',
+  'Name',
+  'Container',
+  'EndpointConfig',
+  'LogConfig',
+  'Devices',
 ]
 
 /** JSON made of the words the schemas know, so that the fuzz gets past the first level. */
@@ -60,20 +84,74 @@ test('parseTimestamp and parseGoDuration answer or refuse any text', () => {
 test('the running API answers any method, path, query and body below 500, and goes on', async () => {
   await using served = await serve(fakeEngine())
   const segment = fc.oneof(
-    fc.constantFrom('containers', 'images', 'exec', 'networks', 'volumes', 'json', 'create', 'start', 'attach', 'logs', 'stats', 'wait', 'archive', 'x', '..', '%2f', '%00', 'v1.41', '', '*', 'push', 'get'),
+    fc.constantFrom(
+      'containers',
+      'images',
+      'exec',
+      'networks',
+      'volumes',
+      'json',
+      'create',
+      'start',
+      'attach',
+      'logs',
+      'stats',
+      'wait',
+      'archive',
+      'x',
+      '..',
+      '%2f',
+      '%00',
+      'v1.41',
+      '',
+      '*',
+      'push',
+      'get',
+    ),
     fc.webSegment({ size: 'small' }),
   )
-  const query = fc.oneof(fc.constantFrom('', '?filters=%7B%22', '?all=1', '?path=/', '?stdout=1&since=x', '?limit=9e9', '?h=1&w=1', '?condition=z', '?%zz', '?a=b&a=c'), fc.webQueryParameters().map((text) => `?${text}`))
+  const query = fc.oneof(
+    fc.constantFrom(
+      '',
+      '?filters=%7B%22',
+      '?all=1',
+      '?path=/',
+      '?stdout=1&since=x',
+      '?limit=9e9',
+      '?h=1&w=1',
+      '?condition=z',
+      '?%zz',
+      '?a=b&a=c',
+    ),
+    fc.webQueryParameters().map((text) => `?${text}`),
+  )
   const method = fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH')
   const type = fc.constantFrom('application/json', 'text/plain', 'application/x-tar', '')
   await fc.assert(
-    fc.asyncProperty(method, fc.array(segment, { maxLength: 5 }), query, fc.oneof(json.map((value) => JSON.stringify(value)), fc.string()), type, async (verb, path, search, body, mime) => {
-      const withBody = verb === 'POST' || verb === 'PUT' || verb === 'DELETE'
-      const headers: Record<string, string> = mime === '' ? {} : { 'content-type': mime }
-      const reply = await ask(served, `/${path.join('/')}${search}`, { method: verb, headers, ...(withBody ? { body } : {}) })
-      assert.ok(reply.status < 500 || reply.status === 501 || reply.status === 503, `${verb} /${path.join('/')}${search} → ${reply.status} ${reply.body}`)
-      assert.doesNotMatch(reply.body, /\n\s+at .*\.js:/)
-    }),
+    fc.asyncProperty(
+      method,
+      fc.array(segment, { maxLength: 5 }),
+      query,
+      fc.oneof(
+        json.map((value) => JSON.stringify(value)),
+        fc.string(),
+      ),
+      type,
+      async (verb, path, search, body, mime) => {
+        const withBody = verb === 'POST' || verb === 'PUT' || verb === 'DELETE'
+        const headers: Record<string, string> = mime === '' ? {} : { 'content-type': mime }
+        const reply = await ask(served, `/${path.join('/')}${search}`, {
+          method: verb,
+          headers,
+          ...(withBody ? { body } : {}),
+        })
+        assert.ok(
+          reply.status < 500 || reply.status === 501 || reply.status === 503,
+          `${verb} /${path.join('/')}${search} → ${reply.status} ${reply.body}`,
+        )
+        assert.doesNotMatch(reply.body, /\n\s+at .*\.js:/)
+      },
+    ),
     { numRuns: 600 },
   )
   assert.equal((await ask(served, '/_ping')).status, 200)
@@ -82,11 +160,33 @@ test('the running API answers any method, path, query and body below 500, and go
 test('raw bytes on the socket never crash the server, never hang a connection and never disturb another', async () => {
   await using served = await serve(fakeEngine())
   const line = fc.constantFrom(
-    'GET /_ping HTTP/1.1\r\n', 'POST /containers/x/attach HTTP/1.1\r\n', 'POST /exec/x/start HTTP/1.1\r\n', 'Host: d\r\n', 'Upgrade: tcp\r\n', 'Connection: Upgrade\r\n',
-    'Content-Length: 5\r\n', 'Content-Length: -1\r\n', 'Content-Length: 99999999999999999999\r\n', 'Transfer-Encoding: chunked\r\n', 'Content-Type: application/json\r\n',
-    '\r\n', 'ffffffff\r\n', '0\r\n\r\n', '{"Tty":', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', '\0\0\0', 'GET  HTTP/1.1\r\n', 'X: \u0001\r\n',
+    'GET /_ping HTTP/1.1\r\n',
+    'POST /containers/x/attach HTTP/1.1\r\n',
+    'POST /exec/x/start HTTP/1.1\r\n',
+    'Host: d\r\n',
+    'Upgrade: tcp\r\n',
+    'Connection: Upgrade\r\n',
+    'Content-Length: 5\r\n',
+    'Content-Length: -1\r\n',
+    'Content-Length: 99999999999999999999\r\n',
+    'Transfer-Encoding: chunked\r\n',
+    'Content-Type: application/json\r\n',
+    '\r\n',
+    'ffffffff\r\n',
+    '0\r\n\r\n',
+    '{"Tty":',
+    'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+    '\0\0\0',
+    'GET  HTTP/1.1\r\n',
+    'X: \u0001\r\n',
   )
-  const bytes = fc.array(fc.oneof(line.map((text) => Buffer.from(text)), fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array))), { maxLength: 12 })
+  const bytes = fc.array(
+    fc.oneof(
+      line.map((text) => Buffer.from(text)),
+      fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array)),
+    ),
+    { maxLength: 12 },
+  )
   await fc.assert(
     fc.asyncProperty(bytes, async (pieces) => {
       const socket = await dial(served)

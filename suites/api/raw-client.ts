@@ -27,12 +27,21 @@ export function ask({ socketPath }: Served, path: string, options: Ask = {}): Pr
     ...options.headers,
   }
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath, path, method: options.method ?? 'GET', headers, agent: false }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() }))
-      response.on('error', reject)
-    })
+    const call = request(
+      { socketPath, path, method: options.method ?? 'GET', headers, agent: false },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString(),
+          }),
+        )
+        response.on('error', reject)
+      },
+    )
     call.on('error', reject)
     call.end(body)
   })

@@ -1,0 +1,182 @@
+/**
+ * `dewar plan`: a request to create a container and an image's configuration in, the plan out. Nothing is done,
+ * nothing is asked of the engine, so it needs no root. What only a start can know (addresses, ports chosen
+ * freely, names resolved in /etc/passwd) is shown by an example.
+ */
+import { release } from 'node:os'
+import { CREATE } from '../api/container-schema.ts'
+import { DewarError } from '../base/errors.ts'
+import { commandOf, completeHostConfig, mergeConfig } from '../engine/config.ts'
+import { runsInHostUserns } from '../engine/create.ts'
+import type { HostFacts } from '../engine/host-facts.ts'
+import { mountRequests, type MountRequest } from '../engine/mount-requests.ts'
+import type { ExecUser } from '../engine/passwd.ts'
+import { parseSecurityOptions } from '../engine/security-options.ts'
+import { buildSpec } from '../engine/spec.ts'
+import type { ResolvedMount } from '../engine/spec-mounts.ts'
+import { NO_BLOCK_DEVICES, parseDeviceRule } from '../engine/spec-resources.ts'
+import type { HostConfig, ImageConfig } from '../engine/types.ts'
+import { validateCreate } from '../engine/validate.ts'
+import type { Bundle, NetworkSteps } from '../isolation/level.ts'
+import { planNamespaces } from '../isolation/namespaces/index.ts'
+import type { Machine } from '../isolation/namespaces/plan.ts'
+import { containerCapabilities } from '../kernel/capabilities.ts'
+import type { OciSeccomp } from '../kernel/oci.ts'
+import type { Plan } from '../kernel/plan.ts'
+import { defaultSeccompFor, loadDockerProfile } from '../kernel/seccomp.ts'
+import { bridgeSteps, loopbackSteps, NO_STEPS } from '../network/container-steps.ts'
+import { defaultPool } from '../network/network.ts'
+import { decidePorts } from '../network/ports.ts'
+
+export interface PlanRequest {
+  /** Body of POST /containers/create. */
+  readonly body: unknown
+  /** The image as its inspect shows it; without it the plan is that of an image without any configuration. */
+  readonly image: { readonly config: ImageConfig; readonly layers: number } | undefined
+}
+
+/** An id of this form is what a real container has; the same one each time keeps plans comparable. */
+const EXAMPLE_ID = 'e0a1'.repeat(16)
+const EXAMPLE_ADDRESS = '172.17.0.2'
+const EXAMPLE_MAC = '02:42:ac:11:00:02'
+const RANGE = { base: 1_000_000, size: 65_536 }
+const ROOT = '/var/lib/dewar'
+
+const EMPTY_IMAGE: ImageConfig = {
+  user: '',
+  exposedPorts: {},
+  env: [],
+  entrypoint: null,
+  cmd: null,
+  volumes: {},
+  workingDir: '',
+  labels: {},
+}
+
+/** Pure: the same request, machine and facts give the same plan. Throws what `create` would refuse with. */
+export function planFor(request: PlanRequest, machine: Machine, facts: HostFacts): Plan {
+  return planNamespaces(machine).plan(exampleBundle(request, machine, facts))
+}
+
+function exampleBundle(request: PlanRequest, machine: Machine, facts: HostFacts): Bundle {
+  const { hostConfig = {}, networkingConfig: _, macAddress: __, image = '', ...given } = CREATE.decode(request.body)
+  const host = completeHostConfig(hostConfig, { runtime: 'namespaces', logConfig: { type: 'json-file', config: {} } })
+  const create = { config: { ...given, image }, hostConfig, endpoints: {} }
+  validateCreate(create, host, facts)
+  const config = mergeConfig({ ...create, hostConfig: host }, request.image?.config ?? EMPTY_IMAGE, EXAMPLE_ID)
+  const { path, args } = commandOf(config)
+  const folder = `${ROOT}/containers/${EXAMPLE_ID}`
+  const spec = buildSpec({
+    id: EXAMPLE_ID,
+    config,
+    host,
+    path,
+    args,
+    user: exampleUser(config.user),
+    range: runsInHostUserns(host) ? undefined : RANGE,
+    mounts: mountRequests({ ...host, volumes: config.volumes }, []).map(exampleMount),
+    files: { hosts: `${folder}/hosts`, hostname: `${folder}/hostname`, resolvConf: `${folder}/resolv.conf` },
+    sharedShm: undefined,
+    joins: {},
+    facts,
+    cgroupsPath: `/dewar/${EXAMPLE_ID}`,
+    seccomp: seccompOf(host, machine, facts),
+    devices: [],
+    extraRules: (host.deviceCgroupRules ?? []).map(parseDeviceRule),
+    blockDevices: NO_BLOCK_DEVICES,
+    clocks: undefined,
+  })
+  const lower = Array.from({ length: request.image?.layers ?? 1 }, (_, i) => `${ROOT}/layers/LAYER-${i}`)
+  return {
+    id: EXAMPLE_ID,
+    spec,
+    rootfs: { lower: lower.toReversed(), upper: `${folder}/upper`, work: `${folder}/work` },
+    network: exampleNetwork(host, config.exposedPorts),
+    init: host.init === true,
+    shim: {
+      runDir: `/run/dewar/${EXAMPLE_ID.slice(0, 12)}`,
+      tty: config.tty,
+      stdin: config.openStdin,
+      stdinOnce: config.stdinOnce,
+      expectAttach: 0,
+    },
+  }
+}
+
+/** Names would be looked up in the image's files: nobody (65534) stands for them. */
+function exampleUser(user: string): ExecUser {
+  const [uid = '', gid] = user.split(':')
+  const number = (text: string | undefined, otherwise: number): number =>
+    text === undefined || text === '' ? otherwise : /^\d+$/.test(text) ? Number(text) : 65_534
+  return { uid: number(uid, 0), gid: number(gid, 0), additionalGids: [], home: '/' }
+}
+
+function exampleMount(request: MountRequest): ResolvedMount {
+  const { type, destination, rw } = request
+  if (type === 'tmpfs') {
+    return { type, destination, rw, source: '', recursive: false, propagation: 'rprivate', options: request.options }
+  }
+  if (type === 'bind') {
+    return { type, destination, rw, source: request.source, recursive: request.recursive, propagation: request.propagation, options: [] }
+  }
+  const source = `${ROOT}/volumes/${request.name ?? 'ANONYMOUS'}/_data`
+  return { type, destination, rw, source, recursive: false, propagation: 'rprivate', options: [] }
+}
+
+function seccompOf(host: HostConfig, machine: Machine, facts: HostFacts): OciSeccomp | undefined {
+  const { seccomp } = parseSecurityOptions(host.securityOpt ?? [])
+  if (host.privileged || seccomp === 'unconfined') return undefined
+  const capabilities = containerCapabilities({
+    add: host.capAdd ?? [],
+    drop: host.capDrop ?? [],
+    privileged: false,
+    last: facts.lastCapability,
+  })
+  const context = { arch: machine.arch, capabilities, kernel: release() }
+  return seccomp === 'default' ? defaultSeccompFor(context) : loadDockerProfile(seccomp.profile, context)
+}
+
+function exampleNetwork(host: HostConfig, exposed: Readonly<Record<string, object>>): NetworkSteps {
+  const mode = host.networkMode
+  if (mode.startsWith('container:')) {
+    throw new DewarError('invalid-argument', `Planning the container failed: ${mode} is known only to a running engine`)
+  }
+  if (mode === 'host') return NO_STEPS
+  if (mode === 'none') return loopbackSteps()
+  const network = {
+    id: 'example',
+    name: 'bridge',
+    driver: 'bridge' as const,
+    created: 0,
+    ipv4: defaultPool('172.17.0.0/16'),
+    bridge: 'dewar0',
+    internal: false,
+    attachable: false,
+    mtu: 1500,
+    icc: true,
+    masquerade: true,
+    hostBinding: '',
+    options: {},
+    labels: {},
+  }
+  const { published } = decidePorts({
+    bindings: host.portBindings,
+    exposed,
+    publishAll: host.publishAllPorts,
+    address: EXAMPLE_ADDRESS,
+    hostBinding: '',
+    taken: [],
+    busy: new Set(),
+    ephemeral: [32_768, 60_999],
+    endpoint: { name: 'example', id: EXAMPLE_ID },
+  })
+  return bridgeSteps({
+    containerId: EXAMPLE_ID,
+    start: 0,
+    vethPrefix: 'dw',
+    table: 'dewar_dewar0',
+    ipv6: false,
+    attachments: [{ network, bridgeIndex: 2, address: EXAMPLE_ADDRESS, mac: EXAMPLE_MAC }],
+    published,
+  })
+}
