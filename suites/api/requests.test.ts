@@ -1,0 +1,302 @@
+import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { test } from 'node:test'
+import { DewarError } from '../../src/base/errors.ts'
+import type { CreateContainer } from '../../src/engine/types.ts'
+import { fakeEngine, serve } from './fake-engine.ts'
+import { ask, dial, readAll, readHead } from './raw-client.ts'
+
+/** The message of an error answer. */
+function messageIn(body: string): string {
+  const parsed: unknown = JSON.parse(body)
+  return typeof parsed === 'object' && parsed !== null && 'message' in parsed ? String(parsed.message) : ''
+}
+
+test('names with slashes reach the engine whole, raw and percent-encoded', async () => {
+  const seen: string[] = []
+  const note = async (ref: string): Promise<never> => {
+    seen.push(ref)
+    throw new DewarError('not-found', 'x')
+  }
+  await using served = await serve(
+    fakeEngine({ images: { inspect: note, history: note, push: note, tag: note, remove: note } }),
+  )
+  await ask(served, '/v1.45/images/a/b:c/json')
+  await ask(served, '/images/127.0.0.1:5000/x/y:1/json')
+  await ask(served, '/images/127.0.0.1%3A5000%2Fx%2Fy%3A1/json')
+  await ask(served, `/images/a/b@sha256:${'0'.repeat(64)}/history`)
+  await ask(served, '/images/127.0.0.1:5000/x/y/push?tag=1', { method: 'POST' })
+  await ask(served, '/images/a/b/tag?repo=c&tag=d', { method: 'POST' })
+  await ask(served, '/images/a/json/json')
+  await ask(served, '/images/a/b', { method: 'DELETE' })
+  assert.deepEqual(seen, [
+    'a/b:c',
+    '127.0.0.1:5000/x/y:1',
+    '127.0.0.1:5000/x/y:1',
+    `a/b@sha256:${'0'.repeat(64)}`,
+    '127.0.0.1:5000/x/y',
+    'a/b',
+    'a/json',
+    'a/b',
+  ])
+})
+
+test('names that climb or hold control characters never reach the engine', async () => {
+  const reached: string[] = []
+  const note = async (ref: string): Promise<never> => {
+    reached.push(ref)
+    throw new DewarError('system', 'reached')
+  }
+  const engine = fakeEngine({
+    containers: { inspect: note, start: note },
+    images: { inspect: note },
+    volumes: { inspect: note },
+    networks: { inspect: note },
+    execs: { inspect: note },
+  })
+  await using served = await serve(engine)
+  const bad = [
+    '..',
+    '.',
+    '..%2f..%2fetc',
+    '../../etc',
+    '%00',
+    'a%00b',
+    '%0a',
+    'a%2f..%2fb',
+    '%ff',
+    '%zz',
+    'x'.repeat(5000),
+  ]
+  for (const name of bad) {
+    for (const path of [
+      `/containers/${name}/json`,
+      `/volumes/${name}`,
+      `/networks/a%2f${name}`,
+      `/images/a/../${name}/json`,
+      `/exec/${name}/json`,
+    ]) {
+      const { status } = await ask(served, path)
+      assert.ok(status === 400 || status === 404, `${path.slice(0, 60)} → ${status}`)
+    }
+  }
+  assert.deepEqual(reached, [])
+})
+
+test('create parses the body once, whatever the case of its keys, and ignores what it does not know', async () => {
+  const seen: CreateContainer[] = []
+  const create = async (request: CreateContainer): Promise<{ id: string; warnings: string[] }> => {
+    seen.push(request)
+    return { id: 'i', warnings: [] }
+  }
+  await using served = await serve(fakeEngine({ containers: { create } }))
+  const reply = await ask(served, '/v1.41/containers/create?name=n&platform=linux/arm64', {
+    method: 'POST',
+    json: {
+      image: 'busybox',
+      Cmd: 'echo',
+      ENV: null,
+      Tty: false,
+      MacAddress: '02:00:00:00:00:01',
+      Nonsense: { x: 1 },
+      Labels: { __proto__x: 'y', 'Some.Key': 'v' },
+      HostConfig: {
+        memory: 5,
+        NetworkMode: 'net',
+        PortBindings: { '80/tcp': [{ HostPort: '8080' }], '81/tcp': null },
+        Init: false,
+        ShmSize: 0,
+      },
+      NetworkingConfig: { EndpointsConfig: { net: { Aliases: ['a'] }, other: null } },
+    },
+    headers: { 'content-type': 'Application/JSON; charset=utf-8' },
+  })
+  assert.deepEqual([reply.status, reply.body], [201, '{"Id":"i","Warnings":[]}\n'])
+  assert.deepEqual(seen, [
+    {
+      name: 'n',
+      platform: 'linux/arm64',
+      config: { image: 'busybox', cmd: ['echo'], labels: { __proto__x: 'y', 'Some.Key': 'v' } },
+      hostConfig: {
+        memory: 5,
+        networkMode: 'net',
+        portBindings: { '80/tcp': [{ hostIp: '', hostPort: '8080' }], '81/tcp': null },
+        init: false,
+      },
+      endpoints: { net: { macAddress: '02:00:00:00:00:01', aliases: ['a'] }, other: {} },
+    },
+  ])
+})
+
+test('create refuses wrong types, malformed JSON and other content types as dockerd does', async () => {
+  await using served = await serve(fakeEngine())
+  const json = { 'content-type': 'application/json' }
+  const cases: readonly (readonly [string, Record<string, string>, RegExp])[] = [
+    ['', json, /EOF/],
+    ['{', json, /^invalid JSON/],
+    ['{"Image":"x"} trailing', json, /^invalid JSON/],
+    ['[]', json, /cannot unmarshal array into Go value/],
+    ['{"Image":5}', json, /cannot unmarshal number into Go struct field CreateRequest\.Image of type string/],
+    [
+      '{"Image":"x","HostConfig":{"Memory":"x"}}',
+      json,
+      /cannot unmarshal string into Go struct field CreateRequest\.HostConfig\.Memory of type int64/,
+    ],
+    ['{"Image":"x","HostConfig":{"Memory":1.5}}', json, /number 1\.5 .* int64/],
+    ['{"Image":"x","HostConfig":{"Mounts":[{"Type":"zz"}]}}', json, /mount type unknown/],
+    ['{}', json, /config cannot be empty/],
+    ['null', json, /config cannot be empty/],
+    ['{}', { 'content-type': 'text/plain' }, /unsupported Content-Type header \(text\/plain\)/],
+    ['{}', {}, /unsupported Content-Type/],
+    ['{}', { 'content-type': ';;;' }, /ontent-Type|edia/],
+  ]
+  for (const [body, headers, message] of cases) {
+    const reply = await ask(served, '/containers/create', { method: 'POST', body, headers })
+    assert.equal(reply.status, 400, body)
+    assert.match(messageIn(reply.body), message)
+  }
+})
+
+test('malformed JSON is not quoted back: it may hold a password', async () => {
+  await using served = await serve(fakeEngine())
+  const reply = await ask(served, '/auth', {
+    method: 'POST',
+    body: '{"password":"hunter2" x}',
+    headers: { 'content-type': 'application/json' },
+  })
+  assert.equal(reply.status, 400)
+  assert.doesNotMatch(reply.body, /hunter2/)
+})
+
+test('a body beyond the limit is refused with 413, announced or not', async () => {
+  await using served = await serve(fakeEngine())
+  const announced = await dial(served)
+  announced.write(
+    'POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n{',
+  )
+  assert.match((await readAll(announced)).toString(), /^HTTP\/1\.1 413 /)
+  announced.destroy()
+  const chunked = await dial(served)
+  chunked.on('error', () => undefined)
+  chunked.write(
+    'POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n',
+  )
+  chunked.write(`100000\r\n${' '.repeat(0x100000)}\r\n`.repeat(20))
+  assert.match(await readHead(chunked), /^HTTP\/1\.1 413 /)
+  chunked.destroy()
+})
+
+test('filters come in both shapes, and what is none is refused', async () => {
+  const seen: unknown[] = []
+  const engine = fakeEngine({
+    containers: {
+      list: async ({ filters }) => {
+        seen.push([...filters])
+        return []
+      },
+    },
+  })
+  await using served = await serve(engine)
+  const list = (filters: string): Promise<{ status: number; body: string }> =>
+    ask(served, `/containers/json?filters=${encodeURIComponent(filters)}`)
+  await list('{"label":{"a=b":true,"c":false}}')
+  await list('{"label":["a=b"],"status":["running","paused"]}')
+  assert.deepEqual(seen, [
+    [['label', ['a=b']]],
+    [
+      ['label', ['a=b']],
+      ['status', ['running', 'paused']],
+    ],
+  ])
+  for (const bad of [
+    'xx',
+    '5',
+    '[]',
+    '{"label":5}',
+    '{"label":{"a":1}}',
+    '{"label":[1]}',
+    '{"foo":["a"]}',
+    '{"__proto__":["a"]}',
+  ]) {
+    const reply = await list(bad)
+    assert.equal(reply.status, 400, bad)
+    assert.match(reply.body, /invalid filter/)
+  }
+})
+
+test('query values are read as Go reads them', async () => {
+  const seen: unknown[] = []
+  const engine = fakeEngine({
+    containers: {
+      list: async ({ all, limit, size }) => {
+        seen.push([all, limit, size])
+        return []
+      },
+      stop: async (_ref, options) => void seen.push(options),
+      logs: async (_ref, { since, until, tail, follow }) => {
+        seen.push({ since, until, tail, follow })
+        return { stream: Readable.from([]), tty: false }
+      },
+    },
+  })
+  await using served = await serve(engine)
+  for (const query of ['all=1&limit=3', 'all=True', 'all=false&size=yes', 'all=None', 'all='])
+    await ask(served, `/containers/json?${query}`)
+  assert.deepEqual(seen.splice(0), [
+    [true, 3, false],
+    [true, -1, false],
+    [false, -1, true],
+    [false, -1, false],
+    [false, -1, false],
+  ])
+  assert.equal((await ask(served, '/containers/json?limit=abc')).status, 400)
+  await ask(served, '/containers/x/stop?t=-1&signal=SIGINT', { method: 'POST' })
+  await ask(served, '/containers/x/stop', { method: 'POST' })
+  assert.deepEqual(seen.splice(0), [{ timeout: -1, signal: 'SIGINT' }, {}])
+  await ask(
+    served,
+    '/containers/x/logs?stdout=1&since=1700000000.500000000&until=2023-11-14T22:13:21Z&tail=5',
+  )
+  await ask(served, '/containers/x/logs?stderr=1&tail=all&follow=1')
+  assert.deepEqual(seen.splice(0), [
+    { since: 1_700_000_000_500, until: 1_700_000_001_000, tail: 5, follow: false },
+    { since: 0, until: 0, tail: -1, follow: true },
+  ])
+  assert.equal((await ask(served, '/containers/x/logs')).status, 400)
+  assert.equal((await ask(served, '/containers/x/logs?stdout=1&since=abc')).status, 400)
+})
+
+test('pull joins name and tag, takes digests for tags and knows when all tags are meant', async () => {
+  const seen: unknown[] = []
+  const engine = fakeEngine({
+    images: {
+      pull: async (ref, { allTags, auth, platform }) =>
+        void seen.push([ref, allTags, auth?.username, platform]),
+    },
+  })
+  await using served = await serve(engine)
+  const auth = Buffer.from('{"username":"u","serveraddress":"s"}').toString('base64url')
+  for (const query of [
+    'fromImage=docker.io%2Flibrary%2Fbusybox&tag=latest',
+    `fromImage=a/b&tag=sha256:${'1'.repeat(64)}`,
+    'fromImage=127.0.0.1:5000/a',
+    'fromImage=a:1&platform=linux/arm64',
+  ]) {
+    const reply = await ask(served, `/images/create?${query}`, {
+      method: 'POST',
+      headers: { 'x-registry-auth': auth },
+    })
+    assert.equal(reply.status, 200)
+  }
+  assert.deepEqual(seen, [
+    ['docker.io/library/busybox:latest', false, 'u', undefined],
+    [`a/b@sha256:${'1'.repeat(64)}`, false, 'u', undefined],
+    ['127.0.0.1:5000/a', true, 'u', undefined],
+    ['a:1', false, 'u', 'linux/arm64'],
+  ])
+  const bad = await ask(served, '/images/create?fromImage=a&tag=1', {
+    method: 'POST',
+    headers: { 'x-registry-auth': '!!!' },
+  })
+  assert.equal(bad.status, 400)
+})
