@@ -35,14 +35,31 @@ const NEWER = {
 const X86_64_NEWER = { 335: 'uretprobe', 336: 'uprobe' } // 6.11, 6.18
 
 const TABLES = [
-  { arch: 'x86_64', target: 'x86_64-linux-gnu', include: ['/usr/include/x86_64-linux-gnu', '/usr/include'], extra: X86_64_NEWER },
+  {
+    arch: 'x86_64',
+    target: 'x86_64-linux-gnu',
+    include: ['/usr/include/x86_64-linux-gnu', '/usr/include'],
+    extra: X86_64_NEWER,
+  },
   { arch: 'i386', target: 'i386-linux-gnu', include: ['/usr/include/x86_64-linux-gnu', '/usr/include'] },
-  { arch: 'x32', target: 'x86_64-linux-gnux32', include: ['/usr/include/x86_64-linux-gnu', '/usr/include'], base: 0x40000000 },
+  {
+    arch: 'x32',
+    target: 'x86_64-linux-gnux32',
+    include: ['/usr/include/x86_64-linux-gnu', '/usr/include'],
+    base: 0x40000000,
+  },
   { arch: 'arm64', target: 'aarch64-linux-gnu', include: [`${folder}/usr/aarch64-linux-gnu/include`] },
   { arch: 'arm', target: 'arm-linux-gnueabihf', include: [`${folder}/usr/arm-linux-gnueabihf/include`] },
 ]
 
-const NOT_CALLS = new Set(['syscalls', 'arch_specific_syscall', 'SYSCALL_BASE', 'OABI_SYSCALL_BASE', 'SYSCALL_MASK', 'BASE'])
+const NOT_CALLS = new Set([
+  'syscalls',
+  'arch_specific_syscall',
+  'SYSCALL_BASE',
+  'OABI_SYSCALL_BASE',
+  'SYSCALL_MASK',
+  'BASE',
+])
 
 function macros({ target, include }) {
   const args = ['-target', target, '-nostdinc', ...include.flatMap((d) => ['-isystem', d]), '-E', '-dM', '-']
@@ -52,10 +69,13 @@ function macros({ target, include }) {
 
 /** Numbers, names and sums of them are all these headers use. */
 function valueOf(all, expression) {
-  return expression.replace(/[()]/g, '').split('+').reduce((sum, word) => {
-    const token = word.trim()
-    return sum + (/^(0x)?[0-9a-f]+$/i.test(token) ? Number(token) : valueOf(all, all.get(token)))
-  }, 0)
+  return expression
+    .replace(/[()]/g, '')
+    .split('+')
+    .reduce((sum, word) => {
+      const token = word.trim()
+      return sum + (/^(0x)?[0-9a-f]+$/i.test(token) ? Number(token) : valueOf(all, all.get(token)))
+    }, 0)
 }
 
 function tableOf(spec) {
@@ -98,15 +118,22 @@ function wrap(words) {
 
 for (const spec of TABLES) {
   const calls = tableOf(spec)
-  if (calls.length < 300) throw new Error(`Reading the headers for ${spec.arch} gave only ${calls.length} calls (is ${folder} there?)`)
-  writeFileSync(`src/kernel/syscalls-${spec.arch}.ts`, `/**
- * System call numbers of ${spec.arch}: ${calls.length} facts of the kernel's ABI, written by scripts/syscall-tables.mjs
- * from the headers of Linux 6.1 and, above 450, from the kernel's syscall.tbl up to 6.18.
- * A number sets the counter, a name takes it and counts on, \`=\` is a second name of the same number.
+  if (calls.length < 300)
+    throw new Error(
+      `Reading the headers for ${spec.arch} gave only ${calls.length} calls (is ${folder} there?)`,
+    )
+  writeFileSync(
+    `src/kernel/syscalls-${spec.arch}.ts`,
+    `/**
+ * System call numbers of ${spec.arch}: ${calls.length} facts of the kernel's ABI, written by
+ * scripts/syscall-tables.mjs from the headers of Linux 6.1 and, above 450, from the kernel's syscall.tbl up
+ * to 6.18. A number sets the counter, a name takes it and counts on, \`=\` is a second name of the same
+ * number.
  */
 export default \`
 ${wrap(compact(calls)).join('\n')}
 \`
-`)
+`,
+  )
   console.log(spec.arch, calls.length)
 }

@@ -1,6 +1,6 @@
 /**
- * Runs a classic BPF program over struct seccomp_data as the kernel would. For tests and for measuring how many
- * instructions a call takes; nothing that protects depends on it.
+ * Runs a classic BPF program over struct seccomp_data as the kernel would. For tests and for measuring how
+ * many instructions a call takes; nothing that protects depends on it.
  */
 import { BPF } from './bpf-program.ts'
 
@@ -12,7 +12,9 @@ export interface SeccompData {
   readonly args: readonly bigint[]
 }
 
-/** `loads`: offsets read. The kernel answers calls whose verdict needs only nr (0) and arch (4) from a bitmap. */
+/**
+ * `loads`: offsets read. The kernel answers calls whose verdict needs only nr (0) and arch (4) from a bitmap.
+ */
 export interface Verdict {
   readonly value: number
   readonly instructions: number

@@ -1,9 +1,9 @@
 /**
  * An assembler for classic BPF as seccomp takes it (linux/filter.h, linux/seccomp.h).
  *
- * Jumps in classic BPF only go forward, and their offsets are bytes. So a program is put together from its end
- * to its beginning: every target is already there when a jump to it is written, its distance is known, and one
- * that is too far gets a long jump (BPF_JA, 32 bits) in between. Equal ends are shared.
+ * Jumps in classic BPF only go forward, and their offsets are bytes. So a program is put together from its
+ * end to its beginning: every target is already there when a jump to it is written, its distance is known,
+ * and one that is too far gets a long jump (BPF_JA, 32 bits) in between. Equal ends are shared.
  */
 export const BPF = {
   /** A = 32-bit word of struct seccomp_data at offset k */

@@ -7,20 +7,54 @@ import type { Action } from './plan.ts'
 
 /** In the order of their bits (include/uapi/linux/capability.h); the last three came with 5.8 and 5.9. */
 export const CAPABILITIES = [
-  'CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_DAC_READ_SEARCH', 'CAP_FOWNER', 'CAP_FSETID', 'CAP_KILL', 'CAP_SETGID',
-  'CAP_SETUID', 'CAP_SETPCAP', 'CAP_LINUX_IMMUTABLE', 'CAP_NET_BIND_SERVICE', 'CAP_NET_BROADCAST',
-  'CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_IPC_LOCK', 'CAP_IPC_OWNER', 'CAP_SYS_MODULE', 'CAP_SYS_RAWIO',
-  'CAP_SYS_CHROOT', 'CAP_SYS_PTRACE', 'CAP_SYS_PACCT', 'CAP_SYS_ADMIN', 'CAP_SYS_BOOT', 'CAP_SYS_NICE',
-  'CAP_SYS_RESOURCE', 'CAP_SYS_TIME', 'CAP_SYS_TTY_CONFIG', 'CAP_MKNOD', 'CAP_LEASE', 'CAP_AUDIT_WRITE',
-  'CAP_AUDIT_CONTROL', 'CAP_SETFCAP', 'CAP_MAC_OVERRIDE', 'CAP_MAC_ADMIN', 'CAP_SYSLOG', 'CAP_WAKE_ALARM',
-  'CAP_BLOCK_SUSPEND', 'CAP_AUDIT_READ', 'CAP_PERFMON', 'CAP_BPF', 'CAP_CHECKPOINT_RESTORE',
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_DAC_READ_SEARCH',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_SETGID',
+  'CAP_SETUID',
+  'CAP_SETPCAP',
+  'CAP_LINUX_IMMUTABLE',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_NET_BROADCAST',
+  'CAP_NET_ADMIN',
+  'CAP_NET_RAW',
+  'CAP_IPC_LOCK',
+  'CAP_IPC_OWNER',
+  'CAP_SYS_MODULE',
+  'CAP_SYS_RAWIO',
+  'CAP_SYS_CHROOT',
+  'CAP_SYS_PTRACE',
+  'CAP_SYS_PACCT',
+  'CAP_SYS_ADMIN',
+  'CAP_SYS_BOOT',
+  'CAP_SYS_NICE',
+  'CAP_SYS_RESOURCE',
+  'CAP_SYS_TIME',
+  'CAP_SYS_TTY_CONFIG',
+  'CAP_MKNOD',
+  'CAP_LEASE',
+  'CAP_AUDIT_WRITE',
+  'CAP_AUDIT_CONTROL',
+  'CAP_SETFCAP',
+  'CAP_MAC_OVERRIDE',
+  'CAP_MAC_ADMIN',
+  'CAP_SYSLOG',
+  'CAP_WAKE_ALARM',
+  'CAP_BLOCK_SUSPEND',
+  'CAP_AUDIT_READ',
+  'CAP_PERFMON',
+  'CAP_BPF',
+  'CAP_CHECKPOINT_RESTORE',
 ] as const
 
 export type Capability = (typeof CAPABILITIES)[number]
 
 /**
- * What a container has when nothing is said: Docker's fourteen. Under Dewar's private user namespace they reach
- * only what belongs to the container; each is here because images in everyday use fail without it.
+ * What a container has when nothing is said: Docker's fourteen. Under Dewar's private user namespace they
+ * reach only what belongs to the container; each is here because images in everyday use fail without it.
  */
 export const DEFAULT_CAPABILITIES: readonly Capability[] = [
   'CAP_CHOWN', // package managers and entry points give files to their service user
@@ -46,7 +80,10 @@ const isCapability = (name: string): name is Capability => BIT.has(name)
  * Names as Docker keeps them: upper case, with CAP_, `ALL` as it is.
  * Throws invalid-argument with dockerd's words; `field` is CapAdd or CapDrop.
  */
-export function normalizeCapabilities(names: readonly string[], field: 'CapAdd' | 'CapDrop'): (Capability | 'ALL')[] {
+export function normalizeCapabilities(
+  names: readonly string[],
+  field: 'CapAdd' | 'CapDrop',
+): (Capability | 'ALL')[] {
   return names.map((given) => {
     const upper = given.toUpperCase()
     if (upper === 'ALL') return 'ALL'
@@ -65,8 +102,8 @@ export interface CapabilityRequest {
 }
 
 /**
- * The set a container gets, in the order of the bits. As Docker: privileged beats all; `--cap-add ALL` gives all
- * but the dropped; `--cap-drop ALL` leaves only the added; else drop from the default set, then add.
+ * The set a container gets, in the order of the bits. As Docker: privileged beats all; `--cap-add ALL` gives
+ * all but the dropped; `--cap-drop ALL` leaves only the added; else drop from the default set, then add.
  */
 export function containerCapabilities(request: CapabilityRequest): Capability[] {
   const known = CAPABILITIES.slice(0, (request.last ?? CAPABILITIES.length - 1) + 1)

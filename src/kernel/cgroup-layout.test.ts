@@ -2,12 +2,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { controllerOf, detectCgroups, readCgroups } from './cgroup-layout.ts'
 
-const V2 = '35 24 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot'
+const V2 =
+  '35 24 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot'
 const CONTROLLERS = 'cpuset cpu io memory hugetlb pids rdma misc\n'
 
 test('detectCgroups reads Debian 12, Ubuntu 24.04 and Fedora: v2 alone', () => {
   for (const mountinfo of [V2, V2.replace('shared:9 ', ''), `22 1 8:1 / / rw - ext4 /dev/sda1 rw\n${V2}\n`]) {
-    const layout = detectCgroups({ mountinfo, self: '0::/user.slice/user-1000.slice/session-2.scope\n', unifiedControllers: CONTROLLERS })
+    const layout = detectCgroups({
+      mountinfo,
+      self: '0::/user.slice/user-1000.slice/session-2.scope\n',
+      unifiedControllers: CONTROLLERS,
+    })
     assert.equal(layout.mode, 'v2')
     assert.equal(layout.unified, '/sys/fs/cgroup')
     assert.equal(layout.controllers.size, 0)
@@ -18,7 +23,7 @@ test('detectCgroups reads Debian 12, Ubuntu 24.04 and Fedora: v2 alone', () => {
   }
 })
 
-test('detectCgroups reads Debian 10 and Ubuntu 20.04: hybrid with co-mounted controllers and systemd\'s tree', () => {
+test("detectCgroups reads Debian 10 and Ubuntu 20.04: hybrid with co-mounted controllers and systemd's tree", () => {
   const mountinfo = [
     '30 23 0:25 / /sys/fs/cgroup ro,nosuid,nodev,noexec shared:9 - tmpfs tmpfs ro,mode=755',
     '31 30 0:26 / /sys/fs/cgroup/unified rw,nosuid,nodev,noexec,relatime shared:10 - cgroup2 cgroup2 rw,nsdelegate',
@@ -29,10 +34,16 @@ test('detectCgroups reads Debian 10 and Ubuntu 20.04: hybrid with co-mounted con
   ].join('\n')
   const layout = detectCgroups({ mountinfo, self: '', unifiedControllers: '\n' })
   assert.equal(layout.mode, 'hybrid')
-  assert.deepEqual([...layout.controllers], [
-    ['cpu', '/sys/fs/cgroup/cpu,cpuacct'], ['cpuacct', '/sys/fs/cgroup/cpu,cpuacct'], ['net_cls', '/sys/fs/cgroup/net_cls,net_prio'],
-    ['net_prio', '/sys/fs/cgroup/net_cls,net_prio'], ['memory', '/sys/fs/cgroup/memory'],
-  ])
+  assert.deepEqual(
+    [...layout.controllers],
+    [
+      ['cpu', '/sys/fs/cgroup/cpu,cpuacct'],
+      ['cpuacct', '/sys/fs/cgroup/cpu,cpuacct'],
+      ['net_cls', '/sys/fs/cgroup/net_cls,net_prio'],
+      ['net_prio', '/sys/fs/cgroup/net_cls,net_prio'],
+      ['memory', '/sys/fs/cgroup/memory'],
+    ],
+  )
   assert.equal(layout.unified, '/sys/fs/cgroup/unified')
   assert.equal(controllerOf(layout, 'pids'), undefined)
 })
@@ -70,10 +81,13 @@ test('detectCgroups begins at the own group when that is delegated', () => {
   assert.equal(detectCgroups({ mountinfo: V2, self: '0::/\n', delegated: true }).base, '')
 })
 
-test('detectCgroups undoes the kernel\'s escapes and refuses a machine without any', () => {
+test("detectCgroups undoes the kernel's escapes and refuses a machine without any", () => {
   const layout = detectCgroups({ mountinfo: V2.replace('/sys/fs/cgroup', '/my\\040groups'), self: '' })
   assert.equal(layout.unified, '/my groups')
-  assert.throws(() => detectCgroups({ mountinfo: '22 1 8:1 / / rw - ext4 /dev/sda1 rw', self: '' }), /none are mounted \(mount them/)
+  assert.throws(
+    () => detectCgroups({ mountinfo: '22 1 8:1 / / rw - ext4 /dev/sda1 rw', self: '' }),
+    /none are mounted \(mount them/,
+  )
 })
 
 test('readCgroups sees this machine as its own mount table does', async () => {

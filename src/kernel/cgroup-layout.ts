@@ -1,6 +1,7 @@
 /**
- * Where the control groups of this machine are: v1 (one tree per controller), v2 (one tree), or hybrid (v1 with a
- * v2 tree beside it, usually without controllers). Pure on the kernel's own texts; `readCgroups` fetches them.
+ * Where the control groups of this machine are: v1 (one tree per controller), v2 (one tree), or hybrid (v1
+ * with a v2 tree beside it, usually without controllers). Pure on the kernel's own texts; `readCgroups`
+ * fetches them.
  */
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,9 +14,15 @@ export interface CgroupLayout {
   /** Folder of the v2 tree, if there is one, and the controllers in it. */
   readonly unified: string | undefined
   readonly unifiedControllers: ReadonlySet<string>
-  /** Where in the v2 tree our groups begin: '' is its root, else a delegated group such as /user.slice/…/app.slice. */
+  /**
+   * Where in the v2 tree our groups begin: '' is its root, else a delegated group such as
+   * /user.slice/…/app.slice.
+   */
   readonly base: string
-  /** Control files seen, such as memory.memsw.limit_in_bytes; undefined when nobody looked: then all are taken to be there. */
+  /**
+   * Control files seen, such as memory.memsw.limit_in_bytes; undefined when nobody looked: then all are taken
+   * to be there.
+   */
   readonly files: ReadonlySet<string> | undefined
   /** What the root's cpuset holds; groups with a cpuset on v1 start empty and must be given theirs. */
   readonly cpuset: { readonly cpus: string; readonly mems: string }
@@ -30,13 +37,18 @@ export interface CgroupTexts {
   readonly unifiedControllers?: string
   readonly files?: readonly string[]
   readonly cpuset?: { readonly cpus: string; readonly mems: string }
-  /** Begin at the own group of the v2 tree instead of its root: an engine without root, or one delegated to. */
+  /**
+   * Begin at the own group of the v2 tree instead of its root: an engine without root, or one delegated to.
+   */
   readonly delegated?: boolean
 }
 
 /** Throws unavailable when no control groups are mounted. */
 export function detectCgroups(texts: CgroupTexts): CgroupLayout {
-  const mounts = texts.mountinfo.split('\n').map(parseMount).filter((mount) => mount !== undefined)
+  const mounts = texts.mountinfo
+    .split('\n')
+    .map(parseMount)
+    .filter((mount) => mount !== undefined)
   const controllers = new Map<string, string>()
   for (const { controllers: names, folder } of mounts) {
     for (const name of names) if (!controllers.has(name)) controllers.set(name, folder)
@@ -66,8 +78,20 @@ interface CgroupMount {
 }
 
 const V1_CONTROLLERS = new Set([
-  'cpuset', 'cpu', 'cpuacct', 'blkio', 'memory', 'devices', 'freezer', 'net_cls', 'perf_event', 'net_prio', 'hugetlb',
-  'pids', 'rdma', 'misc',
+  'cpuset',
+  'cpu',
+  'cpuacct',
+  'blkio',
+  'memory',
+  'devices',
+  'freezer',
+  'net_cls',
+  'perf_event',
+  'net_prio',
+  'hugetlb',
+  'pids',
+  'rdma',
+  'misc',
 ])
 
 /** `36 35 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct` (proc_pid_mountinfo(5)) */
@@ -103,12 +127,17 @@ export function groupFolder(layout: CgroupLayout, controller: string, path: stri
   const v1 = layout.controllers.get(controller === 'io' ? 'blkio' : controller)
   if (v1 !== undefined) return `${v1}${path}`
   if (layout.unified !== undefined) return `${layout.unified}${layout.base}${path}`
-  throw new DewarError('unavailable', `Finding the control group ${path}: the ${controller} controller is not mounted`)
+  throw new DewarError(
+    'unavailable',
+    `Finding the control group ${path}: the ${controller} controller is not mounted`,
+  )
 }
 
 /** Looks at this machine. A dozen small reads, once per engine. Throws unavailable. */
 export async function readCgroups(options: { readonly delegated?: boolean } = {}): Promise<CgroupLayout> {
-  const [mountinfo, self] = await Promise.all(['mountinfo', 'cgroup'].map((name) => readFile(`/proc/self/${name}`, 'utf8')))
+  const [mountinfo, self] = await Promise.all(
+    ['mountinfo', 'cgroup'].map((name) => readFile(`/proc/self/${name}`, 'utf8')),
+  )
   const first = detectCgroups({ mountinfo: mountinfo ?? '', self: self ?? '', ...options })
   const { unified, controllers } = first
   const read = (folder: string | undefined, file: string): Promise<string> =>
@@ -128,7 +157,9 @@ export async function readCgroups(options: { readonly delegated?: boolean } = {}
   }
 }
 
-/** Files of each tree's root and of one group in it: many exist only below the root (memory.max, pids.max). */
+/**
+ * Files of each tree's root and of one group in it: many exist only below the root (memory.max, pids.max).
+ */
 async function controlFiles(folders: readonly string[]): Promise<string[]> {
   const found: string[] = []
   for (const folder of folders) {
@@ -141,8 +172,21 @@ async function controlFiles(folders: readonly string[]): Promise<string[]> {
   return found
 }
 
-/** A tree without any group shows none of the files that exist only below the root; they are taken to be there. */
+/**
+ * A tree without any group shows none of the files that exist only below the root; they are taken to be
+ * there.
+ */
 const UNSEEN = [
-  'memory.max', 'memory.low', 'memory.swap.max', 'pids.max', 'cpu.max', 'cpu.weight', 'cpuset.cpus', 'cpuset.mems', 'io.max',
-  'io.weight', 'blkio.bfq.weight', 'blkio.bfq.weight_device',
+  'memory.max',
+  'memory.low',
+  'memory.swap.max',
+  'pids.max',
+  'cpu.max',
+  'cpu.weight',
+  'cpuset.cpus',
+  'cpuset.mems',
+  'io.max',
+  'io.weight',
+  'blkio.bfq.weight',
+  'blkio.bfq.weight_device',
 ]

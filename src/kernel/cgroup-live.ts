@@ -14,11 +14,15 @@ async function tree(folder: string): Promise<string[]> {
     throw error
   })
   if (entries === undefined) return []
-  const below = await Promise.all(entries.filter((entry) => entry.isDirectory()).map((entry) => tree(join(folder, entry.name))))
+  const below = await Promise.all(
+    entries.filter((entry) => entry.isDirectory()).map((entry) => tree(join(folder, entry.name))),
+  )
   return [...below.flat(), folder]
 }
 
-/** All pids of a container's group and of the groups it made inside, as the reader's PID namespace has them. */
+/**
+ * All pids of a container's group and of the groups it made inside, as the reader's PID namespace has them.
+ */
 export async function pidsIn(layout: CgroupLayout, path: string): Promise<number[]> {
   const folders = await tree(groupFolder(layout, 'pids', path))
   const lists = await Promise.all(folders.map(pidsOf))
@@ -39,13 +43,20 @@ async function pidsOf(folder: string): Promise<number[]> {
 /** Whether all of the group is frozen; after `freezeWrites` this takes the kernel a moment. */
 export async function isFrozen(layout: CgroupLayout, path: string): Promise<boolean> {
   const folder = groupFolder(layout, 'freezer', path)
-  if (layout.controllers.has('freezer')) return (await readFile(`${folder}/freezer.state`, 'utf8')).trim() === 'FROZEN'
+  if (layout.controllers.has('freezer'))
+    return (await readFile(`${folder}/freezer.state`, 'utf8')).trim() === 'FROZEN'
   return /^frozen 1$/m.test(await readFile(`${folder}/cgroup.events`, 'utf8'))
 }
 
-/** Removes a container's groups with those it made inside, which the plan's `rmdir` leaves standing. Processes must be gone. */
+/**
+ * Removes a container's groups with those it made inside, which the plan's `rmdir` leaves standing. Processes
+ * must be gone.
+ */
 export async function removeTree(layout: CgroupLayout, path: string): Promise<void> {
-  const roots = [...new Set(layout.controllers.values()), ...(layout.unified === undefined ? [] : [`${layout.unified}${layout.base}`])]
+  const roots = [
+    ...new Set(layout.controllers.values()),
+    ...(layout.unified === undefined ? [] : [`${layout.unified}${layout.base}`]),
+  ]
   for (const root of roots) {
     for (const folder of await tree(`${root}${path}`)) {
       await rmdir(folder).catch((error: unknown) => {

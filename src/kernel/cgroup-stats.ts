@@ -1,4 +1,6 @@
-/** A container's counters as `docker stats` wants them, from v1's or v2's files, whichever has the controller. */
+/**
+ * A container's counters as `docker stats` wants them, from v1's or v2's files, whichever has the controller.
+ */
 import { readFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { DewarError, errnoOf } from '../base/errors.ts'
@@ -24,7 +26,12 @@ export interface CgroupStats {
     readonly stats: Readonly<Record<string, number>>
     readonly failcnt: number | null
   }
-  readonly blkio: readonly { readonly major: number; readonly minor: number; readonly op: string; readonly value: number }[]
+  readonly blkio: readonly {
+    readonly major: number
+    readonly minor: number
+    readonly op: string
+    readonly value: number
+  }[]
 }
 
 /** USER_HZ: the same on all architectures Dewar runs on. */
@@ -32,15 +39,19 @@ const TICK_NS = 1e9 / 100
 const US_NS = 1000
 
 /**
- * Counters the machine does not have are 0 or null. Throws not-found when the group is gone: the container has
- * ended.
+ * Counters the machine does not have are 0 or null. Throws not-found when the group is gone: the container
+ * has ended.
  */
 export async function readStats(layout: CgroupLayout, path: string): Promise<CgroupStats> {
   const [pids, cpu, memory, blkio] = await Promise.all([
     readPids(reader(layout, 'pids', path)),
     readCpu(layout, path),
-    controllerOf(layout, 'memory') === 'v2' ? memoryV2(reader(layout, 'memory', path)) : memoryV1(reader(layout, 'memory', path)),
-    controllerOf(layout, 'blkio') === 'v2' ? blockV2(reader(layout, 'io', path)) : blockV1(reader(layout, 'blkio', path)),
+    controllerOf(layout, 'memory') === 'v2'
+      ? memoryV2(reader(layout, 'memory', path))
+      : memoryV1(reader(layout, 'memory', path)),
+    controllerOf(layout, 'blkio') === 'v2'
+      ? blockV2(reader(layout, 'io', path))
+      : blockV1(reader(layout, 'blkio', path)),
   ])
   return { pids, cpu, memory, blkio }
 }
@@ -75,7 +86,10 @@ const numberOf = (text: string | undefined): number => Number(text ?? 0) || 0
 
 /** Lines `key value`. */
 function table(text: string | undefined): Record<string, number> {
-  const rows = (text ?? '').split('\n').filter(Boolean).map((line) => line.split(' '))
+  const rows = (text ?? '')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.split(' '))
   return Object.fromEntries(rows.map(([key, value]) => [key ?? '', Number(value)]))
 }
 
@@ -87,8 +101,10 @@ async function readPids(read: Reader): Promise<CgroupStats['pids']> {
 async function readCpu(layout: CgroupLayout, path: string): Promise<CgroupStats['cpu']> {
   const read = reader(layout, 'cpu', path)
   const [stat, machine] = await Promise.all([read('cpu.stat').then(table), readFile('/proc/stat', 'utf8')])
-  const used = controllerOf(layout, 'cpu') === 'v2' ? usageV2(stat) : await usageV1(reader(layout, 'cpuacct', path))
-  const time = stat['throttled_usec'] === undefined ? (stat['throttled_time'] ?? 0) : stat['throttled_usec'] * US_NS
+  const used =
+    controllerOf(layout, 'cpu') === 'v2' ? usageV2(stat) : await usageV1(reader(layout, 'cpuacct', path))
+  const time =
+    stat['throttled_usec'] === undefined ? (stat['throttled_time'] ?? 0) : stat['throttled_usec'] * US_NS
   return {
     ...used,
     ...machineCpu(machine),
@@ -107,7 +123,8 @@ const usageV2 = (stat: Record<string, number>): Used => ({
 
 async function usageV1(read: Reader): Promise<Used> {
   const [total, user, kernel, perCpu] = await Promise.all(
-    ['cpuacct.usage', 'cpuacct.usage_user', 'cpuacct.usage_sys', 'cpuacct.usage_percpu'].map(read))
+    ['cpuacct.usage', 'cpuacct.usage_user', 'cpuacct.usage_sys', 'cpuacct.usage_percpu'].map(read),
+  )
   return {
     total: numberOf(total),
     user: numberOf(user),
@@ -116,7 +133,10 @@ async function usageV1(read: Reader): Promise<Used> {
   }
 }
 
-/** All time of all CPUs since boot: the first seven numbers, as guest time is in user time already (proc_stat(5)). */
+/**
+ * All time of all CPUs since boot: the first seven numbers, as guest time is in user time already
+ * (proc_stat(5)).
+ */
 function machineCpu(stat: string): { readonly system: number; readonly online: number } {
   const words = /^cpu +(.*)$/m.exec(stat)?.[1]?.split(' ') ?? []
   const ticks = words.slice(0, 7).reduce((sum, word) => sum + Number(word), 0)
@@ -128,7 +148,10 @@ const shownLimit = (limit: number | null): number => Math.min(limit ?? Number.PO
 
 async function memoryV1(read: Reader): Promise<CgroupStats['memory']> {
   const [usage, max, limit, failcnt, stat] = await Promise.all(
-    ['usage_in_bytes', 'max_usage_in_bytes', 'limit_in_bytes', 'failcnt', 'stat'].map((name) => read(`memory.${name}`)))
+    ['usage_in_bytes', 'max_usage_in_bytes', 'limit_in_bytes', 'failcnt', 'stat'].map((name) =>
+      read(`memory.${name}`),
+    ),
+  )
   return {
     usage: numberOf(usage),
     max: max === undefined ? null : numberOf(max),
@@ -141,7 +164,8 @@ async function memoryV1(read: Reader): Promise<CgroupStats['memory']> {
 /** memory.peak came with 5.19. */
 async function memoryV2(read: Reader): Promise<CgroupStats['memory']> {
   const [usage, max, limit, events, stat] = await Promise.all(
-    ['current', 'peak', 'max', 'events', 'stat'].map((name) => read(`memory.${name}`)))
+    ['current', 'peak', 'max', 'events', 'stat'].map((name) => read(`memory.${name}`)),
+  )
   return {
     usage: numberOf(usage),
     max: max === undefined ? null : numberOf(max),
@@ -155,15 +179,20 @@ async function memoryV2(read: Reader): Promise<CgroupStats['memory']> {
 async function blockV1(read: Reader): Promise<CgroupStats['blkio']> {
   const text = (await read('blkio.throttle.io_service_bytes_recursive')) ?? ''
   return [...text.matchAll(/^(\d+):(\d+) (\w+) (\d+)$/gm)].map(([, major, minor, op, value]) => ({
-    major: Number(major), minor: Number(minor), op: (op ?? '').toLowerCase(), value: Number(value),
+    major: Number(major),
+    minor: Number(minor),
+    op: (op ?? '').toLowerCase(),
+    value: Number(value),
   }))
 }
 
 /** Lines `8:0 rbytes=4096 wbytes=0 rios=1 …`; devices that did nothing may stand there without numbers. */
 async function blockV2(read: Reader): Promise<CgroupStats['blkio']> {
   const text = (await read('io.stat')) ?? ''
-  return [...text.matchAll(/^(\d+):(\d+) .*?rbytes=(\d+) wbytes=(\d+)/gm)].flatMap(([, major, minor, read_, written]) => [
-    { major: Number(major), minor: Number(minor), op: 'read', value: Number(read_) },
-    { major: Number(major), minor: Number(minor), op: 'write', value: Number(written) },
-  ])
+  return [...text.matchAll(/^(\d+):(\d+) .*?rbytes=(\d+) wbytes=(\d+)/gm)].flatMap(
+    ([, major, minor, read_, written]) => [
+      { major: Number(major), minor: Number(minor), op: 'read', value: Number(read_) },
+      { major: Number(major), minor: Number(minor), op: 'write', value: Number(written) },
+    ],
+  )
 }

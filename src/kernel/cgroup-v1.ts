@@ -40,8 +40,9 @@ export const pidsMax = (limit: number | undefined): string | undefined =>
   limit === undefined ? undefined : limit > 0 ? String(limit) : 'max'
 
 /**
- * The kernel keeps limit ≤ memory+swap at every moment: when both grow the second must go first, when both shrink
- * the first. What the group has now is not known here, so the second is tried before and written again after.
+ * The kernel keeps limit ≤ memory+swap at every moment: when both grow the second must go first, when both
+ * shrink the first. What the group has now is not known here, so the second is tried before and written again
+ * after.
  */
 function memoryV1(memory: NonNullable<OciResources['memory']>): ControlWrite[] {
   const limit = set('memory', 'memory.limit_in_bytes', given(memory.limit))
@@ -57,7 +58,10 @@ function memoryV1(memory: NonNullable<OciResources['memory']>): ControlWrite[] {
   ]
 }
 
-/** Quota and period are checked together against the parent's, so of the pair the first is tried twice, as above. */
+/**
+ * Quota and period are checked together against the parent's, so of the pair the first is tried twice, as
+ * above.
+ */
 function cpuV1(cpu: NonNullable<OciResources['cpu']>): ControlWrite[] {
   const period = set('cpu', 'cpu.cfs_period_us', given(cpu.period))
   const quota = set('cpu', 'cpu.cfs_quota_us', given(cpu.quota))
@@ -72,7 +76,10 @@ function cpuV1(cpu: NonNullable<OciResources['cpu']>): ControlWrite[] {
 }
 
 /** cpuset.cpus and .mems: a new group has none and takes no process until it has both. */
-export function cpusetV1(cpu: OciResources['cpu'], root: { readonly cpus: string; readonly mems: string }): ControlWrite[] {
+export function cpusetV1(
+  cpu: OciResources['cpu'],
+  root: { readonly cpus: string; readonly mems: string },
+): ControlWrite[] {
   return [
     ...set('cpuset', 'cpuset.cpus', cpu?.cpus || root.cpus),
     ...set('cpuset', 'cpuset.mems', cpu?.mems || root.mems),
@@ -80,13 +87,20 @@ export function cpusetV1(cpu: OciResources['cpu'], root: { readonly cpus: string
 }
 
 /** The weight is CFQ's up to 4.20, since then BFQ's, which has the same range. */
-function blockV1(block: NonNullable<OciResources['blockIO']>, has: (file: string) => boolean): ControlWrite[] {
+function blockV1(
+  block: NonNullable<OciResources['blockIO']>,
+  has: (file: string) => boolean,
+): ControlWrite[] {
   const name = has('blkio.weight') && !has('blkio.bfq.weight') ? 'blkio.weight' : 'blkio.bfq.weight'
   const throttle = (file: string, rates: readonly OciBlockRate[] | undefined) =>
-    (rates ?? []).flatMap((r) => set('blkio', `blkio.throttle.${file}_device`, `${r.major}:${r.minor} ${r.rate}`))
+    (rates ?? []).flatMap((r) =>
+      set('blkio', `blkio.throttle.${file}_device`, `${r.major}:${r.minor} ${r.rate}`),
+    )
   return [
     ...set('blkio', name, given(block.weight)),
-    ...(block.weightDevice ?? []).flatMap((w) => set('blkio', `${name}_device`, `${w.major}:${w.minor} ${w.weight}`)),
+    ...(block.weightDevice ?? []).flatMap((w) =>
+      set('blkio', `${name}_device`, `${w.major}:${w.minor} ${w.weight}`),
+    ),
     ...throttle('read_bps', block.throttleReadBpsDevice),
     ...throttle('write_bps', block.throttleWriteBpsDevice),
     ...throttle('read_iops', block.throttleReadIOPSDevice),
@@ -97,7 +111,11 @@ function blockV1(block: NonNullable<OciResources['blockIO']>, has: (file: string
 function refuseUnified(resources: OciResources): void {
   const [file] = Object.keys(resources.unified ?? {})
   if (file === undefined) return
-  throw new DewarError('invalid-argument', `Setting ${file}: this machine has no cgroup v2 with controllers`, {
-    remedy: 'use the limit\'s own option, or boot with systemd.unified_cgroup_hierarchy=1',
-  })
+  throw new DewarError(
+    'invalid-argument',
+    `Setting ${file}: this machine has no cgroup v2 with controllers`,
+    {
+      remedy: "use the limit's own option, or boot with systemd.unified_cgroup_hierarchy=1",
+    },
+  )
 }

@@ -1,4 +1,7 @@
-/** What the specification's resources are in the control files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst). Pure. */
+/**
+ * What the specification's resources are in the control files of cgroup v2
+ * (Documentation/admin-guide/cgroup-v2.rst). Pure.
+ */
 import { DewarError } from '../base/errors.ts'
 import { given, pidsMax, set } from './cgroup-v1.ts'
 import type { ControlWrite } from './cgroup-v1.ts'
@@ -34,14 +37,18 @@ function swapV2({ limit, swap }: NonNullable<OciResources['memory']>): string | 
   if (swap === undefined || swap === 0) return undefined
   if (swap < 0) return 'max'
   if (limit !== undefined && limit > 0 && swap >= limit) return String(swap - limit)
-  throw new DewarError('invalid-argument', `Setting the swap limit ${swap}: it counts memory too and needs a memory limit below it`, {
-    remedy: 'give --memory as well, no more than --memory-swap',
-  })
+  throw new DewarError(
+    'invalid-argument',
+    `Setting the swap limit ${swap}: it counts memory too and needs a memory limit below it`,
+    {
+      remedy: 'give --memory as well, no more than --memory-swap',
+    },
+  )
 }
 
 /**
- * Shares 2…262144 → weight 1…10000, so that both defaults meet: 1024 ↔ 100, the ends to the ends. The straight line
- * that runtimes used before 2025 gave 1024 shares 39, less than a group without any shares has.
+ * Shares 2…262144 → weight 1…10000, so that both defaults meet: 1024 ↔ 100, the ends to the ends. The
+ * straight line that runtimes used before 2025 gave 1024 shares 39, less than a group without any shares has.
  */
 export function cpuWeight(shares: number): number
 export function cpuWeight(shares: number | undefined): number | undefined
@@ -66,14 +73,19 @@ function ioV2(block: NonNullable<OciResources['blockIO']>, has: (file: string) =
   const file = bfq ? 'io.bfq.weight' : 'io.weight'
   const weight = (w: number) => (bfq ? w : 1 + Math.floor(((w - 10) * 9999) / 990))
   const limits = [
-    ['rbps', block.throttleReadBpsDevice], ['wbps', block.throttleWriteBpsDevice],
-    ['riops', block.throttleReadIOPSDevice], ['wiops', block.throttleWriteIOPSDevice],
+    ['rbps', block.throttleReadBpsDevice],
+    ['wbps', block.throttleWriteBpsDevice],
+    ['riops', block.throttleReadIOPSDevice],
+    ['wiops', block.throttleWriteIOPSDevice],
   ] as const
   return [
     ...set('io', file, block.weight ? weight(block.weight) : undefined),
-    ...(block.weightDevice ?? []).flatMap((w) => set('io', file, `${w.major}:${w.minor} ${weight(w.weight)}`)),
+    ...(block.weightDevice ?? []).flatMap((w) =>
+      set('io', file, `${w.major}:${w.minor} ${weight(w.weight)}`),
+    ),
     ...limits.flatMap(([key, rates]) =>
-      (rates ?? []).flatMap((r) => set('io', 'io.max', `${r.major}:${r.minor} ${key}=${r.rate}`))),
+      (rates ?? []).flatMap((r) => set('io', 'io.max', `${r.major}:${r.minor} ${key}=${r.rate}`)),
+    ),
   ]
 }
 
@@ -81,9 +93,14 @@ function ioV2(block: NonNullable<OciResources['blockIO']>, has: (file: string) =
 function unifiedV2(unified: Readonly<Record<string, string>>): ControlWrite[] {
   return Object.entries(unified).map(([file, data]) => {
     const controller = /^([a-z]+)\.[a-z0-9._]+$/i.exec(file)?.[1]
-    if (controller !== undefined && controller !== 'cgroup' && !file.includes('..')) return { controller, file, data }
-    throw new DewarError('invalid-argument', `Setting ${JSON.stringify(file)}: it is not a control file of a controller`, {
-      remedy: 'give a name such as memory.high',
-    })
+    if (controller !== undefined && controller !== 'cgroup' && !file.includes('..'))
+      return { controller, file, data }
+    throw new DewarError(
+      'invalid-argument',
+      `Setting ${JSON.stringify(file)}: it is not a control file of a controller`,
+      {
+        remedy: 'give a name such as memory.high',
+      },
+    )
   })
 }

@@ -1,13 +1,17 @@
 /**
- * Control groups: from the specification's resources to the steps that make a container's group, put its first
- * process in, and take the group away. Pure; `cgroup-live.ts` and `cgroup-stats.ts` look at running ones.
+ * Control groups: from the specification's resources to the steps that make a container's group, put its
+ * first process in, and take the group away. Pure; `cgroup-live.ts` and `cgroup-stats.ts` look at running
+ * ones.
  *
- * Cheap on purpose, because every step is paid at every start: only controllers that limit or count something, one
- * folder each; no named trees. On v1 the child joins by writing "0" to `tasks`, which the host opened for it:
- * writing a pid to cgroup.procs takes cgroup_threadgroup_rwsem for writing and waits out an RCU grace period, 10 ms
- * and more. On v2 it is born in its group (CLONE_INTO_CGROUP), which takes no lock of that kind either.
+ * Cheap on purpose, because every step is paid at every start: only controllers that limit or count
+ * something, one folder each; no named trees. On v1 the child joins by writing "0" to `tasks`, which the host
+ * opened for it: writing a pid to cgroup.procs takes cgroup_threadgroup_rwsem for writing and waits out an
+ * RCU grace period, 10 ms and more. On v2 it is born in its group (CLONE_INTO_CGROUP), which takes no lock of
+ * that kind either.
  */
 import { DewarError } from '../base/errors.ts'
+import { groupsOf, wantsCpuset } from './cgroup-groups.ts'
+import type { Groups } from './cgroup-groups.ts'
 import { controllerOf, groupFolder, hasFile } from './cgroup-layout.ts'
 import type { CgroupLayout } from './cgroup-layout.ts'
 import { cpusetV1, devicesV1, writesV1 } from './cgroup-v1.ts'
@@ -40,52 +44,16 @@ export interface CgroupPlan {
 const [O_RDONLY, O_WRONLY] = [0, 1] as const
 const DIRECTORY_MODE = 0o755
 
-/** Counted or frozen in every container; cpuset only when asked for, since an empty one must be filled first. */
-const ALWAYS = ['memory', 'cpu', 'cpuacct', 'pids', 'devices', 'freezer', 'blkio'] as const
-const V2_ALWAYS = ['memory', 'cpu', 'pids', 'io'] as const
-
-/** The groups of one container, tree by tree. */
-interface Groups {
-  /** v1: folder of the tree → its controllers that are used. */
-  readonly v1: ReadonlyMap<string, readonly string[]>
-  readonly v2: { readonly root: string; readonly controllers: readonly string[] } | undefined
-  /** Who keeps the device list. */
-  readonly devices: 'v1' | 'v2' | 'open'
-}
-
-const wantsCpuset = (resources: OciResources): boolean => Boolean(resources.cpu?.cpus) || Boolean(resources.cpu?.mems)
-
-function groupsOf(layout: CgroupLayout, resources: OciResources): Groups {
-  const wanted = [...ALWAYS, ...(wantsCpuset(resources) ? ['cpuset'] : [])]
-  const v1 = new Map<string, string[]>()
-  for (const name of wanted) {
-    const folder = layout.controllers.get(name)
-    if (folder !== undefined) v1.set(folder, [...(v1.get(folder) ?? []), name])
-  }
-  const unified = Object.keys(resources.unified ?? {}).map((file) => file.split('.')[0] ?? '')
-  const wantedV2 = new Set([...V2_ALWAYS, ...(wantsCpuset(resources) ? ['cpuset'] : []), ...unified])
-  const controllers = [...wantedV2].filter((name) => layout.unifiedControllers.has(name))
-  const devices = deviceKeeper(layout, resources)
-  const needed = layout.unified !== undefined && (layout.mode === 'v2' || controllers.length > 0 || devices === 'v2')
-  return { v1, v2: needed ? { root: `${layout.unified}${layout.base}`, controllers } : undefined, devices }
-}
-
-/** A device program needs a v2 group and no controller, so it helps out where v1's devices controller is missing. */
-function deviceKeeper(layout: CgroupLayout, resources: OciResources): Groups['devices'] {
-  if (layout.controllers.has('devices')) return 'v1'
-  if (deviceProgram(resources.devices) === undefined) return 'open'
-  if (layout.unified !== undefined) return 'v2'
-  throw new DewarError('unavailable', 'Closing devices: neither the devices controller nor a cgroup2 tree is mounted', {
-    remedy: 'mount one: mount -t cgroup2 none /sys/fs/cgroup/unified',
-  })
-}
-
 /** Path of a group inside its tree: absolute, no dots. Throws invalid-argument. */
 function checkPath(path: string): void {
   if (/^(\/[^/\0\n]+)+$/.test(path) && !path.split('/').some((part) => part === '.' || part === '..')) return
-  throw new DewarError('invalid-argument', `Making the control group ${JSON.stringify(path)}: not an absolute plain path`, {
-    remedy: 'give one such as /dewar/name',
-  })
+  throw new DewarError(
+    'invalid-argument',
+    `Making the control group ${JSON.stringify(path)}: not an absolute plain path`,
+    {
+      remedy: 'give one such as /dewar/name',
+    },
+  )
 }
 
 const host = (action: Action): Step => ({ actor: 'host', ...action })
@@ -100,9 +68,10 @@ function parentsOf(path: string): string[] {
 }
 
 /**
- * The whole story of a container's group at `path`, such as /dewar/INSTANCE/ID. Slots are taken from `firstSlot` on.
- * `parents: false` leaves out the folders above it, which `parentSteps` makes once per engine (25 of 45 steps).
- * Throws invalid-argument or unavailable for a limit that cannot be kept; call `checkResources` first for warnings.
+ * The whole story of a container's group at `path`, such as /dewar/INSTANCE/ID. Slots are taken from
+ * `firstSlot` on. `parents: false` leaves out the folders above it, which `parentSteps` makes once per engine
+ * (25 of 45 steps). Throws invalid-argument or unavailable for a limit that cannot be kept; call
+ * `checkResources` first for warnings.
  */
 export function cgroupPlan(
   layout: CgroupLayout,
@@ -124,14 +93,23 @@ export function cgroupPlan(
       ...newGroupWrites(layout, groups, path, resources),
       ...joining.host,
       ...(program !== undefined && joining.cloneInto !== undefined
-        ? [host({ op: 'device-program', slot: joining.cloneInto, program })] : []),
+        ? [host({ op: 'device-program', slot: joining.cloneInto, program })]
+        : []),
     ],
     after: folders.map((folder): Step => ({ actor: 'after', op: 'rmdir', path: folder })),
   }
 }
 
-/** For one more process of a running container: joins the groups that `cgroupPlan` with the same resources made. */
-export function joinPlan(layout: CgroupLayout, path: string, resources: OciResources, firstSlot: Slot): CgroupPlan {
+/**
+ * For one more process of a running container: joins the groups that `cgroupPlan` with the same resources
+ * made.
+ */
+export function joinPlan(
+  layout: CgroupLayout,
+  path: string,
+  resources: OciResources,
+  firstSlot: Slot,
+): CgroupPlan {
   checkPath(path)
   return joinGroups(groupsOf(layout, resources), path, firstSlot)
 }
@@ -142,9 +120,12 @@ function joinGroups(groups: Groups, path: string, firstSlot: Slot): CgroupPlan {
   const cloneInto = groups.v2 === undefined ? undefined : slot(folders.length)
   return {
     host: [
-      ...folders.map((folder, i) => host({ op: 'open', path: `${folder}${path}/tasks`, slot: slot(i), flags: O_WRONLY })),
+      ...folders.map((folder, i) =>
+        host({ op: 'open', path: `${folder}${path}/tasks`, slot: slot(i), flags: O_WRONLY }),
+      ),
       ...(groups.v2 === undefined || cloneInto === undefined
-        ? [] : [host({ op: 'open', path: `${groups.v2.root}${path}`, slot: cloneInto, flags: O_RDONLY })]),
+        ? []
+        : [host({ op: 'open', path: `${groups.v2.root}${path}`, slot: cloneInto, flags: O_RDONLY })]),
     ],
     guest: folders.map((_, i): Step => ({ actor: 'guest', op: 'join', slot: slot(i) })),
     after: [],
@@ -158,7 +139,9 @@ const foldersOf = (groups: Groups, path: string): string[] => [
   ...(groups.v2 === undefined ? [] : [`${groups.v2.root}${path}`]),
 ]
 
-/** Makes the folders above `path`, which all containers of an engine share, so that they need not make them. */
+/**
+ * Makes the folders above `path`, which all containers of an engine share, so that they need not make them.
+ */
 export function parentSteps(layout: CgroupLayout, path: string, resources: OciResources): Step[] {
   checkPath(path)
   return parentsIn(layout, groupsOf(layout, resources), path)
@@ -166,28 +149,46 @@ export function parentSteps(layout: CgroupLayout, path: string, resources: OciRe
 
 function parentsIn(layout: CgroupLayout, groups: Groups, path: string): Step[] {
   const parents = parentsOf(path)
-  const cpuset = (at: string): Step[] => cpusetV1(undefined, layout.cpuset).map((w) => write(`${at}/${w.file}`, w.data))
-  const v1 = [...groups.v1].flatMap(([folder, controllers]) => parents.flatMap((parent) => [
-    mkdir(`${folder}${parent}`),
-    ...(controllers.includes('cpuset') ? cpuset(`${folder}${parent}`) : []),
-  ]))
+  const cpuset = (at: string): Step[] =>
+    cpusetV1(undefined, layout.cpuset).map((w) => write(`${at}/${w.file}`, w.data))
+  const v1 = [...groups.v1].flatMap(([folder, controllers]) =>
+    parents.flatMap((parent) => [
+      mkdir(`${folder}${parent}`),
+      ...(controllers.includes('cpuset') ? cpuset(`${folder}${parent}`) : []),
+    ]),
+  )
   if (groups.v2 === undefined) return v1
   const { root, controllers } = groups.v2
   const enable = controllers.map((name) => `+${name}`).join(' ')
-  const delegate = (at: string): Step[] => (enable === '' ? [] : [write(`${at}/cgroup.subtree_control`, enable)])
-  return [...v1, ...delegate(root), ...parents.flatMap((parent) => [mkdir(`${root}${parent}`), ...delegate(`${root}${parent}`)])]
+  const delegate = (at: string): Step[] =>
+    enable === '' ? [] : [write(`${at}/cgroup.subtree_control`, enable)]
+  return [
+    ...v1,
+    ...delegate(root),
+    ...parents.flatMap((parent) => [mkdir(`${root}${parent}`), ...delegate(`${root}${parent}`)]),
+  ]
 }
 
-/** Takes away the folders above `path` up to `keep` levels from the top, deepest first. They must be empty. */
+/**
+ * Takes away the folders above `path` up to `keep` levels from the top, deepest first. They must be empty.
+ */
 export function removeParents(layout: CgroupLayout, path: string, keep = 0): Step[] {
   checkPath(path)
-  const trees = [...new Set(layout.controllers.values()), ...(layout.unified === undefined ? [] : [`${layout.unified}${layout.base}`])]
-  return trees.flatMap((tree) => parentsOf(path).slice(keep).toReversed()
-    .map((parent): Step => ({ actor: 'after', op: 'rmdir', path: `${tree}${parent}` })))
+  const trees = [
+    ...new Set(layout.controllers.values()),
+    ...(layout.unified === undefined ? [] : [`${layout.unified}${layout.base}`]),
+  ]
+  return trees.flatMap((tree) =>
+    parentsOf(path)
+      .slice(keep)
+      .toReversed()
+      .map((parent): Step => ({ actor: 'after', op: 'rmdir', path: `${tree}${parent}` })),
+  )
 }
 
 function newGroupWrites(layout: CgroupLayout, groups: Groups, path: string, resources: OciResources): Step[] {
-  const cpuset = wantsCpuset(resources) && layout.controllers.has('cpuset') ? cpusetV1(resources.cpu, layout.cpuset) : []
+  const cpuset =
+    wantsCpuset(resources) && layout.controllers.has('cpuset') ? cpusetV1(resources.cpu, layout.cpuset) : []
   const devices = groups.devices === 'v1' ? devicesV1(resources) : []
   return [...limitWrites(layout, resources), ...cpuset, ...devices].map((one) => place(layout, path, one))
 }
@@ -197,17 +198,27 @@ function limitWrites(layout: CgroupLayout, resources: OciResources): ControlWrit
   const has = (file: string) => hasFile(layout, file)
   const unified = layout.unifiedControllers.size > 0
   const v1 = layout.mode === 'v2' ? [] : writesV1(part(layout, resources, true, !unified), has)
-  const v2 = writesV2(part(layout, resources, false, unified || layout.mode === 'v2'), has)
-    .filter(({ controller }) => controller !== 'cpuset' || !layout.controllers.has('cpuset'))
+  const v2 = writesV2(part(layout, resources, false, unified || layout.mode === 'v2'), has).filter(
+    ({ controller }) => controller !== 'cpuset' || !layout.controllers.has('cpuset'),
+  )
   const homeless = v2.find(({ controller }) => controllerOf(layout, controller) === undefined)
   if (homeless === undefined) return [...v1, ...v2]
-  throw new DewarError('unavailable', `Setting ${homeless.file}: the ${homeless.controller} controller is not on this machine`, {
-    remedy: 'leave the limit out, or enable the controller (kernel command line, cgroup.subtree_control)',
-  })
+  throw new DewarError(
+    'unavailable',
+    `Setting ${homeless.file}: the ${homeless.controller} controller is not on this machine`,
+    {
+      remedy: 'leave the limit out, or enable the controller (kernel command line, cgroup.subtree_control)',
+    },
+  )
 }
 
 /** The resources whose controllers are on v1 (`v1`), or those whose are not. */
-function part(layout: CgroupLayout, { memory, cpu, pids, blockIO, unified, devices }: OciResources, v1: boolean, withUnified: boolean): OciResources {
+function part(
+  layout: CgroupLayout,
+  { memory, cpu, pids, blockIO, unified, devices }: OciResources,
+  v1: boolean,
+  withUnified: boolean,
+): OciResources {
   const here = (controller: string) => layout.controllers.has(controller) === v1
   return {
     devices,
@@ -223,11 +234,15 @@ function place(layout: CgroupLayout, path: string, { controller, file, data, opt
   return write(`${groupFolder(layout, controller, path)}/${file}`, data, optional)
 }
 
-/** `docker update`: the limits given, nothing else. Cpuset only where the container has one (v1) or can have one (v2). */
+/**
+ * `docker update`: the limits given, nothing else. Cpuset only where the container has one (v1) or can have
+ * one (v2).
+ */
 export function updateWrites(layout: CgroupLayout, path: string, resources: OciResources): Step[] {
   checkPath(path)
   const cpuset = layout.controllers.has('cpuset')
-    ? cpusetV1(resources.cpu, { cpus: '', mems: '' }).filter(({ data }) => data !== '') : []
+    ? cpusetV1(resources.cpu, { cpus: '', mems: '' }).filter(({ data }) => data !== '')
+    : []
   return [...limitWrites(layout, resources), ...cpuset].map((one) => place(layout, path, one))
 }
 
@@ -235,7 +250,8 @@ export function updateWrites(layout: CgroupLayout, path: string, resources: OciR
 export function freezeWrites(layout: CgroupLayout, path: string, frozen: boolean): Step[] {
   checkPath(path)
   const folder = groupFolder(layout, 'freezer', path)
-  if (layout.controllers.has('freezer')) return [write(`${folder}/freezer.state`, frozen ? 'FROZEN' : 'THAWED')]
+  if (layout.controllers.has('freezer'))
+    return [write(`${folder}/freezer.state`, frozen ? 'FROZEN' : 'THAWED')]
   return [write(`${folder}/cgroup.freeze`, frozen ? '1' : '0')]
 }
 

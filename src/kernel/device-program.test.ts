@@ -14,20 +14,38 @@ interface Request {
 
 /** The specification's words: for each kind of access the last matching rule decides. */
 function allowed(rules: readonly OciDeviceRule[], { type, major, minor, access }: Request): boolean {
-  return [...access].every((letter) => rules.findLast((rule) => (rule.type === 'a' || rule.type === type) &&
-    (rule.major === undefined || rule.major === -1 || rule.major === major) &&
-    (rule.minor === undefined || rule.minor === -1 || rule.minor === minor) && rule.access.includes(letter))?.allow === true)
+  return access
+    .split('')
+    .every(
+      (letter) =>
+        rules.findLast(
+          (rule) =>
+            (rule.type === 'a' || rule.type === type) &&
+            (rule.major === undefined || rule.major === -1 || rule.major === major) &&
+            (rule.minor === undefined || rule.minor === -1 || rule.minor === minor) &&
+            rule.access.includes(letter),
+        )?.allow === true,
+    )
 }
 
 /** The instructions deviceProgram uses, as the kernel defines them. */
 function run(program: Uint8Array, { type, major, minor, access }: Request): boolean {
-  const bits = [...access].reduce((sum, letter) => sum | ({ m: 1, r: 2, w: 4 }[letter] ?? 0), 0)
-  const context: Record<number, number> = { 0: ((bits << 16) | (type === 'b' ? 1 : 2)) >>> 0, 4: major, 8: minor }
+  const bits = access.split('').reduce((sum, letter) => sum | ({ m: 1, r: 2, w: 4 }[letter] ?? 0), 0)
+  const context: Record<number, number> = {
+    0: ((bits << 16) | (type === 'b' ? 1 : 2)) >>> 0,
+    4: major,
+    8: minor,
+  }
   const view = new DataView(program.buffer)
   const r = new Array<number>(11).fill(Number.NaN)
   for (let pc = 0; pc * 8 < program.length; pc++) {
     const [code, registers] = [view.getUint8(pc * 8), view.getUint8(pc * 8 + 1)]
-    const [dst, src, offset, imm] = [registers & 15, registers >> 4, view.getInt16(pc * 8 + 2, true), view.getUint32(pc * 8 + 4, true)]
+    const [dst, src, offset, imm] = [
+      registers & 15,
+      registers >> 4,
+      view.getInt16(pc * 8 + 2, true),
+      view.getUint32(pc * 8 + 4, true),
+    ]
     const value = r[dst] ?? Number.NaN
     if (code === 0x61) r[dst] = context[offset] ?? Number.NaN
     else if (code === 0xb7) r[dst] = imm
@@ -44,19 +62,37 @@ function run(program: Uint8Array, { type, major, minor, access }: Request): bool
 
 const number = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constant(0xffff_ffff))
 const access = fc.subarray(['r', 'w', 'm'], { minLength: 1 }).map((letters) => letters.join(''))
-const rules = fc.array(fc.record({
-  allow: fc.boolean(), type: fc.constantFrom('a' as const, 'b' as const, 'c' as const), access,
-  major: fc.oneof(fc.constant(-1), number), minor: fc.oneof(fc.constant(-1), number),
-}), { maxLength: 8 })
-const requests = fc.record({ type: fc.constantFrom('b' as const, 'c' as const), major: number, minor: number, access })
+const rules = fc.array(
+  fc.record({
+    allow: fc.boolean(),
+    type: fc.constantFrom('a' as const, 'b' as const, 'c' as const),
+    access,
+    major: fc.oneof(fc.constant(-1), number),
+    minor: fc.oneof(fc.constant(-1), number),
+  }),
+  { maxLength: 8 },
+)
+const requests = fc.record({
+  type: fc.constantFrom('b' as const, 'c' as const),
+  major: number,
+  minor: number,
+  access,
+})
 
 test('deviceProgram decides what the rules say', () => {
-  fc.assert(fc.property(rules, fc.array(requests, { minLength: 20, maxLength: 20 }), (list, tries) => {
-    const program = deviceProgram(list)
-    for (const request of tries) {
-      assert.equal(program === undefined || run(program, request), allowed(list, request), JSON.stringify(request))
-    }
-  }), { numRuns: 500 })
+  fc.assert(
+    fc.property(rules, fc.array(requests, { minLength: 20, maxLength: 20 }), (list, tries) => {
+      const program = deviceProgram(list)
+      for (const request of tries) {
+        assert.equal(
+          program === undefined || run(program, request),
+          allowed(list, request),
+          JSON.stringify(request),
+        )
+      }
+    }),
+    { numRuns: 500 },
+  )
 })
 
 /** v1's devices controller, as its documentation describes it: a default, and exceptions merged by device. */
@@ -72,27 +108,32 @@ function v1Allows(list: readonly OciDeviceRule[], { type, major, minor, access: 
     const [kind, device, letters] = data.split(' ')
     const key = `${kind} ${device}`
     const known = exceptions.get(key) ?? new Set()
-    for (const letter of letters ?? '') (file === 'devices.allow') === otherwise ? known.delete(letter) : known.add(letter)
+    for (const letter of letters ?? '')
+      known[(file === 'devices.allow') === otherwise ? 'delete' : 'add'](letter)
     exceptions.set(key, known)
   }
   const keys = [major, '*'].flatMap((a) => [minor, '*'].map((b) => `${type} ${a}:${b}`))
   const hits = keys.map((key) => exceptions.get(key) ?? new Set<string>())
-  const subset = hits.some((set) => [...wanted].every((letter) => set.has(letter)))
-  return otherwise ? !hits.some((set) => [...wanted].some((letter) => set.has(letter))) : subset
+  const subset = hits.some((set) => wanted.split('').every((letter) => set.has(letter)))
+  return otherwise ? !hits.some((set) => wanted.split('').some((letter) => set.has(letter))) : subset
 }
 
 test('deviceWrites never lets v1 allow what the rules close', () => {
-  fc.assert(fc.property(rules, fc.array(requests, { minLength: 20, maxLength: 20 }), (list, tries) => {
-    try {
-      deviceWrites(list)
-    } catch {
-      return
-    }
-    for (const request of tries) {
-      if (v1Allows(list, request)) assert.equal(allowed(list, request), true, JSON.stringify(request))
-      else if (request.access.length === 1) assert.equal(allowed(list, request), false, JSON.stringify(request))
-    }
-  }), { numRuns: 500 })
+  fc.assert(
+    fc.property(rules, fc.array(requests, { minLength: 20, maxLength: 20 }), (list, tries) => {
+      try {
+        deviceWrites(list)
+      } catch {
+        return
+      }
+      for (const request of tries) {
+        if (v1Allows(list, request)) assert.equal(allowed(list, request), true, JSON.stringify(request))
+        else if (request.access.length === 1)
+          assert.equal(allowed(list, request), false, JSON.stringify(request))
+      }
+    }),
+    { numRuns: 500 },
+  )
 })
 
 test('deviceProgram and deviceWrites have nothing to do when all devices are open', () => {
@@ -103,7 +144,8 @@ test('deviceProgram and deviceWrites have nothing to do when all devices are ope
 
 test('DEFAULT_DEVICE_RULES open null and close the disk', () => {
   const program = deviceProgram(DEFAULT_DEVICE_RULES) ?? new Uint8Array()
-  const ask = (type: 'c' | 'b', major: number, minor: number, wanted: string) => run(program, { type, major, minor, access: wanted })
+  const ask = (type: 'c' | 'b', major: number, minor: number, wanted: string) =>
+    run(program, { type, major, minor, access: wanted })
   assert.ok(ask('c', 1, 3, 'rw') && ask('c', 136, 77, 'rw') && ask('b', 8, 0, 'm'))
   assert.ok(!ask('b', 8, 0, 'r') && !ask('c', 1, 1, 'r') && !ask('c', 10, 200, 'rw') && !ask('c', 5, 3, 'r'))
 })
@@ -111,6 +153,13 @@ test('DEFAULT_DEVICE_RULES open null and close the disk', () => {
 test('deviceProgram refuses rules that cannot be', () => {
   assert.throws(() => deviceProgram([{ allow: true, type: 'c', access: 'x' }]), /access is r, w, m/)
   assert.throws(() => deviceProgram([{ allow: true, type: 'c', major: 1.5, access: 'r' }]), /cannot be/)
-  assert.throws(() => deviceWrites([{ allow: false, type: 'a', access: 'rwm' }, { allow: true, type: 'c', access: 'rwm' },
-    { allow: false, type: 'c', major: 1, minor: 3, access: 'w' }]), /cgroup v2/)
+  assert.throws(
+    () =>
+      deviceWrites([
+        { allow: false, type: 'a', access: 'rwm' },
+        { allow: true, type: 'c', access: 'rwm' },
+        { allow: false, type: 'c', major: 1, minor: 3, access: 'w' },
+      ]),
+    /cgroup v2/,
+  )
 })

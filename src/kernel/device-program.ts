@@ -1,8 +1,8 @@
 /**
- * The device list of cgroup v2: an eBPF program (BPF_PROG_TYPE_CGROUP_DEVICE) that the kernel asks at every open
- * and mknod of a device. It is given struct bpf_cgroup_dev_ctx { u32 access_type; u32 major; u32 minor; }, where
- * access_type is (access << 16) | type, type 1 block 2 character, access 1 mknod 2 read 4 write, and answers
- * 1 (yes) or 0 (EPERM). See linux/bpf.h.
+ * The device list of cgroup v2: an eBPF program (BPF_PROG_TYPE_CGROUP_DEVICE) that the kernel asks at every
+ * open and mknod of a device. It is given struct bpf_cgroup_dev_ctx { u32 access_type; u32 major; u32 minor;
+ * }, where access_type is (access << 16) | type, type 1 block 2 character, access 1 mknod 2 read 4 write, and
+ * answers 1 (yes) or 0 (EPERM). See linux/bpf.h.
  *
  * The rules are tried from the last to the first; R2 holds the kinds of access that nobody has allowed yet.
  */
@@ -23,7 +23,13 @@ interface Instruction {
   readonly imm: number
 }
 
-const insn = (code: number, dst: number, src: number, offset: number, imm: number): Instruction => ({ code, dst, src, offset, imm })
+const insn = (code: number, dst: number, src: number, offset: number, imm: number): Instruction => ({
+  code,
+  dst,
+  src,
+  offset,
+  imm,
+})
 /** dst = *(u32 *)(R1 + offset) */
 const load = (dst: number, offset: number) => insn(0x61, dst, R1, offset, 0)
 const move = (dst: number, imm: number) => insn(0xb7, dst, 0, 0, imm)
@@ -53,7 +59,7 @@ export function deviceProgram(rules: readonly OciDeviceRule[]): Uint8Array | und
 }
 
 function oneRule(rule: OciDeviceRule): Instruction[] {
-  const bits = [...rule.access].reduce((sum, letter) => sum | (ACCESS[letter] ?? 0), 0)
+  const bits = rule.access.split('').reduce((sum, letter) => sum | (ACCESS[letter] ?? 0), 0)
   const verdict = rule.allow
     ? [and(R2, ~bits & 7), skipIfNot(R2, 0, 2), move(R0, 1), exit]
     : [copy(R6, R2), and(R6, bits), skipIf(R6, 0, 2), move(R0, 0), exit]
@@ -61,7 +67,9 @@ function oneRule(rule: OciDeviceRule): Instruction[] {
   if (rule.type !== 'a') tests.push([R3, TYPE[rule.type]])
   if (rule.major !== undefined && !wildcard(rule.major)) tests.push([R4, rule.major])
   if (rule.minor !== undefined && !wildcard(rule.minor)) tests.push([R5, rule.minor])
-  const skips = tests.map(([register, value], i) => skipIfNot(register, value, tests.length - 1 - i + verdict.length))
+  const skips = tests.map(([register, value], i) =>
+    skipIfNot(register, value, tests.length - 1 - i + verdict.length),
+  )
   return [...skips, ...verdict]
 }
 

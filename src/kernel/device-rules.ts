@@ -6,7 +6,12 @@
 import { DewarError } from '../base/errors.ts'
 import type { OciDevice, OciDeviceRule } from './oci.ts'
 
-const rule = (type: 'c' | 'b', major: number | undefined, minor: number | undefined, access: string): OciDeviceRule => ({
+const rule = (
+  type: 'c' | 'b',
+  major: number | undefined,
+  minor: number | undefined,
+  access: string,
+): OciDeviceRule => ({
   allow: true,
   type,
   ...(major !== undefined && { major }),
@@ -34,26 +39,43 @@ export const DEFAULT_DEVICE_RULES: readonly OciDeviceRule[] = [
 export const ALL_DEVICES: readonly OciDeviceRule[] = [{ allow: true, type: 'a', access: 'rwm' }]
 
 const node = (path: string, major: number, minor: number): OciDevice => ({
-  path, type: 'c', major, minor, fileMode: 0o666, uid: 0, gid: 0,
+  path,
+  type: 'c',
+  major,
+  minor,
+  fileMode: 0o666,
+  uid: 0,
+  gid: 0,
 })
 
-/** Nodes in every container's /dev, bound from the host's. ptmx and pts come with the container's devpts, console with -t. */
+/**
+ * Nodes in every container's /dev, bound from the host's. ptmx and pts come with the container's devpts,
+ * console with -t.
+ */
 export const DEFAULT_DEVICES: readonly OciDevice[] = [
-  node('/dev/null', 1, 3), node('/dev/zero', 1, 5), node('/dev/full', 1, 7), node('/dev/random', 1, 8),
-  node('/dev/urandom', 1, 9), node('/dev/tty', 5, 0),
+  node('/dev/null', 1, 3),
+  node('/dev/zero', 1, 5),
+  node('/dev/full', 1, 7),
+  node('/dev/random', 1, 8),
+  node('/dev/urandom', 1, 9),
+  node('/dev/tty', 5, 0),
 ]
 
 /** Symbolic links in every container's /dev. */
 export const DEVICE_LINKS: readonly (readonly [path: string, target: string])[] = [
   ['/dev/ptmx', 'pts/ptmx'], // not a node: the ptmx of the container's own devpts
-  ['/dev/fd', '/proc/self/fd'], ['/dev/stdin', '/proc/self/fd/0'], ['/dev/stdout', '/proc/self/fd/1'],
+  ['/dev/fd', '/proc/self/fd'],
+  ['/dev/stdin', '/proc/self/fd/0'],
+  ['/dev/stdout', '/proc/self/fd/1'],
   ['/dev/stderr', '/proc/self/fd/2'],
   ['/dev/core', '/proc/kcore'], // programs look for it; /proc/kcore itself is masked
 ]
 
 /** Throws invalid-argument when a rule cannot be read. */
 export function checkDeviceRule(given: OciDeviceRule): void {
-  const numbers = [given.major, given.minor].every((n) => n === undefined || n === -1 || (Number.isInteger(n) && n >= 0 && n < 2 ** 32))
+  const numbers = [given.major, given.minor].every(
+    (n) => n === undefined || n === -1 || (Number.isInteger(n) && n >= 0 && n < 2 ** 32),
+  )
   if (numbers && /^[rwm]{1,3}$/.test(given.access)) return
   throw new DewarError('invalid-argument', `Reading the device rule ${describe(given)}: it cannot be`, {
     remedy: 'access is r, w, m or several of them; numbers have 32 bits, left out means all',
@@ -63,17 +85,22 @@ export function checkDeviceRule(given: OciDeviceRule): void {
 /** -1 is how config.json files write "all". */
 export const wildcard = (n: number | undefined): boolean => n === undefined || n === -1
 const number = (n: number | undefined): string => (wildcard(n) ? '*' : String(n))
-const describe = ({ type, major, minor, access }: OciDeviceRule): string => `${type} ${number(major)}:${number(minor)} ${access}`
+const describe = ({ type, major, minor, access }: OciDeviceRule): string =>
+  `${type} ${number(major)}:${number(minor)} ${access}`
 
 /** Rules that still matter: from the last that speaks of everything. `start` is what it says. */
-export function effectiveRules(rules: readonly OciDeviceRule[]): { readonly allowAll: boolean; readonly rules: readonly OciDeviceRule[] } {
+export function effectiveRules(rules: readonly OciDeviceRule[]): {
+  readonly allowAll: boolean
+  readonly rules: readonly OciDeviceRule[]
+} {
   rules.forEach(checkDeviceRule)
-  const speaksOfAll = (r: OciDeviceRule) => r.type === 'a' && wildcard(r.major) && wildcard(r.minor) && isFull(r.access)
+  const speaksOfAll = (r: OciDeviceRule) =>
+    r.type === 'a' && wildcard(r.major) && wildcard(r.minor) && isFull(r.access)
   const last = rules.findLastIndex(speaksOfAll)
   return { allowAll: rules[last]?.allow === true, rules: rules.slice(last + 1) }
 }
 
-const isFull = (access: string): boolean => [...'rwm'].every((letter) => access.includes(letter))
+const isFull = (access: string): boolean => ['r', 'w', 'm'].every((letter) => access.includes(letter))
 
 export interface DeviceWrite {
   readonly file: 'devices.allow' | 'devices.deny'
@@ -81,8 +108,9 @@ export interface DeviceWrite {
 }
 
 /**
- * Writes for v1, where a new group has its parent's list (all). The controller keeps a default and exceptions, and an
- * exception is only taken back by naming it exactly, else the write does nothing: such rules are refused here.
+ * Writes for v1, where a new group has its parent's list (all). The controller keeps a default and
+ * exceptions, and an exception is only taken back by naming it exactly, else the write does nothing: such
+ * rules are refused here.
  */
 export function deviceWrites(rules: readonly OciDeviceRule[]): DeviceWrite[] {
   const effective = effectiveRules(rules)
@@ -90,7 +118,10 @@ export function deviceWrites(rules: readonly OciDeviceRule[]): DeviceWrite[] {
   for (const [i, one] of effective.rules.entries()) {
     const earlier = effective.rules.slice(0, i)
     if (one.type === 'a') throw unsupported(one)
-    if (one.allow === effective.allowAll && earlier.some((r) => r.allow !== one.allow && overlap(r, one) && !sameDevices(r, one))) {
+    if (
+      one.allow === effective.allowAll &&
+      earlier.some((r) => r.allow !== one.allow && overlap(r, one) && !sameDevices(r, one))
+    ) {
       throw unsupported(one)
     }
     writes.push({ file: one.allow ? 'devices.allow' : 'devices.deny', data: describe(one) })
@@ -103,11 +134,21 @@ const sameDevices = (a: OciDeviceRule, b: OciDeviceRule): boolean =>
 
 function overlap(a: OciDeviceRule, b: OciDeviceRule): boolean {
   const meet = (x: number | undefined, y: number | undefined) => wildcard(x) || wildcard(y) || x === y
-  const access = [...a.access].some((letter) => b.access.includes(letter))
-  return access && (a.type === b.type || a.type === 'a' || b.type === 'a') && meet(a.major, b.major) && meet(a.minor, b.minor)
+  const access = a.access.split('').some((letter) => b.access.includes(letter))
+  return (
+    access &&
+    (a.type === b.type || a.type === 'a' || b.type === 'a') &&
+    meet(a.major, b.major) &&
+    meet(a.minor, b.minor)
+  )
 }
 
 const unsupported = (one: OciDeviceRule): DewarError =>
-  new DewarError('invalid-argument', `Setting the device rule ${one.allow ? 'allow' : 'deny'} ${describe(one)}: control groups v1 cannot`, {
-    remedy: 'the v1 devices controller takes back only rules it was given; list the devices one by one, or use cgroup v2',
-  })
+  new DewarError(
+    'invalid-argument',
+    `Setting the device rule ${one.allow ? 'allow' : 'deny'} ${describe(one)}: control groups v1 cannot`,
+    {
+      remedy:
+        'the v1 devices controller takes back only rules it was given; list the devices one by one, or use cgroup v2',
+    },
+  )

@@ -1,10 +1,10 @@
 /**
- * Compiles a policy to a seccomp filter: the entry point by its architecture, then a balanced tree over ranges of
- * call numbers with one verdict, then the conditions on arguments, if any.
+ * Compiles a policy to a seccomp filter: the entry point by its architecture, then a balanced tree over
+ * ranges of call numbers with one verdict, then the conditions on arguments, if any.
  *
- * Calls whose verdict does not depend on arguments cost nothing at run time since Linux 5.11: the kernel runs the
- * filter once at load for each number and keeps a bitmap of those always allowed. It follows loads of nr and arch,
- * jumps and AND only (seccomp_is_const_allow), which is all that stands before the leaves here.
+ * Calls whose verdict does not depend on arguments cost nothing at run time since Linux 5.11: the kernel runs
+ * the filter once at load for each number and keeps a bitmap of those always allowed. It follows loads of nr
+ * and arch, jumps and AND only (seccomp_is_const_allow), which is all that stands before the leaves here.
  */
 import { DewarError } from '../base/errors.ts'
 import { MAX_INSTRUCTIONS, bpfBuilder } from './bpf-program.ts'
@@ -19,16 +19,26 @@ export type MachineArch = 'x86_64' | 'arm64'
 
 /** linux/audit.h. x32 shares the architecture of x86-64 and sets this bit in the number instead. */
 export const AUDIT_ARCH: Readonly<Record<SyscallArch, number>> = {
-  x86_64: 0xc000_003e, x32: 0xc000_003e, i386: 0x4000_0003, arm64: 0xc000_00b7, arm: 0x4000_0028,
+  x86_64: 0xc000_003e,
+  x32: 0xc000_003e,
+  i386: 0x4000_0003,
+  arm64: 0xc000_00b7,
+  arm: 0x4000_0028,
 }
 export const X32_BIT = 0x4000_0000
 
 /** The specification's names. */
 export const SCMP_ARCH: Readonly<Record<SyscallArch, string>> = {
-  x86_64: 'SCMP_ARCH_X86_64', x32: 'SCMP_ARCH_X32', i386: 'SCMP_ARCH_X86', arm64: 'SCMP_ARCH_AARCH64', arm: 'SCMP_ARCH_ARM',
+  x86_64: 'SCMP_ARCH_X86_64',
+  x32: 'SCMP_ARCH_X32',
+  i386: 'SCMP_ARCH_X86',
+  arm64: 'SCMP_ARCH_AARCH64',
+  arm: 'SCMP_ARCH_ARM',
 }
 
-/** What a call through an entry point outside the policy gets, as with libseccomp: there is no rule to go by. */
+/**
+ * What a call through an entry point outside the policy gets, as with libseccomp: there is no rule to go by.
+ */
 const CLOSED_ENTRY = RESULT.KILL_PROCESS
 const ARCH_OFFSET = 4
 const NR_OFFSET = 0
@@ -42,10 +52,15 @@ export interface SeccompFilter {
 }
 
 const FLAGS: Readonly<Record<string, number>> = {
-  SECCOMP_FILTER_FLAG_TSYNC: 1, SECCOMP_FILTER_FLAG_LOG: 2, SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+  SECCOMP_FILTER_FLAG_TSYNC: 1,
+  SECCOMP_FILTER_FLAG_LOG: 2,
+  SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
 }
 
-/** Throws invalid-argument for what cannot be kept: unknown actions or operators, NOTIFY, more than 4096 instructions. */
+/**
+ * Throws invalid-argument for what cannot be kept: unknown actions or operators, NOTIFY, more than 4096
+ * instructions.
+ */
 export function compileSeccomp(policy: OciSeccomp, machine: MachineArch): SeccompFilter {
   const has = (arch: SyscallArch) => policy.architectures.includes(SCMP_ARCH[arch])
   const builder = bpfBuilder()
@@ -62,10 +77,14 @@ function finish(builder: BpfBuilder): Uint8Array {
   try {
     return builder.finish()
   } catch (cause) {
-    throw new DewarError('invalid-argument', 'Compiling the seccomp profile: it needs too many instructions', {
-      cause,
-      remedy: `the kernel takes ${MAX_INSTRUCTIONS}; use fewer conditions on arguments`,
-    })
+    throw new DewarError(
+      'invalid-argument',
+      'Compiling the seccomp profile: it needs too many instructions',
+      {
+        cause,
+        remedy: `the kernel takes ${MAX_INSTRUCTIONS}; use fewer conditions on arguments`,
+      },
+    )
   }
 }
 
@@ -73,9 +92,13 @@ function flagsOf(names: readonly string[]): number {
   return names.reduce((sum, name) => {
     const flag = FLAGS[name]
     if (flag !== undefined) return sum | flag
-    throw new DewarError('invalid-argument', `Reading the seccomp profile: unknown flag ${JSON.stringify(name)}`, {
-      remedy: `known are ${Object.keys(FLAGS).join(', ')}`,
-    })
+    throw new DewarError(
+      'invalid-argument',
+      `Reading the seccomp profile: unknown flag ${JSON.stringify(name)}`,
+      {
+        remedy: `known are ${Object.keys(FLAGS).join(', ')}`,
+      },
+    )
   }, 0)
 }
 
@@ -90,7 +113,9 @@ function nativeRanges(policy: OciSeccomp, machine: MachineArch, x32: boolean): R
   const native = ranges(entryPolicy(policy, machine))
   if (machine !== 'x86_64') return native
   if (!x32) return [...native, { first: X32_BIT, call: { rules: [], otherwise: CLOSED_ENTRY } }]
-  const upper = ranges(entryPolicy(policy, 'x32')).filter((_, i, all) => (all[i + 1]?.first ?? Infinity) > X32_BIT)
+  const upper = ranges(entryPolicy(policy, 'x32')).filter(
+    (_, i, all) => (all[i + 1]?.first ?? Infinity) > X32_BIT,
+  )
   return [...native, ...upper.map((range) => ({ ...range, first: Math.max(range.first, X32_BIT) }))]
 }
 
@@ -157,7 +182,14 @@ function test(builder: BpfBuilder, { index, op, value, second }: Condition, yes:
   return builder.load(high(index), op === 'EQ' ? equal : builder.jump('GREATER', valueHigh, yes, equal))
 }
 
-function masked(builder: BpfBuilder, index: number, mask: bigint, wanted: bigint, yes: Label, no: Label): Label {
+function masked(
+  builder: BpfBuilder,
+  index: number,
+  mask: bigint,
+  wanted: bigint,
+  yes: Label,
+  no: Label,
+): Label {
   const [maskHigh, maskLow] = halves(mask)
   const [wantedHigh, wantedLow] = halves(wanted)
   const lowHalf = builder.load(low(index), builder.and(maskLow, builder.jump('EQUAL', wantedLow, yes, no)))

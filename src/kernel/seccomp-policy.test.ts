@@ -19,7 +19,10 @@ const machineOf = (arch: SyscallArch): MachineArch => (arch.startsWith('arm') ? 
 
 function verdict(arch: SyscallArch, caps: readonly string[], name: string, ...args: bigint[]): number {
   const machine = machineOf(arch)
-  const { filter } = seccompFilter(defaultSeccompFor({ arch: machine, capabilities: caps, kernel: KERNEL }), machine)
+  const { filter } = seccompFilter(
+    defaultSeccompFor({ arch: machine, capabilities: caps, kernel: KERNEL }),
+    machine,
+  )
   const nr = syscallNumbers(arch).get(name)
   assert.ok(nr !== undefined, `${arch} has no ${name}`)
   return interpretBpf(filter, { arch: AUDIT_ARCH[arch], nr, args }).value
@@ -32,8 +35,16 @@ test('DEFAULT_PROFILE names only calls that exist, each rule with its reason', (
   }
 })
 
-/** What the rules say of one call for these capabilities, on every entry point, for arguments that meet conditions. */
-function says(rules: readonly ProfileRule[], name: string, capabilities: readonly string[], values: readonly bigint[]): string {
+/**
+ * What the rules say of one call for these capabilities, on every entry point, for arguments that meet
+ * conditions.
+ */
+function says(
+  rules: readonly ProfileRule[],
+  name: string,
+  capabilities: readonly string[],
+  values: readonly bigint[],
+): string {
   return SYSCALL_ARCHES.map((arch) => {
     const nr = syscallNumbers(arch).get(name)
     if (nr === undefined) return ''
@@ -42,11 +53,18 @@ function says(rules: readonly ProfileRule[], name: string, capabilities: readonl
     const newest = { names: ['file_setattr'], action: 'SCMP_ACT_ALLOW' }
     const policy = { defaultAction: 'SCMP_ACT_ERRNO', architectures: [], syscalls: [...syscalls, newest] }
     const call = entryPolicy(policy, arch).calls.get(nr)
-    return values.map((value) => {
-      const rule = call?.rules.find(({ when: [one] }) => one?.op === 'EQ' ? value === one.value
-        : one?.op === 'LT' ? value < one.value : one?.op === 'MASKED_EQ' && (value & one.value) === one.second)
-      return rule?.result ?? call?.otherwise
-    }).join()
+    return values
+      .map((value) => {
+        const rule = call?.rules.find(({ when: [one] }) =>
+          one?.op === 'EQ'
+            ? value === one.value
+            : one?.op === 'LT'
+              ? value < one.value
+              : one?.op === 'MASKED_EQ' && (value & one.value) === one.second,
+        )
+        return rule?.result ?? call?.otherwise
+      })
+      .join()
   }).join(' ')
 }
 
@@ -59,8 +77,9 @@ test('DEFAULT_PROFILE has no rule and no name that could be left out', () => {
       const capSets = [[], rule.includes?.caps ?? [], DEFAULT_CAPABILITIES]
       const narrow = (rules: readonly ProfileRule[]) => rules.map((r) => ({ ...r, names: [name] }))
       const without = relevant.filter((r) => r !== rule)
-      const needed = capSets.some((caps) =>
-        says(narrow(relevant), name, caps, values) !== says(narrow(without), name, caps, values))
+      const needed = capSets.some(
+        (caps) => says(narrow(relevant), name, caps, values) !== says(narrow(without), name, caps, values),
+      )
       assert.ok(needed, `rule ${i}: ${name} changes nothing`)
       checked++
     }
@@ -71,10 +90,23 @@ test('DEFAULT_PROFILE has no rule and no name that could be left out', () => {
 test('DEFAULT_PROFILE compiles to a few hundred instructions; everyday calls take at most 12 and read no argument', () => {
   for (const arch of ['x86_64', 'arm64'] as const) {
     for (const capabilities of [[], DEFAULT_CAPABILITIES, CAPABILITIES]) {
-      const { filter, flags } = compileSeccomp(defaultSeccompFor({ arch, capabilities, kernel: KERNEL }), arch)
+      const { filter, flags } = compileSeccomp(
+        defaultSeccompFor({ arch, capabilities, kernel: KERNEL }),
+        arch,
+      )
       assert.ok(filter.length / 8 < 600, `${arch}: ${filter.length / 8}`)
       assert.equal(flags, 0)
-      for (const name of ['read', 'write', 'openat', 'close', 'mmap', 'futex', 'epoll_pwait', 'clock_nanosleep', 'sendmsg']) {
+      for (const name of [
+        'read',
+        'write',
+        'openat',
+        'close',
+        'mmap',
+        'futex',
+        'epoll_pwait',
+        'clock_nanosleep',
+        'sendmsg',
+      ]) {
         const nr = syscallNumbers(arch).get(name) ?? Number.NaN
         const { value, instructions, loads } = interpretBpf(filter, { arch: AUDIT_ARCH[arch], nr, args: [] })
         assert.equal(value, ALLOW)
@@ -86,8 +118,22 @@ test('DEFAULT_PROFILE compiles to a few hundred instructions; everyday calls tak
 })
 
 test('DEFAULT_PROFILE closes for everyone what no capability opens', () => {
-  const closed = ['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'userfaultfd', 'add_key', 'keyctl', 'request_key',
-    'kexec_load', 'swapon', 'swapoff', 'move_pages', 'migrate_pages', 'pivot_root', 'nfsservctl']
+  const closed = [
+    'io_uring_setup',
+    'io_uring_enter',
+    'io_uring_register',
+    'userfaultfd',
+    'add_key',
+    'keyctl',
+    'request_key',
+    'kexec_load',
+    'swapon',
+    'swapoff',
+    'move_pages',
+    'migrate_pages',
+    'pivot_root',
+    'nfsservctl',
+  ]
   for (const arch of SYSCALL_ARCHES) {
     for (const name of closed.filter((n) => syscallNumbers(arch).has(n))) {
       assert.equal(verdict(arch, CAPABILITIES, name), EPERM, `${arch} ${name}`)
@@ -97,11 +143,22 @@ test('DEFAULT_PROFILE closes for everyone what no capability opens', () => {
 
 test('DEFAULT_PROFILE opens a call with its capability and not with the default ones', () => {
   const pairs: [string, string][] = [
-    ['CAP_SYS_ADMIN', 'mount'], ['CAP_SYS_ADMIN', 'unshare'], ['CAP_SYS_ADMIN', 'setns'], ['CAP_SYS_ADMIN', 'clone3'],
-    ['CAP_SYS_ADMIN', 'bpf'], ['CAP_BPF', 'bpf'], ['CAP_PERFMON', 'perf_event_open'], ['CAP_SYSLOG', 'syslog'],
-    ['CAP_DAC_READ_SEARCH', 'open_by_handle_at'], ['CAP_SYS_BOOT', 'reboot'], ['CAP_SYS_MODULE', 'init_module'],
-    ['CAP_SYS_PACCT', 'acct'], ['CAP_SYS_PTRACE', 'kcmp'], ['CAP_SYS_TIME', 'clock_settime'],
-    ['CAP_SYS_TTY_CONFIG', 'vhangup'], ['CAP_SYS_NICE', 'mbind'],
+    ['CAP_SYS_ADMIN', 'mount'],
+    ['CAP_SYS_ADMIN', 'unshare'],
+    ['CAP_SYS_ADMIN', 'setns'],
+    ['CAP_SYS_ADMIN', 'clone3'],
+    ['CAP_SYS_ADMIN', 'bpf'],
+    ['CAP_BPF', 'bpf'],
+    ['CAP_PERFMON', 'perf_event_open'],
+    ['CAP_SYSLOG', 'syslog'],
+    ['CAP_DAC_READ_SEARCH', 'open_by_handle_at'],
+    ['CAP_SYS_BOOT', 'reboot'],
+    ['CAP_SYS_MODULE', 'init_module'],
+    ['CAP_SYS_PACCT', 'acct'],
+    ['CAP_SYS_PTRACE', 'kcmp'],
+    ['CAP_SYS_TIME', 'clock_settime'],
+    ['CAP_SYS_TTY_CONFIG', 'vhangup'],
+    ['CAP_SYS_NICE', 'mbind'],
   ]
   for (const [cap, name] of pairs) {
     for (const arch of SYSCALL_ARCHES) {
@@ -117,7 +174,15 @@ test('DEFAULT_PROFILE lets clone make threads and no namespaces, and sends clone
   const THREAD = 0x3d0f00n
   for (const arch of SYSCALL_ARCHES) {
     assert.equal(verdict(arch, DEFAULT_CAPABILITIES, 'clone', THREAD), ALLOW)
-    for (const flag of [0x20000n, 0x2000000n, 0x4000000n, 0x8000000n, 0x10000000n, 0x20000000n, 0x40000000n]) {
+    for (const flag of [
+      0x20000n,
+      0x2000000n,
+      0x4000000n,
+      0x8000000n,
+      0x10000000n,
+      0x20000000n,
+      0x40000000n,
+    ]) {
       assert.equal(verdict(arch, DEFAULT_CAPABILITIES, 'clone', THREAD | flag), EPERM)
       assert.equal(verdict(arch, DEFAULT_CAPABILITIES, 'clone', 0x8_0000_0000n | flag), EPERM)
     }

@@ -1,6 +1,6 @@
 /**
- * Docker's profile format (`--security-opt seccomp=FILE`) and the specification's, which it extends: read once,
- * checked, and resolved against the container's capabilities, the machine and the kernel.
+ * Docker's profile format (`--security-opt seccomp=FILE`) and the specification's, which it extends: read
+ * once, checked, and resolved against the container's capabilities, the machine and the kernel.
  */
 import { constants } from 'node:os'
 import { z } from 'zod'
@@ -42,14 +42,20 @@ export interface Profile {
   readonly defaultAction: string
   readonly defaultErrnoRet?: number
   /** Either of these two; neither means the machine's own architecture only. */
-  readonly archMap?: readonly { readonly architecture: string; readonly subArchitectures: readonly string[] }[]
+  readonly archMap?: readonly {
+    readonly architecture: string
+    readonly subArchitectures: readonly string[]
+  }[]
   readonly architectures?: readonly string[]
   readonly flags?: readonly string[]
   readonly syscalls: readonly ProfileRule[]
 }
 
 const GO_ARCH: Readonly<Record<MachineArch, string>> = { x86_64: 'amd64', arm64: 'arm64' }
-const OCI_ARCH: Readonly<Record<MachineArch, string>> = { x86_64: 'SCMP_ARCH_X86_64', arm64: 'SCMP_ARCH_AARCH64' }
+const OCI_ARCH: Readonly<Record<MachineArch, string>> = {
+  x86_64: 'SCMP_ARCH_X86_64',
+  arm64: 'SCMP_ARCH_AARCH64',
+}
 
 /** Drops the rules that do not count here and the conditions of those that do. */
 export function resolveProfile(profile: Profile, context: SeccompContext): OciSeccomp {
@@ -59,22 +65,34 @@ export function resolveProfile(profile: Profile, context: SeccompContext): OciSe
     ...(profile.defaultErrnoRet !== undefined && { defaultErrnoRet: profile.defaultErrnoRet }),
     architectures: profile.architectures ?? (family ? [family.architecture, ...family.subArchitectures] : []),
     ...(profile.flags !== undefined && { flags: profile.flags }),
-    syscalls: profile.syscalls.filter((rule) => counts(rule, context)).map(({ names, action, errnoRet, args }) => ({
-      names,
-      action,
-      ...(errnoRet !== undefined && { errnoRet }),
-      ...(args !== undefined && { args }),
-    })),
+    syscalls: profile.syscalls
+      .filter((rule) => counts(rule, context))
+      .map(({ names, action, errnoRet, args }) => ({
+        names,
+        action,
+        ...(errnoRet !== undefined && { errnoRet }),
+        ...(args !== undefined && { args }),
+      })),
   }
 }
 
 /** As Docker: `includes` counts when all of it holds, `excludes` when any of it does. */
-function counts({ includes, excludes }: ProfileRule, { arch, capabilities, kernel }: SeccompContext): boolean {
+function counts(
+  { includes, excludes }: ProfileRule,
+  { arch, capabilities, kernel }: SeccompContext,
+): boolean {
   const hasCap = (cap: string) => capabilities.includes(cap)
-  const out = excludes?.arches?.includes(GO_ARCH[arch]) === true || excludes?.caps?.some(hasCap) === true ||
+  const out =
+    excludes?.arches?.includes(GO_ARCH[arch]) === true ||
+    excludes?.caps?.some(hasCap) === true ||
     (excludes?.minKernel !== undefined && atLeast(kernel, excludes.minKernel))
   if (out) return false
-  if (includes?.arches !== undefined && includes.arches.length > 0 && !includes.arches.includes(GO_ARCH[arch])) return false
+  if (
+    includes?.arches !== undefined &&
+    includes.arches.length > 0 &&
+    !includes.arches.includes(GO_ARCH[arch])
+  )
+    return false
   if (includes?.caps?.every(hasCap) === false) return false
   return includes?.minKernel === undefined || atLeast(kernel, includes.minKernel)
 }
@@ -88,7 +106,10 @@ function atLeast(kernel: string, wanted: string): boolean {
 function version(text: string): [number, number] {
   const match = /^(\d+)\.(\d+)/.exec(text)
   if (match !== null) return [Number(match[1]), Number(match[2])]
-  throw new DewarError('invalid-argument', `Reading the kernel version ${JSON.stringify(text)}: it has no two numbers`)
+  throw new DewarError(
+    'invalid-argument',
+    `Reading the kernel version ${JSON.stringify(text)}: it has no two numbers`,
+  )
 }
 
 const ERRNOS = new Map<string, number>(Object.entries(constants.errno))
@@ -98,14 +119,18 @@ const errnoRet = z.int().min(0).max(0xffff)
 /** podman writes the name beside the number. */
 const errnoName = z.string().refine((name) => ERRNOS.has(name), 'no such errno')
 /** JSON numbers above 2^53 lose digits, so `exactNumbers` has put them into strings. */
-const uint64 = z.union([z.int().min(0), z.string().regex(/^\d{1,20}$/)]).transform(BigInt)
+const uint64 = z
+  .union([z.int().min(0), z.string().regex(/^\d{1,20}$/)])
+  .transform(BigInt)
   .refine((value) => value < 1n << 64n, 'more than 64 bits')
 const optional = <T extends z.ZodType>(type: T) => type.nullish().transform((value) => value ?? undefined)
 
 const filterSchema = z.strictObject({
   caps: optional(words),
   arches: optional(words),
-  minKernel: optional(z.string().regex(/^(0|[1-9]\d{0,2})\.\d{1,3}$/, 'expected "<kernel>.<major>", such as "4.8"')),
+  minKernel: optional(
+    z.string().regex(/^(0|[1-9]\d{0,2})\.\d{1,3}$/, 'expected "<kernel>.<major>", such as "4.8"'),
+  ),
 })
 
 const argSchema = z.strictObject({
@@ -140,8 +165,8 @@ const profileSchema = z.strictObject({
 })
 
 /**
- * Reads a profile. Throws invalid-argument that says where the fault is. Stricter than Docker in one way: a key it
- * does not know is refused, because a misspelt `includes` would make a conditional rule hold always.
+ * Reads a profile. Throws invalid-argument that says where the fault is. Stricter than Docker in one way: a
+ * key it does not know is refused, because a misspelt `includes` would make a conditional rule hold always.
  */
 export function parseProfile(json: string): Profile {
   const read = profileSchema.safeParse(exactNumbers(json))
@@ -152,8 +177,13 @@ export function parseProfile(json: string): Profile {
   }
   const { defaultAction, defaultErrno, architectures, archMap, flags, syscalls } = read.data
   const defaultErrnoRet = read.data.defaultErrnoRet ?? ERRNOS.get(defaultErrno ?? '')
-  if (architectures !== undefined && architectures.length > 0 && archMap !== undefined && archMap.length > 0) {
-    throw refusal('use either \'architectures\' or \'archMap\'')
+  if (
+    architectures !== undefined &&
+    architectures.length > 0 &&
+    archMap !== undefined &&
+    archMap.length > 0
+  ) {
+    throw refusal("use either 'architectures' or 'archMap'")
   }
   return {
     defaultAction,
@@ -177,7 +207,12 @@ function toRule(rule: z.infer<typeof ruleSchema>, position: number): ProfileRule
     ...(comment !== undefined && { reason: comment }),
     ...(errno !== undefined && { errnoRet: errno }),
     ...(args !== undefined && {
-      args: args.map(({ index, op, value, valueTwo }) => ({ index, op, value: value ?? 0n, valueTwo: valueTwo ?? 0n })),
+      args: args.map(({ index, op, value, valueTwo }) => ({
+        index,
+        op,
+        value: value ?? 0n,
+        valueTwo: valueTwo ?? 0n,
+      })),
     }),
     ...(includes !== undefined && { includes: toFilter(includes) }),
     ...(excludes !== undefined && { excludes: toFilter(excludes) }),
@@ -201,5 +236,5 @@ function exactNumbers(json: string): unknown {
 const refusal = (what: string, cause?: unknown): DewarError =>
   new DewarError('invalid-argument', `Decoding seccomp profile failed: ${what}`, {
     cause,
-    remedy: 'the format is that of Docker\'s default.json; seccomp=unconfined switches the filter off',
+    remedy: "the format is that of Docker's default.json; seccomp=unconfined switches the filter off",
   })

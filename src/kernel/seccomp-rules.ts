@@ -1,11 +1,13 @@
 /**
- * From a policy in the specification's form to what each call of one entry point gets: pure bookkeeping, no BPF.
+ * From a policy in the specification's form to what each call of one entry point gets: pure bookkeeping, no
+ * BPF.
  *
  * How several rules for one call come together follows what runc and libseccomp do with the same profile:
  * - a rule whose action is the default action says nothing and is left out;
  * - a rule without conditions wins over rules with conditions, whatever their order;
  * - else the first rule that matches wins;
- * - conditions of one rule must all hold, unless two of them look at the same argument: then each stands alone.
+ * - conditions of one rule must all hold, unless two of them look at the same argument: then each stands
+ *   alone.
  */
 import { DewarError } from '../base/errors.ts'
 import type { OciSeccomp } from './oci.ts'
@@ -67,16 +69,22 @@ export function resultOf(action: string, errno: number = EPERM): number {
   }
   const known = Object.entries(RESULT).find(([name]) => name === word)
   if (known !== undefined) return known[1]
-  throw new DewarError('invalid-argument', `Reading the seccomp profile: unknown action ${JSON.stringify(action)}`, {
-    remedy: 'known are SCMP_ACT_ALLOW, ERRNO, KILL, KILL_THREAD, KILL_PROCESS, TRAP, TRACE and LOG',
-  })
+  throw new DewarError(
+    'invalid-argument',
+    `Reading the seccomp profile: unknown action ${JSON.stringify(action)}`,
+    {
+      remedy: 'known are SCMP_ACT_ALLOW, ERRNO, KILL, KILL_THREAD, KILL_PROCESS, TRAP, TRACE and LOG',
+    },
+  )
 }
 
 /** Whether a call with this result is carried out. */
 export const lets = (result: number): boolean =>
   result === RESULT.ALLOW || result === RESULT.LOG || (result & 0x7fff_0000) === RESULT.TRACE
 
-/** What each call of the entry point `arch` gets. Throws invalid-argument for a policy that cannot be kept. */
+/**
+ * What each call of the entry point `arch` gets. Throws invalid-argument for a policy that cannot be kept.
+ */
 export function entryPolicy(policy: OciSeccomp, arch: SyscallArch): EntryPolicy {
   const otherwise = resultOf(policy.defaultAction, policy.defaultErrnoRet)
   const collected = new Map<number, Rule[]>()
@@ -99,8 +107,9 @@ export function entryPolicy(policy: OciSeccomp, arch: SyscallArch): EntryPolicy 
 }
 
 /**
- * Programs ask for new calls and take an older way on ENOSYS; on EPERM they give up. So a call that the policy's
- * writer cannot have known (newer than all it names), or that no kernel has, answers ENOSYS: what runc does.
+ * Programs ask for new calls and take an older way on ENOSYS; on EPERM they give up. So a call that the
+ * policy's writer cannot have known (newer than all it names), or that no kernel has, answers ENOSYS: what
+ * runc does.
  */
 const unknownResult = (otherwise: number): number => (lets(otherwise) ? otherwise : RESULT.ERRNO | ENOSYS)
 
@@ -120,12 +129,19 @@ function withUnknown(
   return calls
 }
 
-/** A misspelt name in a rule that allows leaves a call closed, as in Docker; in one that closes it would open one. */
+/**
+ * A misspelt name in a rule that allows leaves a call closed, as in Docker; in one that closes it would open
+ * one.
+ */
 function refuseUnknownName(name: string, result: number): void {
   if (lets(result) || isSyscallName(name)) return
-  throw new DewarError('invalid-argument', `Reading the seccomp profile: no system call is named ${JSON.stringify(name)}`, {
-    remedy: 'a rule that closes a call must name one that exists, else nothing is closed',
-  })
+  throw new DewarError(
+    'invalid-argument',
+    `Reading the seccomp profile: no system call is named ${JSON.stringify(name)}`,
+    {
+      remedy: 'a rule that closes a call must name one that exists, else nothing is closed',
+    },
+  )
 }
 
 type OciArgs = NonNullable<OciSeccomp['syscalls'][number]['args']>
@@ -144,7 +160,8 @@ function condition(arg: OciArgs[number]): Condition {
   const op = arg.op.replace(/^SCMP_CMP_/, '')
   const [value, second] = [BigInt(arg.value), BigInt(arg.valueTwo ?? 0)]
   const is64 = value === BigInt.asUintN(64, value) && second === BigInt.asUintN(64, second)
-  if (isOperator(op) && is64 && arg.index >= 0 && arg.index < 6) return { index: arg.index, op, value, second }
+  if (isOperator(op) && is64 && arg.index >= 0 && arg.index < 6)
+    return { index: arg.index, op, value, second }
   const shown = `argument ${arg.index} ${arg.op} ${value}`
   throw new DewarError('invalid-argument', `Reading the seccomp profile: the condition ${shown} cannot be`, {
     remedy: `index is 0 to 5, values have 64 bits, op is one of ${OPERATORS.map((o) => `SCMP_CMP_${o}`).join(', ')}`,

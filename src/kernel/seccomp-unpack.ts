@@ -1,10 +1,10 @@
 /**
  * The filter of the process that unpacks layers and packs trees (native/files.c). Its input was written by
- * strangers; should a fault in that code ever be taken over, what is left are the calls below on the one tree it
- * has pivoted into: no new process, no socket, no mount, no code that was not in the program at its start.
+ * strangers; should a fault in that code ever be taken over, what is left are the calls below on the one tree
+ * it has pivoted into: no new process, no socket, no mount, no code that was not in the program at its start.
  *
- * Closed calls answer EPERM rather than kill, so that a call a C library makes on some other machine becomes an
- * error with a path and not a dead process.
+ * Closed calls answer EPERM rather than kill, so that a call a C library makes on some other machine becomes
+ * an error with a path and not a dead process.
  */
 import type { OciSeccomp } from './oci.ts'
 import { compileSeccomp } from './seccomp-compile.ts'
@@ -28,7 +28,9 @@ const UNPACK: OciSeccomp = {
     // the stream, and the answer to the engine: descriptors that were open before
     allow('read write readv writev sendto sendmsg recvfrom recvmsg poll ppoll'),
     // names: each folder by openat2(RESOLVE_IN_ROOT), the last component by the *at calls
-    allow('openat2 openat open close fcntl faccessat faccessat2 newfstatat fstat statx readlinkat getdents64 umask'),
+    allow(
+      'openat2 openat open close fcntl faccessat faccessat2 newfstatat fstat statx readlinkat getdents64 umask',
+    ),
     // contents
     allow('pread64 pwrite64 lseek ftruncate fallocate fsync'),
     // the tree
@@ -39,7 +41,9 @@ const UNPACK: OciSeccomp = {
     allow('brk munmap mremap madvise'),
     allow('mmap mprotect', notExecutable),
     // the end, and what a C library does between
-    allow('exit exit_group rt_sigprocmask rt_sigaction rt_sigreturn restart_syscall futex getpid gettid clock_gettime'),
+    allow(
+      'exit exit_group rt_sigprocmask rt_sigaction rt_sigreturn restart_syscall futex getpid gettid clock_gettime',
+    ),
   ],
 }
 

@@ -1,4 +1,6 @@
-/** Seccomp from the outside: the default policy or a profile → the specification's form → the `seccomp` step. */
+/**
+ * Seccomp from the outside: the default policy or a profile → the specification's form → the `seccomp` step.
+ */
 import type { OciSeccomp } from './oci.ts'
 import type { Action } from './plan.ts'
 import { compileSeccomp } from './seccomp-compile.ts'
@@ -28,7 +30,10 @@ export function loadDockerProfile(json: string, context: SeccompContext): OciSec
 const resolved = new Map<string, OciSeccomp>()
 const compiled = new WeakMap<OciSeccomp, Map<MachineArch, SeccompFilter>>()
 
-/** The default policy for these capabilities; the same object for the same answer, so that compiling it is cached. */
+/**
+ * The default policy for these capabilities; the same object for the same answer, so that compiling it is
+ * cached.
+ */
 export function defaultSeccompFor(context: SeccompContext): OciSeccomp {
   const key = [context.arch, ...context.capabilities.toSorted()].join()
   const known = resolved.get(key)
@@ -38,7 +43,9 @@ export function defaultSeccompFor(context: SeccompContext): OciSeccomp {
   return policy
 }
 
-/** `compileSeccomp`, remembered for as long as the policy object lives: 10 ms the first time, nothing after. */
+/**
+ * `compileSeccomp`, remembered for as long as the policy object lives: 10 ms the first time, nothing after.
+ */
 export function seccompFilter(policy: OciSeccomp, arch: MachineArch): SeccompFilter {
   const byArch = compiled.get(policy) ?? new Map<MachineArch, SeccompFilter>()
   compiled.set(policy, byArch)

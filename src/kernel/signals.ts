@@ -2,9 +2,40 @@
 import { DewarError } from '../base/errors.ts'
 
 export const SIGNALS: Readonly<Record<string, number>> = {
-  HUP: 1, INT: 2, QUIT: 3, ILL: 4, TRAP: 5, ABRT: 6, IOT: 6, BUS: 7, FPE: 8, KILL: 9, USR1: 10, SEGV: 11, USR2: 12,
-  PIPE: 13, ALRM: 14, TERM: 15, STKFLT: 16, CHLD: 17, CLD: 17, CONT: 18, STOP: 19, TSTP: 20, TTIN: 21, TTOU: 22,
-  URG: 23, XCPU: 24, XFSZ: 25, VTALRM: 26, PROF: 27, WINCH: 28, IO: 29, POLL: 29, PWR: 30, SYS: 31,
+  HUP: 1,
+  INT: 2,
+  QUIT: 3,
+  ILL: 4,
+  TRAP: 5,
+  ABRT: 6,
+  IOT: 6,
+  BUS: 7,
+  FPE: 8,
+  KILL: 9,
+  USR1: 10,
+  SEGV: 11,
+  USR2: 12,
+  PIPE: 13,
+  ALRM: 14,
+  TERM: 15,
+  STKFLT: 16,
+  CHLD: 17,
+  CLD: 17,
+  CONT: 18,
+  STOP: 19,
+  TSTP: 20,
+  TTIN: 21,
+  TTOU: 22,
+  URG: 23,
+  XCPU: 24,
+  XFSZ: 25,
+  VTALRM: 26,
+  PROF: 27,
+  WINCH: 28,
+  IO: 29,
+  POLL: 29,
+  PWR: 30,
+  SYS: 31,
 }
 
 /** The first two real-time signals belong to the C library's threads, so programs call 34 SIGRTMIN. */
@@ -40,7 +71,11 @@ function realTime(name: string): number | undefined {
   return sign === '+' || offset > 14 ? undefined : SIGRTMAX - offset
 }
 
-const NAME_BY_NUMBER = new Map(Object.entries(SIGNALS).reverse().map(([name, number]) => [number, `SIG${name}`]))
+const NAME_BY_NUMBER = new Map(
+  Object.entries(SIGNALS)
+    .reverse()
+    .map(([name, number]) => [number, `SIG${name}`]),
+)
 
 /** SIGTERM for 15, SIGRTMIN+1 for 35; the bare number as text when it has no name. */
 export function signalName(number: number): string {

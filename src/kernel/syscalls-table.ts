@@ -12,7 +12,10 @@ const TEXT: Readonly<Record<SyscallArch, string>> = { x86_64, i386, x32, arm64, 
 export const SYSCALL_ARCHES: readonly SyscallArch[] = ['x86_64', 'i386', 'x32', 'arm64', 'arm']
 const parsed = new Map<SyscallArch, ReadonlyMap<string, number>>()
 
-/** Name → number. Read on first use: the five tables together cost a millisecond that most commands need not pay. */
+/**
+ * Name → number. Read on first use: the five tables together cost a millisecond that most commands need not
+ * pay.
+ */
 export function syscallNumbers(arch: SyscallArch): ReadonlyMap<string, number> {
   const known = parsed.get(arch)
   if (known !== undefined) return known
@@ -34,11 +37,34 @@ function parseTable(text: string): ReadonlyMap<string, number> {
 
 /** Calls of architectures Dewar does not run on; profiles written for all of them name these. */
 const FOREIGN = new Set([
-  'riscv_flush_icache', 'riscv_hwprobe', 's390_guarded_storage', 's390_pci_mmio_read', 's390_pci_mmio_write',
-  's390_runtime_instr', 's390_sthyi', 'spu_create', 'spu_run', 'subpage_prot', 'swapcontext', 'switch_endian',
-  'sync_file_range2', 'sys_debug_setcontext', 'rtas', 'multiplexer', 'cachectl', 'sysmips', 'memory_ordering',
-  'getpagesize', 'kern_features', 'utrap_install', 'perfctr', 'pciconfig_iobase', 'pciconfig_read',
-  'pciconfig_write', 'syscall', 'timerfd',
+  'riscv_flush_icache',
+  'riscv_hwprobe',
+  's390_guarded_storage',
+  's390_pci_mmio_read',
+  's390_pci_mmio_write',
+  's390_runtime_instr',
+  's390_sthyi',
+  'spu_create',
+  'spu_run',
+  'subpage_prot',
+  'swapcontext',
+  'switch_endian',
+  'sync_file_range2',
+  'sys_debug_setcontext',
+  'rtas',
+  'multiplexer',
+  'cachectl',
+  'sysmips',
+  'memory_ordering',
+  'getpagesize',
+  'kern_features',
+  'utrap_install',
+  'perfctr',
+  'pciconfig_iobase',
+  'pciconfig_read',
+  'pciconfig_write',
+  'syscall',
+  'timerfd',
 ])
 
 /** Whether any kernel is known to have a call of this name. */

@@ -12,6 +12,8 @@ export function compileC(name: string, folder: string): string {
   const musl = existsSync('/usr/bin/musl-gcc')
   const headers = musl ? ['-idirafter', '/usr/include', '-idirafter', '/usr/include/x86_64-linux-gnu'] : []
   const flags = ['-O1', '-Wall', '-Wextra', '-Werror', '-static', '-no-pie', '-fno-pie']
-  execFileSync(musl ? 'musl-gcc' : 'cc', [...flags, ...headers, '-o', out, join(SOURCES, `${name}.c`)], { stdio: 'inherit' })
+  execFileSync(musl ? 'musl-gcc' : 'cc', [...flags, ...headers, '-o', out, join(SOURCES, `${name}.c`)], {
+    stdio: 'inherit',
+  })
   return out
 }

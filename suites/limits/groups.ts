@@ -1,4 +1,7 @@
-/** Carries out the host's steps of a cgroup plan for tests, as the native core would, and runs programs in the groups. */
+/**
+ * Carries out the host's steps of a cgroup plan for tests, as the native core would, and runs programs in the
+ * groups.
+ */
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess, SpawnSyncReturns } from 'node:child_process'
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
@@ -30,12 +33,22 @@ export function carryOut(steps: readonly Step[]): void {
 }
 
 /** Files the child writes "0" to: what the plan opens for it, or the group it would be born in. */
-export const joinFiles = (plan: CgroupPlan): string[] => plan.host.flatMap((step) =>
-  step.op !== 'open' ? [] : [step.flags === 1 ? step.path : `${step.path}/cgroup.procs`])
+export const joinFiles = (plan: CgroupPlan): string[] =>
+  plan.host.flatMap((step) =>
+    step.op !== 'open' ? [] : [step.flags === 1 ? step.path : `${step.path}/cgroup.procs`],
+  )
 
 /** Runs `eat` in the plan's groups to its end. */
-export const eat = (program: string, plan: CgroupPlan, ...args: readonly string[]): SpawnSyncReturns<string> =>
-  spawnSync(program, [...joinFiles(plan), '--', ...args], { encoding: 'utf8', timeout: 20_000, killSignal: 'SIGKILL' })
+export const eat = (
+  program: string,
+  plan: CgroupPlan,
+  ...args: readonly string[]
+): SpawnSyncReturns<string> =>
+  spawnSync(program, [...joinFiles(plan), '--', ...args], {
+    encoding: 'utf8',
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+  })
 
 /** Starts `eat … wait` and resolves when it is in its groups. Ends with the scope. */
 export async function waiting(program: string, plan: CgroupPlan): Promise<ChildProcess & AsyncDisposable> {
