@@ -2,7 +2,6 @@
 import { release } from 'node:os'
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
-import { imageConfigOf } from '../api/image-view.ts'
 import { DewarError, messageOf } from '../base/errors.ts'
 import { readHostFacts } from '../engine/host-facts.ts'
 import { readCgroups } from '../kernel/cgroup.ts'
@@ -13,7 +12,7 @@ import { planFor } from './plan.ts'
 
 const REQUEST = z.object({
   body: z.unknown(),
-  image: z.object({ config: z.unknown(), layers: z.number().int().min(1) }).optional(),
+  image: z.object({ config: z.unknown().optional(), layers: z.number().int().min(1) }).optional(),
 })
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -22,8 +21,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const arch = machineArch(process.arch)
     if (arch === undefined) throw new DewarError('unavailable', `Planning failed: no system call tables for ${process.arch}`)
     const machine = { arch, layout: await readCgroups(), overlayByFd: kernelAtLeast(release(), 6, 15) }
-    const image = request.image === undefined ? undefined : { ...request.image, config: imageConfigOf(request.image.config) }
-    const plan = planFor({ body: request.body, image }, machine, await readHostFacts())
+    const plan = planFor({ body: request.body, image: request.image }, machine, await readHostFacts())
     process.stdout.write(argv.includes('--json') ? json(plan) : `${describePlan(plan).join('\n')}\n`)
     return 0
   } catch (error) {

@@ -4,7 +4,7 @@
  * freely, names resolved in /etc/passwd) is shown by an example.
  */
 import { release } from 'node:os'
-import { CREATE } from '../api/container-schema.ts'
+import { CONFIG, CREATE } from '../api/container-schema.ts'
 import { DewarError } from '../base/errors.ts'
 import { commandOf, completeHostConfig, mergeConfig } from '../engine/config.ts'
 import { runsInHostUserns } from '../engine/create.ts'
@@ -31,8 +31,8 @@ import { decidePorts } from '../network/ports.ts'
 export interface PlanRequest {
   /** Body of POST /containers/create. */
   readonly body: unknown
-  /** The image as its inspect shows it; without it the plan is that of an image without any configuration. */
-  readonly image: { readonly config: ImageConfig; readonly layers: number } | undefined
+  /** `Config` of the image's inspect; without it the plan is that of an image without any configuration. */
+  readonly image?: { readonly config?: unknown; readonly layers: number } | undefined
 }
 
 /** An id of this form is what a real container has; the same one each time keeps plans comparable. */
@@ -53,6 +53,11 @@ const EMPTY_IMAGE: ImageConfig = {
   labels: {},
 }
 
+function imageConfig(json: unknown): ImageConfig {
+  const given = Object.entries(CONFIG.decode(json ?? null)).filter(([, value]) => value !== null && value !== undefined)
+  return { ...EMPTY_IMAGE, ...Object.fromEntries(given) }
+}
+
 /** Pure: the same request, machine and facts give the same plan. Throws what `create` would refuse with. */
 export function planFor(request: PlanRequest, machine: Machine, facts: HostFacts): Plan {
   return planNamespaces(machine).plan(exampleBundle(request, machine, facts))
@@ -63,7 +68,7 @@ function exampleBundle(request: PlanRequest, machine: Machine, facts: HostFacts)
   const host = completeHostConfig(hostConfig, { runtime: 'namespaces', logConfig: { type: 'json-file', config: {} } })
   const create = { config: { ...given, image }, hostConfig, endpoints: {} }
   validateCreate(create, host, facts)
-  const config = mergeConfig({ ...create, hostConfig: host }, request.image?.config ?? EMPTY_IMAGE, EXAMPLE_ID)
+  const config = mergeConfig({ ...create, hostConfig: host }, imageConfig(request.image?.config), EXAMPLE_ID)
   const { path, args } = commandOf(config)
   const folder = `${ROOT}/containers/${EXAMPLE_ID}`
   const spec = buildSpec({
@@ -114,13 +119,13 @@ function exampleUser(user: string): ExecUser {
 function exampleMount(request: MountRequest): ResolvedMount {
   const { type, destination, rw } = request
   if (type === 'tmpfs') {
-    return { type, destination, rw, source: '', recursive: false, propagation: 'rprivate', options: request.options }
+    return { type, destination, rw, source: '', file: false, recursive: false, propagation: 'rprivate', options: request.options }
   }
   if (type === 'bind') {
-    return { type, destination, rw, source: request.source, recursive: request.recursive, propagation: request.propagation, options: [] }
+    return { type, destination, rw, source: request.source, file: false, recursive: request.recursive, propagation: request.propagation, options: [] }
   }
   const source = `${ROOT}/volumes/${request.name ?? 'ANONYMOUS'}/_data`
-  return { type, destination, rw, source, recursive: false, propagation: 'rprivate', options: [] }
+  return { type, destination, rw, source, file: false, recursive: false, propagation: 'rprivate', options: [] }
 }
 
 function seccompOf(host: HostConfig, machine: Machine, facts: HostFacts): OciSeccomp | undefined {

@@ -70,7 +70,7 @@ function mountedSteps(bundle: Bundle, machine: Machine): Step[] {
   // Only what the user put there: the kernel's own file systems have no place in a copy.
   const binds = spec.mounts.filter((m) => m.type === 'bind' && !m.destination.startsWith('/etc/') && !isSystem(m.destination))
   const mounts = mountSteps(
-    { spec: { ...spec, mounts: binds }, root: root.slot, userns, layout: machine.layout, rootUid: ids.uid, rootGid: ids.gid },
+    { spec: { ...spec, mounts: binds }, root: root.slot, userns, layout: machine.layout, cgroupTrees: new Set(), rootUid: ids.uid, rootGid: ids.gid },
     slots,
   )
   const flags = (CLONE.mount | CLONE.network | CLONE.ipc | (own ? CLONE.user : 0)) >>> 0

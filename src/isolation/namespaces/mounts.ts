@@ -11,6 +11,8 @@ export interface MountsInput {
   readonly root: Slot
   readonly userns: Slot | undefined
   readonly layout: CgroupLayout
+  /** Trees in which the container has a group of its own; of others it would see all there is. */
+  readonly cgroupTrees: ReadonlySet<string>
   /** Host ids of the container's root. */
   readonly rootUid: number
   readonly rootGid: number
@@ -55,22 +57,22 @@ function bindMount(mount: OciMount, words: MountWords, input: MountsInput, slots
   const slot = slots.take()
   const { recursive } = words
   const userns = words.idmap ? input.userns : undefined
-  const attributes = (extra: { userns?: Slot; propagation?: number }, set: number): Step => ({
+  const attributes: Step = {
     actor: 'parent',
     op: 'mount-attr',
     slot,
-    set,
+    set: words.attrs,
     clear: 0,
     recursive,
-    ...extra,
-  })
-  const steps: Step[] = [{ actor: 'parent', op: 'clone-mount', path: mount.source, slot, recursive }]
-  if (words.attrs !== 0 || userns !== undefined) {
-    steps.push(attributes(userns === undefined ? {} : { userns }, words.attrs))
+    ...(userns === undefined ? {} : { userns }),
+    ...(words.propagation === undefined ? {} : { propagation: words.propagation }),
   }
-  if (words.propagation !== undefined) steps.push(attributes({ propagation: words.propagation }, 0))
+  const plain = words.attrs === 0 && userns === undefined && words.propagation === undefined
   return {
-    parent: steps,
+    parent: [
+      { actor: 'parent', op: 'clone-mount', path: mount.source, slot, recursive },
+      ...(plain ? [] : [attributes]),
+    ],
     guest: [
       {
         actor: 'guest',
@@ -167,7 +169,7 @@ function cgroupMount(mount: OciMount, words: MountWords, input: MountsInput, slo
     guest: [
       { actor: 'guest', op: 'fsmount', slot: base, type: 'tmpfs', options: [['mode', '755']], attrs: plain },
       { actor: 'guest', op: 'attach-mount', at: root, path, slot: base, create: true },
-      ...hierarchies(input.layout).flatMap(({ name, controllers }): Step[] => [
+      ...hierarchies(input).flatMap(({ name, controllers }): Step[] => [
         ...put('cgroup', `${path}/${name}`, controllers.map((c): [string] => [c]), words.attrs),
         ...(controllers.length < 2 ? [] : controllers).map(
           (c): Step => ({ actor: 'guest', op: 'symlink', at: base, path: c, target: name }),
@@ -179,10 +181,10 @@ function cgroupMount(mount: OciMount, words: MountWords, input: MountsInput, slo
 }
 
 /** Hierarchies by the folder they are mounted on, such as `cpu,cpuacct`. */
-function hierarchies(layout: CgroupLayout): { readonly name: string; readonly controllers: string[] }[] {
+function hierarchies(input: MountsInput): { readonly name: string; readonly controllers: string[] }[] {
   const byFolder = new Map<string, string[]>()
-  for (const [controller, folder] of layout.controllers) {
-    byFolder.set(folder, [...(byFolder.get(folder) ?? []), controller])
+  for (const [controller, folder] of input.layout.controllers) {
+    if (input.cgroupTrees.has(folder)) byFolder.set(folder, [...(byFolder.get(folder) ?? []), controller])
   }
   return [...byFolder].map(([folder, controllers]) => ({ name: posix.basename(folder), controllers }))
 }

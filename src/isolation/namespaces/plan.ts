@@ -66,7 +66,15 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     slots,
   )
   const mounts = mountSteps(
-    { spec, root: root.slot, userns: userns?.slot, layout: machine.layout, rootUid: ids.uid, rootGid: ids.gid },
+    {
+      spec,
+      root: root.slot,
+      userns: userns?.slot,
+      layout: machine.layout,
+      cgroupTrees: treesOf(cgroup, spec.linux.cgroupsPath),
+      rootUid: ids.uid,
+      rootGid: ids.gid,
+    },
     slots,
   )
   const steps: Step[] = [
@@ -96,6 +104,12 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...processSteps(spec, spec.process, bundle.init, machine),
   ]
   return { steps }
+}
+
+/** The trees of those groups that the plan takes away at the end: these are the container's own. */
+function treesOf(cgroup: CgroupPlan, path: string): ReadonlySet<string> {
+  const folders = cgroup.after.flatMap((step) => (step.op === 'rmdir' && step.path.endsWith(path) ? [step.path] : []))
+  return new Set(folders.map((folder) => folder.slice(0, -path.length)))
 }
 
 /** Slot of the user namespace, and for a new one the steps that map it. */

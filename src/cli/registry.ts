@@ -1,0 +1,168 @@
+import type { Command } from 'commander'
+import type { Cli } from './cli.ts'
+import type { CommandSpec } from './command-spec.ts'
+import { Failure } from './failure.ts'
+import { suggest } from './suggest.ts'
+
+type Load = () => Promise<CommandSpec>
+
+/** A command that another file registers on commander itself. */
+type Register = (program: Command, cli: Cli) => void
+
+/** Every command loads only itself. */
+export const COMMANDS: Readonly<Record<string, Load>> = {
+  run: async () => (await import('./commands/run.ts')).run,
+  exec: async () => (await import('./commands/exec.ts')).exec,
+  ps: async () => (await import('./commands/ps.ts')).ps,
+  pull: async () => (await import('./commands/pull.ts')).pull,
+  push: async () => (await import('./commands/push.ts')).push,
+  images: async () => (await import('./commands/images.ts')).images,
+  login: async () => (await import('./commands/login.ts')).login,
+  logout: async () => (await import('./commands/login.ts')).logout,
+  version: async () => (await import('./commands/version.ts')).version,
+  info: async () => (await import('./commands/info.ts')).info,
+  engine: async () => (await import('./commands/engine.ts')).engine,
+  attach: async () => (await import('./commands/attach.ts')).attach,
+  commit: async () => (await import('./commands/commit.ts')).commit,
+  cp: async () => (await import('./commands/cp.ts')).cp,
+  create: async () => (await import('./commands/run.ts')).create,
+  diff: async () => (await import('./commands/diff.ts')).diff,
+  events: async () => (await import('./commands/events.ts')).events,
+  export: async () => (await import('./commands/archives.ts')).exportCommand,
+  history: async () => (await import('./commands/history.ts')).history,
+  import: async () => (await import('./commands/archives.ts')).importCommand,
+  inspect: async () => (await import('./commands/inspect.ts')).inspect,
+  kill: async () => (await import('./commands/lifecycle.ts')).kill,
+  load: async () => (await import('./commands/archives.ts')).load,
+  logs: async () => (await import('./commands/logs.ts')).logs,
+  plan: async () => (await import('./commands/plan.ts')).plan,
+  pause: async () => (await import('./commands/lifecycle.ts')).pause,
+  port: async () => (await import('./commands/port.ts')).port,
+  rename: async () => (await import('./commands/lifecycle.ts')).rename,
+  restart: async () => (await import('./commands/lifecycle.ts')).restart,
+  rm: async () => (await import('./commands/lifecycle.ts')).rm,
+  rmi: async () => (await import('./commands/rmi.ts')).rmi,
+  save: async () => (await import('./commands/archives.ts')).save,
+  start: async () => (await import('./commands/start.ts')).start,
+  stats: async () => (await import('./commands/stats.ts')).stats,
+  stop: async () => (await import('./commands/lifecycle.ts')).stop,
+  tag: async () => (await import('./commands/rmi.ts')).tag,
+  top: async () => (await import('./commands/top.ts')).top,
+  unpause: async () => (await import('./commands/lifecycle.ts')).unpause,
+  update: async () => (await import('./commands/update.ts')).update,
+  wait: async () => (await import('./commands/lifecycle.ts')).wait,
+  plan: async () => (await import('./commands/plan.ts')).plan,
+  completion: async () => (await import('./commands/completion.ts')).completion,
+}
+
+const c = COMMANDS
+const pick = (names: readonly string[]): Record<string, Load> =>
+  Object.fromEntries(names.flatMap((name) => (c[name] === undefined ? [] : [[name, c[name]]])))
+
+export interface Group {
+  readonly summary: string
+  readonly commands: Readonly<Record<string, Load>>
+}
+
+export const GROUPS: Readonly<Record<string, Group>> = {
+  container: {
+    summary: 'Manage containers',
+    commands: {
+      ...pick('attach commit cp create diff exec export kill logs pause port rename restart rm run start stats stop top unpause update wait'.split(' ')),
+      inspect: async () => (await import('./commands/inspect.ts')).inspectContainer,
+      ls: async () => (await import('./commands/ps.ts')).containerList,
+      prune: async () => (await import('./commands/prune.ts')).pruneContainers,
+    },
+  },
+  image: {
+    summary: 'Manage images',
+    commands: {
+      ...pick('history import load pull push save tag'.split(' ')),
+      inspect: async () => (await import('./commands/inspect.ts')).inspectImage,
+      ls: async () => (await import('./commands/images.ts')).imageList,
+      prune: async () => (await import('./commands/prune.ts')).pruneImages,
+      rm: async () => (await import('./commands/rmi.ts')).imageRemove,
+    },
+  },
+  network: {
+    summary: 'Manage networks',
+    commands: {
+      connect: async () => (await import('./commands/network.ts')).connectNetwork,
+      create: async () => (await import('./commands/network.ts')).createNetwork,
+      disconnect: async () => (await import('./commands/network.ts')).disconnectNetwork,
+      inspect: async () => (await import('./commands/inspect.ts')).inspectNetwork,
+      ls: async () => (await import('./commands/network.ts')).listNetworks,
+      prune: async () => (await import('./commands/prune.ts')).pruneNetworks,
+      rm: async () => (await import('./commands/network.ts')).removeNetworks,
+    },
+  },
+  volume: {
+    summary: 'Manage volumes',
+    commands: {
+      create: async () => (await import('./commands/volume.ts')).createVolume,
+      inspect: async () => (await import('./commands/inspect.ts')).inspectVolume,
+      ls: async () => (await import('./commands/volume.ts')).listVolumes,
+      prune: async () => (await import('./commands/prune.ts')).pruneVolumes,
+      rm: async () => (await import('./commands/volume.ts')).removeVolumes,
+    },
+  },
+  system: {
+    summary: 'Manage the engine',
+    commands: {
+      df: async () => (await import('./commands/disk-usage.ts')).diskUsage,
+      events: async () => (await import('./commands/events.ts')).events,
+      info: async () => (await import('./commands/info.ts')).info,
+      prune: async () => (await import('./commands/prune.ts')).pruneSystem,
+    },
+  },
+}
+
+/** Commands that live in files of their own and register themselves on commander. */
+export const NATIVE: Readonly<Record<string, () => Promise<Register>>> = {}
+
+/** Other words for a group's command. */
+const ALIASES: Readonly<Record<string, string>> = { list: 'ls', ps: 'ls', remove: 'rm' }
+
+export type Resolved =
+  | { readonly kind: 'spec'; readonly path: string; readonly group: string | undefined; readonly typed: string; readonly spec: CommandSpec }
+  | { readonly kind: 'native'; readonly register: Register }
+
+/** Finds the command that a command line names, and loads it. */
+export async function resolveName(name: string, rest: readonly string[]): Promise<Resolved> {
+  const native = NATIVE[name]
+  if (native !== undefined) return { kind: 'native', register: await native() }
+  const load = COMMANDS[name]
+  if (load !== undefined) return { kind: 'spec', path: `dewar ${name}`, group: undefined, typed: name, spec: await load() }
+  const group = GROUPS[name]
+  if (group === undefined) throw unknownCommand(name)
+  return resolveInGroup(name, group, rest)
+}
+
+async function resolveInGroup(name: string, group: Group, rest: readonly string[]): Promise<Resolved> {
+  const [typed = '--help'] = rest
+  if (typed === '--help' || typed === '-h' || typed === 'help') {
+    const { groupHelp } = await import('./show-help.ts')
+    return { kind: 'native', register: (program, cli) => groupHelp(program, name, cli) }
+  }
+  if (typed.startsWith('-')) {
+    throw new Failure(`unknown flag: ${typed}\n\nUsage:  dewar ${name} COMMAND\n\nRun 'dewar ${name} --help' for more information`, 125)
+  }
+  const load = group.commands[typed] ?? group.commands[ALIASES[typed] ?? '']
+  if (load === undefined) throw unknownInGroup(name, group, typed)
+  return { kind: 'spec', path: `dewar ${name} ${typed}`, group: name, typed, spec: await load() }
+}
+
+function unknownCommand(name: string): Failure {
+  const names = [...Object.keys(COMMANDS), ...Object.keys(GROUPS), ...Object.keys(NATIVE)]
+  return new Failure(`dewar: unknown command: dewar ${name}${hint(suggest(name, names), '')}\n\nRun 'dewar --help' for more information`, 1)
+}
+
+function unknownInGroup(name: string, group: Group, typed: string): Failure {
+  const found = hint(suggest(typed, Object.keys(group.commands)), `${name} `)
+  return new Failure(`dewar: unknown command: dewar ${name} ${typed}${found}\n\nUsage:  dewar ${name}\n\nRun 'dewar ${name} --help' for more information`, 1)
+}
+
+function hint(names: readonly string[], prefix: string): string {
+  if (names.length === 0) return ''
+  return `\n\nDid you mean ${names.map((name) => `\`dewar ${prefix}${name}\``).join(' or ')}?`
+}

@@ -1,0 +1,134 @@
+/**
+ * Plans as pictures: what the level decides for typical requests on typical machines, step by step. A change shows
+ * as a diff of suites/plan/snapshots (written anew with UPDATE_SNAPSHOTS=1), to be read like code.
+ */
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { DewarError } from '../../src/base/errors.ts'
+import { planFor } from '../../src/daemon/plan.ts'
+import type { HostFacts } from '../../src/engine/host-facts.ts'
+import type { Machine } from '../../src/isolation/namespaces/plan.ts'
+import { detectCgroups } from '../../src/kernel/cgroup.ts'
+import { describePlan } from '../../src/kernel/describe.ts'
+import { encodePlan } from '../../src/kernel/encode.ts'
+import type { Step } from '../../src/kernel/plan.ts'
+
+const FOLDER = 'suites/plan/snapshots'
+
+const facts: HostFacts = {
+  hostname: 'host',
+  cpus: 4,
+  onlineCpus: '0-3',
+  onlineMems: '0',
+  memory: 8 * 2 ** 30,
+  lastCapability: 40,
+  timeNamespaces: true,
+}
+
+const V1 = ['cpu,cpuacct', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'cpuset']
+  .map((names, i) => `${30 + i} 25 0:${30 + i} / /sys/fs/cgroup/${names} rw - cgroup cgroup rw,${names}`)
+  .join('\n')
+const V2 = '29 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw'
+
+const v1: Machine = { arch: 'x86_64', overlayByFd: false, layout: detectCgroups({ mountinfo: V1, self: '' }) }
+const v2: Machine = {
+  arch: 'x86_64',
+  overlayByFd: true,
+  layout: detectCgroups({ mountinfo: V2, self: '0::/', unifiedControllers: 'cpu memory pids io cpuset' }),
+}
+
+const plain = { Image: 'busybox', Cmd: ['true'], HostConfig: { NetworkMode: 'none' } }
+const cases: readonly { readonly name: string; readonly machine: Machine; readonly body: object; readonly layers?: number }[] = [
+  { name: 'plain-v2', machine: v2, body: plain },
+  { name: 'plain-v1-three-layers', machine: v1, body: plain, layers: 3 },
+  {
+    name: 'web-server-v2',
+    machine: v2,
+    body: {
+      Image: 'nginx',
+      Cmd: ['nginx', '-g', 'daemon off;'],
+      ExposedPorts: { '80/tcp': {} },
+      HostConfig: {
+        PortBindings: { '80/tcp': [{ HostIp: '', HostPort: '8080' }] },
+        Binds: ['/srv/www:/usr/share/nginx/html:ro', 'cache:/var/cache'],
+        Memory: 64 << 20,
+        NanoCpus: 5e8,
+        PidsLimit: 50,
+      },
+    },
+  },
+  {
+    name: 'locked-down-v1',
+    machine: v1,
+    body: {
+      Image: 'busybox',
+      Cmd: ['sh'],
+      User: '1000:1000',
+      Tty: true,
+      HostConfig: {
+        NetworkMode: 'none',
+        ReadonlyRootfs: true,
+        CapDrop: ['ALL'],
+        SecurityOpt: ['no-new-privileges'],
+        Tmpfs: { '/tmp': 'size=64m' },
+        Init: true,
+        Ulimits: [{ Name: 'nofile', Soft: 64, Hard: 128 }],
+        CpusetCpus: '0-1',
+      },
+    },
+  },
+  { name: 'privileged-v2', machine: v2, body: { ...plain, HostConfig: { NetworkMode: 'host', Privileged: true } } },
+]
+
+for (const { name, machine, body, layers } of cases) {
+  test(`planFor gives the steps of suites/plan/snapshots/${name}.txt`, () => {
+    const plan = planFor({ body, image: { layers: layers ?? 1 } }, machine, facts)
+    const text = `${describePlan(plan).join('\n')}\n`
+    const file = `${FOLDER}/${name}.txt`
+    if (process.env['UPDATE_SNAPSHOTS'] === '1') {
+      mkdirSync(FOLDER, { recursive: true })
+      writeFileSync(file, text)
+    }
+    assert.equal(text, readFileSync(file, 'utf8'))
+    assert.ok(encodePlan(plan).length > 1000)
+  })
+}
+
+const stepsOf = (body: object, machine = v2): readonly Step[] => planFor({ body, image: { layers: 1 } }, machine, facts).steps
+const guestAt = (steps: readonly Step[], op: Step['op']): number => steps.findIndex((s) => s.actor === 'guest' && s.op === op)
+
+test('planFor gives every container namespaces of its own, and its own ids', () => {
+  const clone = stepsOf(plain).find((s) => s.op === 'clone')
+  // user, mount, pid, network, ipc, uts by the clone; cgroup and time by steps of their own
+  assert.equal(clone?.flags, 0x1000_0000 + 0x2_0000 + 0x2000_0000 + 0x4000_0000 + 0x800_0000 + 0x400_0000)
+  const steps = stepsOf(plain)
+  assert.ok(steps.some((s) => s.op === 'unshare' && s.flags === 0x200_0000))
+  assert.ok(steps.some((s) => s.op === 'timens'))
+  assert.ok(steps.some((s) => s.op === 'idmap' && s.uid === '0 1000000 65536\n'))
+})
+
+test('planFor drops capabilities after the filter is in place, and execs last', () => {
+  const steps = stepsOf(plain)
+  assert.ok(guestAt(steps, 'pivot') < guestAt(steps, 'mask'))
+  assert.ok(guestAt(steps, 'mask') < guestAt(steps, 'seccomp'))
+  assert.ok(guestAt(steps, 'seccomp') < guestAt(steps, 'caps'))
+  assert.equal(guestAt(steps, 'exec'), steps.length - 1)
+})
+
+test('planFor with no-new-privileges loads the filter last, when nothing of ours needs what it forbids', () => {
+  const steps = stepsOf({ ...plain, HostConfig: { NetworkMode: 'none', SecurityOpt: ['no-new-privileges'] } })
+  assert.ok(guestAt(steps, 'no-new-privs') < guestAt(steps, 'caps'))
+  assert.ok(guestAt(steps, 'caps') < guestAt(steps, 'seccomp'))
+})
+
+test('planFor mounts only those cgroup trees in which the container has a group of its own', () => {
+  const shown = stepsOf(plain, v1).flatMap((s) => (s.op === 'attach-mount' ? [s.path] : []))
+  assert.ok(shown.includes('/sys/fs/cgroup/memory'))
+  assert.ok(!shown.includes('/sys/fs/cgroup/cpuset'))
+})
+
+test('planFor refuses what create would refuse', () => {
+  const body = { ...plain, HostConfig: { NetworkMode: 'none', Memory: 1000 } }
+  assert.throws(() => planFor({ body }, v2, facts), (e) => e instanceof DewarError && /Minimum memory/.test(e.message))
+})
