@@ -1,0 +1,91 @@
+import type { Cli } from './cli.ts'
+import { Failure } from './failure.ts'
+import { compileTemplate, TemplateError } from './template/template.ts'
+import type { Row } from './template/template.ts'
+import { printValue } from './template/print.ts'
+import { tabulate } from './text/tabwriter.ts'
+
+/** One column that --format can name: its heading and how to get it from an item. */
+export interface Column<T> {
+  readonly header: string
+  readonly of: (item: T) => string | boolean | number
+}
+
+/** How a list command shows its items. */
+export interface ListView<T> {
+  /** Docker's Go type, for error texts. */
+  readonly typeName: string
+  readonly columns: Readonly<Record<string, Column<T>>>
+  /** Methods with an argument: .Label "x". */
+  readonly methods?: Readonly<Record<string, (item: T, argument: string) => string>>
+  /** The table shown without --format: names of columns. */
+  readonly table: readonly string[]
+  /** What -q shows. */
+  readonly quiet: string
+}
+
+export interface ListOptions {
+  readonly format: string
+  readonly quiet: boolean
+}
+
+/** Prints items the way docker's list commands do: table, -q, --format json, --format table …, any template. */
+export function printList<T>(items: readonly T[], view: ListView<T>, options: ListOptions, cli: Cli): void {
+  const text = renderList(items, view, options)
+  if (text !== '') cli.stdout.write(text)
+}
+
+export function renderList<T>(items: readonly T[], view: ListView<T>, options: ListOptions): string {
+  const { source, table } = resolveFormat(options, view)
+  try {
+    const template = compileTemplate(source, { overrides: { json: jsonOfRow } })
+    const lines = items.map((item) => template.render(rowOf(item, view)))
+    if (!table) return lines.map((line) => `${line}\n`).join('')
+    return tabulate([headerLine(source, view), ...lines, ''].join('\n'))
+  } catch (error) {
+    if (error instanceof TemplateError) throw new Failure(`template parsing error: ${error.message}`, 1)
+    throw error
+  }
+}
+
+function resolveFormat<T>(options: ListOptions, view: ListView<T>): { source: string; table: boolean } {
+  const { format, quiet } = options
+  const isTable = format === '' || format === 'table' || format.startsWith('table ')
+  if (quiet && (format === '' || format === 'table')) return { source: `{{.${view.quiet}}}`, table: false }
+  if (format === 'json') return { source: '{{json .}}', table: false }
+  if (!isTable) return { source: unescapeFormat(format), table: false }
+  const custom = format.replace(/^table\s*/, '')
+  if (custom !== '') return { source: unescapeFormat(custom), table: true }
+  return { source: view.table.map((name) => `{{.${name}}}`).join('\t'), table: true }
+}
+
+/** A shell's '\t' and '\n' in --format are two characters; docker makes them one. */
+export function unescapeFormat(format: string): string {
+  return format.replaceAll('\\t', '\t').replaceAll('\\n', '\n')
+}
+
+/** The heading: the same template over the headings, with functions that change nothing. */
+function headerLine<T>(source: string, view: ListView<T>): string {
+  const same = (value: unknown): unknown => value
+  const overrides = { json: same, split: same, join: same, title: same, lower: same, upper: same, pad: same, truncate: same, println: same }
+  const headers: Row = {
+    typeName: 'formatter.SubHeaderContext',
+    field: (name) => view.columns[name]?.header ?? '<no value>',
+    method: (_name, args) => String(args[0] ?? ''),
+    toJSON: () => '',
+  }
+  return compileTemplate(source, { overrides }).render(headers)
+}
+
+export function rowOf<T>(item: T, view: ListView<T>): Row {
+  return {
+    typeName: view.typeName,
+    field: (name) => view.columns[name]?.of(item),
+    method: (name, args) => view.methods?.[name]?.(item, printValue(args[0])),
+    toJSON: () => Object.fromEntries(Object.keys(view.columns).sort().map((name) => [name, view.columns[name]?.of(item)])),
+  }
+}
+
+function jsonOfRow(value: unknown): string {
+  return JSON.stringify(value ?? null)
+}
