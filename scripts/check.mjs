@@ -15,6 +15,26 @@ const cFiles = readdirSync(join(root, 'native'))
 const cAndHeaders = readdirSync(join(root, 'native'))
   .filter((name) => /\.[ch]$/.test(name))
   .map((name) => join('native', name))
+/** `-- --analyze`: gcc follows paths through the functions; ten seconds, so not every time. */
+const analyze = process.argv.includes('--analyze')
+  ? [
+      {
+        name: 'C analyzer',
+        argvs: cFiles.map((file) => [
+          'cc',
+          '-fanalyzer',
+          '-std=gnu11',
+          '-Wall',
+          '-Wextra',
+          '-Werror',
+          '-c',
+          '-o',
+          '/dev/null',
+          file,
+        ]),
+      },
+    ]
+  : []
 const code = ['src', 'suites', 'scripts', 'native', 'package.json', 'tsconfig.json'].filter((path) =>
   existsSync(join(root, path)),
 )
@@ -24,7 +44,7 @@ const checks = [
   { name: 'format', argvs: [[tool('oxfmt'), '--check', ...code]] },
   {
     name: 'format C',
-    argvs: [['clang-format', '--dry-run', '--Werror', ...cAndHeaders]],
+    argvs: [['clang-format', '--dry-run', '--Werror', '--ferror-limit=1', ...cAndHeaders]],
     skip: cAndHeaders.length === 0 ? 'no C files' : missing('clang-format'),
   },
   {
@@ -38,6 +58,7 @@ const checks = [
     skip: cFiles.length === 0 ? 'no C files' : missing('cc'),
   },
   { name: 'arrows', argvs: arrows() },
+  ...analyze,
 ]
 
 /** Node 20 does not run TypeScript, so the one suite that belongs to `check` is stripped of its types first. */
