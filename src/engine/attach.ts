@@ -39,12 +39,13 @@ function connect(process: Shim | ShimProcess, container: Container, request: Att
   return process.attach({ stdin: stdin && container.record.config.openStdin, stdout, stderr })
 }
 
-/** Output was held back for these. One that left in the meantime still counts for the shim, so it is connected and let go. */
+/** Output is held back until all of these are connected; one whose client has left is connected and let go. */
 export async function connectPending(container: Container, shim: Shim): Promise<void> {
-  const pendings = [...container.pendingAttaches]
+  const pendings = new Set([...container.expectedAttaches, ...container.pendingAttaches])
+  container.expectedAttaches = []
   container.pendingAttaches.clear()
   await Promise.all(
-    pendings.map(async ({ request, stream }) => {
+    [...pendings].map(async ({ request, stream }) => {
       stream.connect(await connect(shim, container, request))
     }),
   )
@@ -53,6 +54,7 @@ export async function connectPending(container: Container, shim: Shim): Promise<
 export function abandonPending(container: Container): void {
   for (const { stream } of container.pendingAttaches) stream.abandon()
   container.pendingAttaches.clear()
+  container.expectedAttaches = []
 }
 
 /** Input passes the filter; when the keys were typed the client's side ends and the container's stays open. */

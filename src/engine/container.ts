@@ -71,6 +71,8 @@ export class Container {
   readonly lock = new Mutex()
   readonly execs = new Map<string, Exec>()
   readonly pendingAttaches = new Set<PendingAttach>()
+  /** Those the shim was told to wait for: each has to be connected, even if its client has left. */
+  expectedAttaches: readonly PendingAttach[] = []
   readonly #waiters = new Set<Waiter>()
 
   constructor(record: ContainerRecord, folder: string) {

@@ -46,7 +46,8 @@ export async function bundleForStart(services: Services, container: Container): 
       bundleForFiles(services, container),
     ),
   ])
-  const expectAttach = container.pendingAttaches.size
+  container.expectedAttaches = [...container.pendingAttaches]
+  const expectAttach = container.expectedAttaches.length
   return bundle(services, container, { user, joins, devices, blockDevices, expectAttach, cold: false })
 }
 

@@ -273,6 +273,13 @@ export class Lifecycle {
     })
   }
 
+  /** The engine was killed before the start it had recorded: clean up behind it and say that it was never started. */
+  async neverStarted(container: Container): Promise<void> {
+    await killLeftovers(this.#services, levelOf(this.#services, container), bundleForFiles(this.#services, container), undefined)
+    const state = { status: 'created', exitCode: 0, error: 'the engine ended while the container was being started' } as const
+    await container.setState(state, { networks: this.#services.networks.idle(container.record), ports: {} })
+  }
+
   /** Starts what a restart policy wants running when the engine opens. */
   async startWithEngine(container: Container): Promise<void> {
     await container.lock.run(async () => {

@@ -1,7 +1,7 @@
 /** Named local volumes: a folder each under ROOT/volumes/NAME/_data, remembered in ROOT/volumes/NAME.json. */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { lstat, mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { DewarError } from '../base/errors.ts'
@@ -12,6 +12,7 @@ import { matchesLabel, type EventBus } from './events.ts'
 import { checkVolumeName, type VolumeRequest } from './mount-requests.ts'
 import type { VolumeSource } from './mount-points.ts'
 import { Mutex } from './mutex.ts'
+import { treeSize } from './walk.ts'
 import type { Trash } from './trash.ts'
 import type { Filters, Volumes, VolumeView } from './types.ts'
 
@@ -122,7 +123,7 @@ export class VolumeStore implements Volumes, VolumeSource {
     let reclaimed = 0
     for (const record of [...this.#volumes.values()]) {
       if ((!record.anonymous && !all) || this.#users(record.name).length > 0 || !this.#matches(record, withoutAll(filters))) continue
-      reclaimed += await folderSize(this.mountpoint(record.name))
+      reclaimed += await treeSize(this.mountpoint(record.name))
       await this.remove(record.name, true)
       deleted.push(record.name)
     }
@@ -133,7 +134,7 @@ export class VolumeStore implements Volumes, VolumeSource {
   async usage(): Promise<VolumeView[]> {
     const views: VolumeView[] = []
     for (const record of this.#volumes.values()) {
-      const size = await folderSize(this.mountpoint(record.name))
+      const size = await treeSize(this.mountpoint(record.name))
       views.push({ ...this.#view(record), usage: { size, refCount: this.#users(record.name).length } })
     }
     return views
@@ -194,26 +195,6 @@ function checkDriver(driver: string, options: Readonly<Record<string, string>>):
       remedy: 'local volumes of this engine take no options; bind mounts and --tmpfs do what they are used for',
     })
   }
-}
-
-/** Bytes on disk of all files, hard links counted once. Bounded by what can be listed; errors count as nothing. */
-export async function folderSize(folder: string): Promise<number> {
-  const seen = new Set<string>()
-  let total = 0
-  const walk = async (path: string): Promise<void> => {
-    for (const entry of await readdir(path, { withFileTypes: true }).catch(() => [])) {
-      const child = join(path, entry.name)
-      const info = await lstat(child).catch(() => undefined)
-      if (info === undefined) continue
-      const key = `${info.dev}:${info.ino}`
-      if (info.nlink > 1 && !info.isDirectory() && seen.has(key)) continue
-      seen.add(key)
-      total += info.isDirectory() ? 0 : info.size
-      if (info.isDirectory()) await walk(child)
-    }
-  }
-  await walk(folder)
-  return total
 }
 
 /** Volumes hold what is not written anywhere else: only the empty ones are filled from the image. */

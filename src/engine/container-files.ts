@@ -1,0 +1,207 @@
+/** `cp` and `export`: files in and out of a container. Every path is resolved inside the container's root by the kernel. */
+import { posix } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { DewarError } from '../base/errors.ts'
+import type { Bundle, Level } from '../isolation/level.ts'
+import { PlanFailed } from '../kernel/plan-failed.ts'
+import { decompress } from '../store/decompress.ts'
+import { bytesOf, decodeOps, textOf, type Entry, type OpsEvent } from '../store/ops.ts'
+import { opsToTar } from '../store/ops-to-tar.ts'
+import { tarToOps } from '../store/tar-to-ops.ts'
+import { unpackError } from '../store/unpack.ts'
+import type { Container } from './container.ts'
+import { bundleForFiles } from './launch.ts'
+import { eventAttributes, levelOf, type Services } from './services.ts'
+import type { Containers, PathStat } from './types.ts'
+
+export interface FilesSource {
+  readonly services: Services
+  readonly level: Level
+  readonly bundle: Bundle
+  readonly pid: number | undefined
+  readonly signal: AbortSignal
+}
+
+/** Writes the operation stream of `path` (last component not followed; `x/.` follows) and ends or destroys `stream`. */
+export function packInto(source: FilesSource, path: string, stream: PassThrough): void {
+  const { services, level, bundle, pid, signal } = source
+  const running = level.files(services.core, bundle, pid, [{ actor: 'guest', op: 'pack', path: bytesOf(path) }], {
+    signal,
+    output: (chunk) =>
+      stream.write(chunk) ? undefined : new Promise((resolve) => stream.once('drain', resolve)),
+  })
+  running.then(
+    () => stream.end(),
+    (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
+  )
+}
+
+async function* packed(source: FilesSource, path: string, abort: AbortController): AsyncGenerator<OpsEvent> {
+  const stream = new PassThrough({ highWaterMark: 512 * 1024 })
+  packInto({ ...source, signal: abort.signal }, path, stream)
+  try {
+    yield* decodeOps(stream)
+  } finally {
+    abort.abort()
+    stream.destroy()
+  }
+}
+
+type Archive = Pick<Containers, 'archiveGet' | 'archiveStat' | 'archivePut' | 'export'>
+
+export class ContainerFiles implements Archive {
+  readonly #services: Services
+
+  constructor(services: Services) {
+    this.#services = services
+  }
+
+  async archiveStat(ref: string, path: string): Promise<PathStat> {
+    const container = this.#services.containers.find(ref)
+    const events = this.#events(container, path)
+    try {
+      return statOf(path, await firstEntry(events))
+    } catch (error) {
+      throw lookupError(error, container, path)
+    } finally {
+      await events.return(undefined)
+    }
+  }
+
+  async archiveGet(ref: string, path: string): Promise<{ stat: PathStat; stream: Readable }> {
+    const container = this.#services.containers.find(ref)
+    const events = this.#events(container, path)
+    try {
+      const first = await firstEntry(events)
+      const stat = statOf(path, first)
+      const tar = opsToTar(startingWith(first, events), { as: 'tree', root: bytesOf(archiveName(path)) })
+      this.#services.bus.emit('container', 'archive-path', container.id, eventAttributes(container))
+      return { stat, stream: Readable.from(tar, { objectMode: false, highWaterMark: 512 * 1024 }) }
+    } catch (error) {
+      await events.return(undefined)
+      throw lookupError(error, container, path)
+    }
+  }
+
+  async archivePut(ref: string, path: string, tar: Readable, options: Parameters<Containers['archivePut']>[3]): Promise<void> {
+    const container = this.#services.containers.find(ref)
+    if (container.record.hostConfig.readonlyRootfs) {
+      throw new DewarError('forbidden', 'container rootfs is marked read-only')
+    }
+    const stat = await this.archiveStat(ref, `${path}/.`)
+    if (Math.floor(stat.mode / GO_DIR) % 2 === 0) throw new DewarError('invalid-argument', 'extraction point is not a directory')
+    const failure: { cause: unknown } = { cause: undefined }
+    const owner = options.copyUidGid ? await this.#owner(container) : undefined
+    const ops = tarToOps(decompress(tar), {
+      layer: false,
+      keepType: options.noOverwriteDirNonDir,
+      ...(owner === undefined ? {} : { owner }),
+    })
+    const input = Readable.from(noting(ops, failure), { objectMode: false, highWaterMark: 512 * 1024 })
+    const steps = [
+      { actor: 'guest', op: 'chdir', path, create: false },
+      { actor: 'guest', op: 'unpack' },
+    ] as const
+    const { level, bundle, pid } = this.#source(container)
+    try {
+      await level.files(this.#services.core, bundle, pid, steps, { input })
+    } catch (error) {
+      throw unpackError(failure.cause ?? error)
+    }
+    this.#services.bus.emit('container', 'extract-to-dir', container.id, eventAttributes(container))
+  }
+
+  async export(ref: string): Promise<Readable> {
+    const container = this.#services.containers.find(ref)
+    const tar = opsToTar(this.#events(container, '/'), { as: 'tree', root: '.' })
+    this.#services.bus.emit('container', 'export', container.id, eventAttributes(container))
+    return Readable.from(tar, { objectMode: false, highWaterMark: 512 * 1024 })
+  }
+
+  #owner(container: Container): Promise<{ readonly uid: number; readonly gid: number }> {
+    const { level, bundle } = this.#source(container)
+    return this.#services.users.resolve(container, container.record.config.user, [], level, () => bundle)
+  }
+
+  #events(container: Container, path: string): AsyncGenerator<OpsEvent> {
+    const abort = new AbortController()
+    return packed({ ...this.#source(container), signal: abort.signal }, absolute(path), abort)
+  }
+
+  #source(container: Container): Omit<FilesSource, 'signal'> {
+    const running = container.running
+    return {
+      services: this.#services,
+      level: levelOf(this.#services, container),
+      bundle: running?.bundle ?? bundleForFiles(this.#services, container),
+      pid: running?.shim.pid,
+    }
+  }
+}
+
+/** Relative paths are meant from the root. `x/` and `x/.` keep their meaning: what a symlink points to. */
+function absolute(path: string): string {
+  if (path.includes('\0')) throw new DewarError('invalid-argument', `invalid path ${JSON.stringify(path)}`)
+  const clean = posix.join('/', path)
+  if (clean === '/') return clean
+  return /\/\.?$/.test(path) ? `${clean.replace(/\/+$/, '')}/.` : clean
+}
+
+/** The name in the archive: that of the last component, "." for `x/.`, as Docker's clients expect. */
+function archiveName(path: string): string {
+  if (/(^|\/)\.$/.test(path)) return '.'
+  const name = posix.basename(posix.join('/', path))
+  return name === '' ? '/' : name
+}
+
+async function firstEntry(events: AsyncGenerator<OpsEvent>): Promise<Entry> {
+  const first = await events.next()
+  if (first.done !== true && first.value.type === 'entry') return first.value.entry
+  throw new DewarError('system', 'Reading files of the container failed: nothing came')
+}
+
+async function* startingWith(entry: Entry, rest: AsyncGenerator<OpsEvent>): AsyncGenerator<OpsEvent> {
+  yield { type: 'entry', entry }
+  yield* rest
+}
+
+async function* noting<T>(source: AsyncIterable<T>, failure: { cause: unknown }): AsyncGenerator<T> {
+  try {
+    yield* source
+  } catch (error) {
+    failure.cause = error
+    throw error
+  }
+}
+
+function lookupError(error: unknown, container: Container, path: string): unknown {
+  if (!(error instanceof PlanFailed)) return error
+  if (error.errno !== 'ENOENT' && error.errno !== 'ENOTDIR') return error
+  return new DewarError('not-found', `Could not find the file ${path} in container ${container.id}`, { cause: error })
+}
+
+// Go's os.FileMode, which the API's X-Docker-Container-Path-Stat carries.
+const GO_DIR = 2 ** 31
+const GO_KIND: Readonly<Record<string, number>> = {
+  dir: GO_DIR,
+  symlink: 2 ** 27,
+  block: 2 ** 26,
+  char: 2 ** 26 + 2 ** 21,
+  fifo: 2 ** 25,
+}
+
+function statOf(path: string, entry: Entry): PathStat {
+  const special = (entry.mode & 0o4000 ? 2 ** 23 : 0) + (entry.mode & 0o2000 ? 2 ** 22 : 0) + (entry.mode & 0o1000 ? 2 ** 20 : 0)
+  return {
+    name: archiveName(path),
+    size: entry.kind === 'dir' ? 4096 : (entry.size ?? 0),
+    mode: (GO_KIND[entry.kind] ?? 0) + special + (entry.mode & 0o777),
+    mtime: entry.mtime.sec * 1000 + Math.floor(entry.mtime.ns / 1e6),
+    linkTarget: entry.kind === 'symlink' ? linkTarget(path, textOf(entry.link ?? '')) : '',
+  }
+}
+
+/** As an absolute path inside the container, as dockerd gives it. */
+function linkTarget(path: string, link: string): string {
+  return posix.resolve(posix.dirname(posix.join('/', path)), link)
+}

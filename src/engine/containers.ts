@@ -1,0 +1,263 @@
+/** The engine's `containers`: finds the container a client names and hands it to the part that does the work. */
+import type { Duplex, Readable } from 'node:stream'
+import { readFile } from 'node:fs/promises'
+import { DewarError, errnoOf } from '../base/errors.ts'
+import { checkResources, updateWrites } from '../kernel/cgroup.ts'
+import { pidsIn } from '../kernel/cgroup-live.ts'
+import { readStats } from '../kernel/cgroup-stats.ts'
+import { parseInterfaceStats } from '../network/interface-stats.ts'
+import { attachTo } from './attach.ts'
+import { layerChanges } from './changes.ts'
+import type { Container, WaitResult } from './container.ts'
+import { ContainerFiles } from './container-files.ts'
+import { matchesFilters } from './container-filters.ts'
+import { createContainer } from './create.ts'
+import { cgroupsPath } from './launch.ts'
+import type { EngineImages } from './image-room.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import { readLogs } from './logs.ts'
+import { checkName } from './names.ts'
+import { eventAttributes, type Services } from './services.ts'
+import { NO_BLOCK_DEVICES, resources } from './spec-resources.ts'
+import { processTable } from './top.ts'
+import type {
+  AttachRequest,
+  Change,
+  Containers,
+  ContainerView,
+  CreateContainer,
+  Filters,
+  HostConfig,
+  LogsRequest,
+  PathStat,
+  Stats,
+  WaitCondition,
+} from './types.ts'
+import { validateResources } from './validate.ts'
+import { containerView } from './view.ts'
+import { treeSize } from './walk.ts'
+
+export class ContainerService implements Containers {
+  readonly #services: Services
+  readonly #lifecycle: Lifecycle
+  readonly #files: ContainerFiles
+  readonly #images: Pick<EngineImages, 'size' | 'ancestors'>
+
+  constructor(services: Services, lifecycle: Lifecycle, images: Pick<EngineImages, 'size' | 'ancestors'>) {
+    this.#services = services
+    this.#lifecycle = lifecycle
+    this.#files = new ContainerFiles(services)
+    this.#images = images
+  }
+
+  async list(options: Parameters<Containers['list']>[0]): Promise<ContainerView[]> {
+    const { containers } = this.#services
+    const context = { ancestors: (ref: string) => this.#images.ancestors(ref), find: (ref: string) => containers.find(ref) }
+    const asked = options.filters.has('status') || options.filters.has('exited')
+    // A limit asks for the latest, whatever their state.
+    const all = options.all || options.limit > 0 || asked
+    const found = [...containers.values()]
+      .filter((container) => all || container.live.kind === 'running' || container.live.kind === 'restarting')
+      .filter((container) => matchesFilters(container, options.filters, context))
+      .sort((a, b) => b.record.created - a.record.created)
+    const limited = options.limit > 0 ? found.slice(0, options.limit) : found
+    return Promise.all(limited.map((container) => this.#view(container, options.size)))
+  }
+
+  async create(request: CreateContainer): Promise<{ id: string; warnings: readonly string[] }> {
+    const { container, warnings } = await createContainer(this.#services, request)
+    return { id: container.id, warnings }
+  }
+
+  async inspect(ref: string, options: { readonly size?: boolean } = {}): Promise<ContainerView> {
+    return this.#view(this.#find(ref), options.size ?? false)
+  }
+
+  async #view(container: Container, size: boolean): Promise<ContainerView> {
+    if (!size) return containerView(container)
+    const rw = await treeSize(container.paths.upper)
+    return containerView(container, { rw, rootFs: rw + (await this.#images.size(container.record.imageId).catch(() => 0)) })
+  }
+
+  start(ref: string): Promise<void> {
+    return this.#lifecycle.start(this.#find(ref))
+  }
+
+  async stop(ref: string, options: Parameters<Containers['stop']>[1]): Promise<void> {
+    await this.#lifecycle.stop(this.#find(ref), options)
+  }
+
+  async restart(ref: string, options: Parameters<Containers['restart']>[1]): Promise<void> {
+    await this.#lifecycle.restart(this.#find(ref), options)
+  }
+
+  async kill(ref: string, signal: string): Promise<void> {
+    await this.#lifecycle.stopping.kill(this.#find(ref), ref, signal)
+  }
+
+  async pause(ref: string): Promise<void> {
+    await this.#lifecycle.stopping.pause(this.#find(ref))
+  }
+
+  async unpause(ref: string): Promise<void> {
+    await this.#lifecycle.stopping.unpause(this.#find(ref))
+  }
+
+  async rename(ref: string, given: string): Promise<void> {
+    const { containers, bus } = this.#services
+    if (ref === '' || given === '') throw new DewarError('invalid-argument', 'Neither old nor new names may be empty')
+    const container = this.#find(ref)
+    const name = checkName(given)
+    const oldName = container.name
+    if (name === oldName) throw new DewarError('invalid-argument', 'Renaming a container with the same name as its current name')
+    containers.reserveName(name, container.id)
+    try {
+      await container.update({ name })
+    } catch (error) {
+      containers.freeName(name)
+      throw error
+    }
+    containers.freeName(oldName)
+    bus.emit('container', 'rename', container.id, { ...eventAttributes(container), oldName: `/${oldName}` })
+  }
+
+  async update(ref: string, change: Partial<HostConfig>): Promise<{ warnings: readonly string[] }> {
+    const { facts, cgroups, core, bus } = this.#services
+    const container = this.#find(ref)
+    return container.lock.run(async () => {
+      const hostConfig: HostConfig = { ...container.record.hostConfig, ...change }
+      validateResources(hostConfig, facts)
+      if (hostConfig.autoRemove && !['', 'no'].includes(hostConfig.restartPolicy.name)) {
+        throw new DewarError('invalid-argument', 'Restart policy cannot be updated because AutoRemove is enabled for the container')
+      }
+      const limits = resources(hostConfig, [], NO_BLOCK_DEVICES)
+      const { warnings } = checkResources(cgroups, limits)
+      if (container.running !== undefined) {
+        await core.run({ steps: updateWrites(cgroups, cgroupsPath(this.#services, container.record), limits) })
+      }
+      await container.update({ hostConfig })
+      bus.emit('container', 'update', container.id, eventAttributes(container))
+      return { warnings }
+    })
+  }
+
+  async remove(ref: string, options: Parameters<Containers['remove']>[1]): Promise<void> {
+    if (options.link) throw new DewarError('not-implemented', `removing the link ${ref} failed: links are not supported by this engine`)
+    await this.#lifecycle.remove(this.#find(ref), ref, options)
+  }
+
+  async prune(filters: Filters): Promise<{ deleted: readonly string[]; reclaimed: number }> {
+    const deleted: string[] = []
+    let reclaimed = 0
+    for (const container of [...this.#services.containers.values()]) {
+      if (container.live.kind !== 'idle' || !prunable(container, filters)) continue
+      const size = await treeSize(container.paths.upper)
+      try {
+        await this.#lifecycle.remove(container, container.id, { force: false, volumes: false })
+      } catch (error) {
+        // Started in the meantime, or somebody else removes it: not ours any more.
+        if (error instanceof DewarError && (error.code === 'conflict' || error.code === 'not-found')) continue
+        throw error
+      }
+      deleted.push(container.id)
+      reclaimed += size
+    }
+    this.#services.bus.emit('container', 'prune', '', { reclaimed: String(reclaimed) })
+    return { deleted, reclaimed }
+  }
+
+  async wait(ref: string, condition: WaitCondition): Promise<{ result: Promise<WaitResult> }> {
+    return { result: this.#find(ref).wait(condition) }
+  }
+
+  attach(ref: string, request: AttachRequest): Promise<{ stream: Duplex; tty: boolean }> {
+    return attachTo(this.#services, this.#find(ref), request)
+  }
+
+  async logs(ref: string, request: LogsRequest, signal: AbortSignal): Promise<{ stream: Readable; tty: boolean }> {
+    const container = this.#find(ref)
+    const { type } = container.record.hostConfig.logConfig
+    if (type === 'none') throw new DewarError('not-implemented', 'configured logging driver does not support reading')
+    const tty = container.record.config.tty
+    return { tty, stream: readLogs({ path: container.paths.log, tty, ended: container.running?.ended }, request, signal) }
+  }
+
+  async resize(ref: string, rows: number, cols: number): Promise<void> {
+    const container = this.#find(ref)
+    const running = container.running
+    if (running === undefined) throw new DewarError('conflict', `cannot resize a stopped container: container ${container.id} is not running`)
+    await running.shim.resize(rows, cols)
+  }
+
+  async top(ref: string, psArgs: string): ReturnType<Containers['top']> {
+    const container = this.#find(ref)
+    if (container.running === undefined) throw new DewarError('conflict', `container ${container.id} is not running`)
+    const pids = await pidsIn(this.#services.cgroups, cgroupsPath(this.#services, container.record))
+    return processTable(pids, psArgs)
+  }
+
+  async stats(ref: string): Promise<Stats> {
+    const container = this.#find(ref)
+    const running = container.running
+    if (running === undefined) return NO_STATS(Date.now())
+    const networks = container.record.hostConfig.networkMode === 'host' ? {} : await interfaces(running.shim.pid)
+    const counters = await readStats(this.#services.cgroups, cgroupsPath(this.#services, container.record))
+    return { read: Date.now(), ...counters, networks }
+  }
+
+  async changes(ref: string): Promise<readonly Change[]> {
+    const { paths, record } = this.#find(ref)
+    return layerChanges(paths.upper, record.lower)
+  }
+
+  export(ref: string): Promise<Readable> {
+    return this.#files.export(ref)
+  }
+
+  archiveGet(ref: string, path: string): Promise<{ stat: PathStat; stream: Readable }> {
+    return this.#files.archiveGet(ref, path)
+  }
+
+  archiveStat(ref: string, path: string): Promise<PathStat> {
+    return this.#files.archiveStat(ref, path)
+  }
+
+  archivePut(ref: string, path: string, tar: Readable, options: Parameters<Containers['archivePut']>[3]): Promise<void> {
+    return this.#files.archivePut(ref, path, tar, options)
+  }
+
+  #find(ref: string): Container {
+    return this.#services.containers.find(ref)
+  }
+}
+
+/** `until` is a time in seconds since the epoch, or RFC 3339; the API room hands durations over as the former. */
+function prunable(container: Container, filters: Filters): boolean {
+  const { record } = container
+  const until = filters.get('until')?.[0]
+  if (until !== undefined) {
+    const time = /^[0-9.]+$/.test(until) ? Number(until) * 1000 : Date.parse(until)
+    if (Number.isNaN(time)) throw new DewarError('invalid-argument', `invalid filter 'until=${until}'`)
+    if (record.created >= time) return false
+  }
+  const rest = new Map([...filters].filter(([key]) => key !== 'until'))
+  return matchesFilters(container, rest, { ancestors: () => [], find: () => container })
+}
+
+async function interfaces(pid: number): Promise<Stats['networks']> {
+  try {
+    return parseInterfaceStats(await readFile(`/proc/${pid}/net/dev`, 'utf8'))
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return {}
+    throw error
+  }
+}
+
+const NO_STATS = (read: number): Stats => ({
+  read,
+  pids: { current: 0, limit: null },
+  cpu: { total: 0, user: 0, kernel: 0, perCpu: null, system: 0, online: 0, throttling: { periods: 0, throttled: 0, time: 0 } },
+  memory: { usage: 0, max: null, limit: 0, stats: {}, failcnt: null },
+  blkio: [],
+  networks: {},
+})

@@ -1,0 +1,29 @@
+/** An empty volume starts with what the image has at its place, owners and modes of the folder itself included. */
+import { PassThrough } from 'node:stream'
+import { PlanFailed } from '../kernel/plan-failed.ts'
+import { unpackOps } from '../store/unpack.ts'
+import type { Container } from './container.ts'
+import { packInto } from './container-files.ts'
+import { bundleForFiles } from './launch.ts'
+import type { RecordedMount } from './record.ts'
+import { levelOf, type Services } from './services.ts'
+import { isEmptyFolder } from './volumes.ts'
+
+export async function copyUp(services: Services, container: Container, mount: RecordedMount): Promise<void> {
+  if (!(await isEmptyFolder(mount.source))) return
+  const bundle = bundleForFiles(services, container)
+  // Without the volume itself, which would hide what is to be copied.
+  const bare = { ...bundle, spec: { ...bundle.spec, mounts: [] } }
+  const stream = new PassThrough({ highWaterMark: 512 * 1024 })
+  const abort = new AbortController()
+  const source = { services, level: levelOf(services, container), bundle: bare, pid: undefined, signal: abort.signal }
+  packInto(source, `${mount.destination}/.`, stream)
+  try {
+    await unpackOps({ core: services.core }, mount.source, stream)
+  } catch (error) {
+    // The image has nothing there, or no folder: the volume stays empty.
+    if (!(error instanceof PlanFailed && (error.errno === 'ENOENT' || error.errno === 'ENOTDIR'))) throw error
+  } finally {
+    abort.abort()
+  }
+}

@@ -1,0 +1,180 @@
+/** `create`: a request becomes a container on disk, or is refused with nothing left behind. */
+import { chownSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { DewarError } from '../base/errors.ts'
+import { containerCapabilities } from '../kernel/capabilities.ts'
+import { checkResources } from '../kernel/cgroup.ts'
+import { loadDockerProfile } from '../kernel/seccomp.ts'
+import { ulimitToRlimit } from '../kernel/rlimits.ts'
+import { parseSignal } from '../kernel/signals.ts'
+import { writeWhole } from '../store/write-whole.ts'
+import { commandOf, completeHostConfig, mergeConfig } from './config.ts'
+import { Container } from './container.ts'
+import { copyUp } from './copy-up.ts'
+import { canonicalModes, joinedRange } from './joins.ts'
+import { resolveMounts } from './mount-points.ts'
+import { mountRequests } from './mount-requests.ts'
+import { checkName, newId, randomName } from './names.ts'
+import type { ContainerRecord, RecordedMount } from './record.ts'
+import { parseSecurityOptions } from './security-options.ts'
+import { eventAttributes, type ImageForContainer, type Services } from './services.ts'
+import type { IdRange } from './spec-namespaces.ts'
+import { parseDeviceRule, NO_BLOCK_DEVICES, resources } from './spec-resources.ts'
+import { checkSysctls } from './sysctls.ts'
+import type { CreateContainer, HostConfig, MountPoint } from './types.ts'
+import { validateCreate } from './validate.ts'
+
+export interface Created {
+  readonly container: Container
+  readonly warnings: readonly string[]
+}
+
+export async function createContainer(services: Services, request: CreateContainer): Promise<Created> {
+  const { containers, bus } = services
+  const name = request.name ? checkName(request.name) : randomName((taken) => containers.hasName(taken))
+  const id = newId()
+  // Taken before anything is waited for: of two requests with one name, one loses at once.
+  containers.reserveName(name, id)
+  try {
+    const image = await services.image(request.config.image, request.platform)
+    const { host, warnings } = await acceptHostConfig(services, request)
+    const container = await build(services, { id, name, request, image, host })
+    containers.add(container)
+    bus.emit('container', 'create', id, eventAttributes(container))
+    return { container, warnings }
+  } catch (error) {
+    containers.freeName(name)
+    throw error
+  }
+}
+
+/** Validate first, acquire after: nothing is made before all of this has passed. */
+async function acceptHostConfig(services: Services, request: CreateContainer): Promise<{ host: HostConfig; warnings: string[] }> {
+  const { settings, facts, containers } = services
+  const complete = completeHostConfig(request.hostConfig, { runtime: settings.defaultLevel, logConfig: settings.log })
+  validateCreate(request, complete, facts)
+  const host = canonicalModes(complete, containers)
+  const security = parseSecurityOptions(host.securityOpt ?? [])
+  const capabilities = containerCapabilities({ add: host.capAdd ?? [], drop: host.capDrop ?? [], privileged: host.privileged, last: facts.lastCapability })
+  if (typeof security.seccomp === 'object') loadDockerProfile(security.seccomp.profile, { arch: services.arch, capabilities, kernel: '' })
+  checkSysctls(host.sysctls ?? {}, host)
+  for (const limit of host.ulimits ?? []) ulimitToRlimit(limit)
+  if (request.config.stopSignal) parseSignal(request.config.stopSignal)
+  checkLog(host)
+  const rules = (host.deviceCgroupRules ?? []).map(parseDeviceRule)
+  const { warnings } = checkResources(services.cgroups, resources(host, rules, NO_BLOCK_DEVICES))
+  return { host, warnings: [...security.warnings, ...warnings, ...ownWarnings(host)] }
+}
+
+const LOG_OPTIONS = new Set(['max-size', 'max-file', 'labels', 'labels-regex', 'env', 'env-regex', 'tag', 'compress', 'mode', 'max-buffer-size'])
+
+function checkLog(host: HostConfig): void {
+  const { type, config } = host.logConfig
+  if (type !== 'json-file' && type !== 'none' && type !== 'local') {
+    throw new DewarError('invalid-argument', `logger: no log driver named '${type}' is registered`, {
+      remedy: 'use json-file, local or none',
+    })
+  }
+  for (const [key, value] of Object.entries(config)) {
+    if (!LOG_OPTIONS.has(key)) throw new DewarError('invalid-argument', `unknown log opt '${key}' for ${type} log driver`)
+    if (key === 'max-size' && !/^(-1|[0-9]+(\.[0-9]+)?\s*[kmgt]?i?b?)$/i.test(value)) throw new DewarError('invalid-argument', `invalid size: '${value}'`)
+    if (key === 'max-file' && !/^[1-9][0-9]{0,2}$/.test(value)) throw new DewarError('invalid-argument', `max-file: '${value}' is not a number from 1 to 999`)
+  }
+}
+
+function ownWarnings(host: HostConfig): string[] {
+  const warnings: string[] = []
+  if (host.networkMode === 'host' && !runsInHostUserns(host)) {
+    warnings.push(
+      'With --network=host the container still has a user namespace of its own: it cannot bind ports below ' +
+        `${1024}. Add --userns=host to allow that.`,
+    )
+  }
+  if (host.networkMode === 'host' && Object.keys(host.portBindings).length > 0) {
+    warnings.push('Published ports are discarded when using host network mode')
+  }
+  if (host.ipcMode === 'shareable') warnings.push('A shareable /dev/shm is a folder on the run filesystem: --shm-size does not limit it.')
+  if (host.logConfig.type === 'local') warnings.push('The local log driver is kept in json-file format by this engine.')
+  return warnings
+}
+
+export const runsInHostUserns = (host: Pick<HostConfig, 'privileged' | 'usernsMode'>): boolean =>
+  host.privileged || host.usernsMode === 'host'
+
+interface Parts {
+  readonly id: string
+  readonly name: string
+  readonly request: CreateContainer
+  readonly image: ImageForContainer
+  readonly host: HostConfig
+}
+
+async function build(services: Services, parts: Parts): Promise<Container> {
+  const { id, request, image, host } = parts
+  const config = mergeConfig({ ...request, hostConfig: host }, image.config, id)
+  const { path, args } = commandOf(config)
+  const level = await services.levels.choose(host)
+  const inherited = inheritedMounts(services, host.volumesFrom ?? [])
+  const requests = mountRequests({ ...host, volumes: config.volumes }, inherited)
+  services.networks.wanted({ hostConfig: host, endpoints: request.endpoints, config })
+  const mounts = await resolveMounts(requests, services.volumes)
+  const joined = joinedRange(host, services.containers)
+  const range = joined !== undefined ? joined.range : runsInHostUserns(host) ? null : services.ranges.take(id)
+  const draft = { hostConfig: host, endpoints: request.endpoints, config }
+  const record: ContainerRecord = {
+    version: 1,
+    id,
+    name: parts.name,
+    created: Date.now(),
+    imageId: image.id,
+    lower: image.lower,
+    platform: image.os,
+    level,
+    path,
+    args,
+    config,
+    hostConfig: host,
+    endpoints: request.endpoints,
+    range,
+    mounts,
+    state: { status: 'created', exitCode: 0, error: '' },
+    restartCount: 0,
+    manuallyStopped: false,
+    lastDelay: 0,
+    network: { attachments: [], published: [] },
+    networks: services.networks.idle(draft),
+    ports: {},
+  }
+  const container = new Container(record, join(services.settings.folders.containers, id))
+  await makeFolders(container, range)
+  await fillVolumes(services, container, mounts)
+  return container
+}
+
+/** The record comes last: a folder without one is what a crash left, and is cleaned up. */
+async function makeFolders(container: Container, range: IdRange | null): Promise<void> {
+  const { folder, upper, work } = container.paths
+  mkdirSync(folder, { mode: 0o700 })
+  mkdirSync(upper, { mode: 0o755 })
+  mkdirSync(work, { mode: 0o700 })
+  if (range !== null) for (const path of [upper, work]) chownSync(path, range.base, range.base)
+  await writeWhole(join(folder, 'record.json'), JSON.stringify(container.record), { durable: false })
+}
+
+async function fillVolumes(services: Services, container: Container, mounts: readonly RecordedMount[]): Promise<void> {
+  for (const mount of mounts) {
+    if (mount.type === 'volume' && !mount.options.includes('nocopy')) await copyUp(services, container, mount)
+  }
+}
+
+/** `--volumes-from CONTAINER[:ro|rw]` */
+function inheritedMounts(services: Services, from: readonly string[]): MountPoint[] {
+  return from.flatMap((spec) => {
+    const [ref = '', mode = ''] = spec.split(':')
+    if (mode !== '' && mode !== 'ro' && mode !== 'rw' && mode !== 'z' && mode !== 'Z') {
+      throw new DewarError('invalid-argument', `invalid mode for volumes-from: ${mode}`)
+    }
+    const points = services.containers.find(ref).record.mounts.filter((mount) => mount.type !== 'tmpfs')
+    return points.map(({ point }) => ({ ...point, rw: mode === 'ro' ? false : point.rw }))
+  })
+}

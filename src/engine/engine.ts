@@ -1,0 +1,151 @@
+/** The engine: opens its state, finds what runs, and answers the API. Embedded in a program or behind the daemon. */
+import { mkdir } from 'node:fs/promises'
+import { openNamespaces } from '../isolation/namespaces/index.ts'
+import { DewarError } from '../base/errors.ts'
+import { readCgroups } from '../kernel/cgroup.ts'
+import { startCore } from '../kernel/core.ts'
+import type { Core } from '../kernel/core-api.ts'
+import { machineArch } from '../kernel/seccomp.ts'
+import type { Container } from './container.ts'
+import { ContainerService } from './containers.ts'
+import { Directory } from './directory.ts'
+import { EventBus } from './events.ts'
+import { ExecService } from './exec.ts'
+import { readHostFacts } from './host-facts.ts'
+import { IdRanges } from './id-ranges.ts'
+import { openImages, type EngineImages } from './image-room.ts'
+import { Levels } from './levels.ts'
+import { Lifecycle } from './lifecycle.ts'
+import { NetworkManager } from './network-manager.ts'
+import { NetworkService } from './networks.ts'
+import { resolveOptions, type EngineOptions, type Settings } from './options.ts'
+import { reconcile, startWanted } from './reconcile.ts'
+import type { Services } from './services.ts'
+import { systemInfo } from './system.ts'
+import { Trash } from './trash.ts'
+import type { AuthConfig, Containers, EngineApi, EngineEvent, Execs, Images, Networks, SystemInfo, Volumes } from './types.ts'
+import { Users } from './users.ts'
+import { VolumeStore } from './volumes.ts'
+
+/**
+ * ```ts
+ * await using engine = await Engine.open({ root: '/var/lib/mine', run: '/run/mine' })
+ * const { id } = await engine.containers.create({ config: { image: 'busybox', cmd: ['true'] }, hostConfig: {}, endpoints: {} })
+ * await engine.containers.start(id)
+ * ```
+ */
+export class Engine implements EngineApi, AsyncDisposable {
+  readonly containers: Containers
+  readonly execs: Execs
+  readonly images: Images
+  readonly volumes: Volumes
+  readonly networks: Networks
+  readonly settings: Settings
+  readonly #services: Services
+  readonly #lifecycle: Lifecycle
+  readonly #trash: Trash
+  readonly #images: EngineImages
+  #warnings: readonly string[] = []
+
+  private constructor(services: Services, images: EngineImages, trash: Trash) {
+    this.#services = services
+    this.#images = images
+    this.#trash = trash
+    this.#lifecycle = new Lifecycle(services, trash)
+    this.settings = services.settings
+    this.containers = new ContainerService(services, this.#lifecycle, images)
+    this.execs = new ExecService(services)
+    this.images = images.api
+    this.volumes = services.volumes
+    this.networks = new NetworkService(services)
+  }
+
+  /**
+   * Opens or makes the state below `root`, connects to containers that run, and cleans up after an engine that was
+   * killed. Needs root. One engine per root: a second one is refused.
+   */
+  static async open(options: EngineOptions = {}): Promise<Engine> {
+    const settings = resolveOptions(options)
+    await makeFolders(settings)
+    const core = await startCore({
+      runDir: settings.run,
+      ...(settings.coreProgram === undefined ? {} : { program: settings.coreProgram }),
+    })
+    try {
+      return await Engine.#openWith(settings, core)
+    } catch (error) {
+      await core[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  static async #openWith(settings: Settings, core: Core): Promise<Engine> {
+    const arch = machineArch(process.arch)
+    if (arch === undefined) throw new DewarError('system', `Opening the engine failed: ${process.arch} machines are not supported`)
+    const [facts, cgroups, networks, level] = await Promise.all([
+      readHostFacts(),
+      readCgroups(),
+      NetworkManager.open(core, settings),
+      openNamespaces(core, arch),
+    ])
+    const containers = new Directory<Container>()
+    const bus = new EventBus()
+    const trash = new Trash(settings.folders.trash)
+    const volumes = await VolumeStore.open({ folder: settings.folders.volumes, containers, bus, trash })
+    const images = await openImages({ settings, core, containers, bus })
+    const services: Services = {
+      settings,
+      facts,
+      arch,
+      cgroups,
+      core,
+      levels: new Levels([level], settings.defaultLevel),
+      bus,
+      containers,
+      ranges: new IdRanges(settings.idBase, settings.idSize),
+      networks,
+      volumes,
+      users: new Users(core),
+      image: (ref, platform) => images.forContainer(ref, platform),
+    }
+    const engine = new Engine(services, images, trash)
+    await engine.#settle()
+    return engine
+  }
+
+  async #settle(): Promise<void> {
+    const reconciler = { services: this.#services, lifecycle: this.#lifecycle, trash: this.#trash }
+    this.#warnings = await reconcile(reconciler)
+    await this.#images.containersKnown()
+    startWanted(reconciler)
+  }
+
+  info(): Promise<SystemInfo> {
+    return this.#images.count().then((count) => systemInfo(this.#services, count, this.#warnings))
+  }
+
+  auth(config: AuthConfig): Promise<{ readonly status: string; readonly identityToken: string }> {
+    return this.#images.auth(config)
+  }
+
+  events(options: Parameters<EngineApi['events']>[0]): AsyncIterable<EngineEvent> {
+    return this.#services.bus.subscribe(options)
+  }
+
+  /** Containers stay as they are; the next engine on the same root goes on with them. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#lifecycle.close()
+    await this.#images[Symbol.asyncDispose]()
+    await this.#trash[Symbol.asyncDispose]()
+    await this.#services.core[Symbol.asyncDispose]()
+  }
+}
+
+async function makeFolders(settings: Settings): Promise<void> {
+  const { root, run, folders } = settings
+  for (const folder of [root, run, folders.containers, folders.volumes, folders.networks, folders.trash, folders.running]) {
+    await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+      throw new DewarError('system', `Opening the engine failed: cannot make ${folder}`, { cause, remedy: 'the engine needs root' })
+    })
+  }
+}

@@ -1,0 +1,150 @@
+/** The engine's `networks`: what clients ask of them. The work is the manager's. */
+import { DewarError } from '../base/errors.ts'
+import type { Network } from '../network/network.ts'
+import type { Container } from './container.ts'
+import type { Services } from './services.ts'
+import { matchesLabel } from './events.ts'
+import { isPredefined, networkView, type NetworkMember } from './network-records.ts'
+import type { EndpointConfig, Filters, Networks, NetworkView } from './types.ts'
+
+export class NetworkService implements Networks {
+  readonly #services: Services
+
+  constructor(services: Services) {
+    this.#services = services
+  }
+
+  async list(filters: Filters): Promise<NetworkView[]> {
+    return this.#services.networks
+      .list()
+      .filter((network) => this.#matches(network, filters))
+      .map((network) => networkView(network, this.#members(network)))
+  }
+
+  async inspect(ref: string): Promise<NetworkView> {
+    const network = this.#services.networks.find(ref)
+    return networkView(network, this.#members(network))
+  }
+
+  async create(options: Partial<NetworkView> & { readonly name: string }): Promise<{ id: string; warning: string }> {
+    const network = await this.#services.networks.create(options)
+    this.#emit(network, 'create')
+    return { id: network.id, warning: '' }
+  }
+
+  async remove(ref: string): Promise<void> {
+    const network = this.#services.networks.find(ref)
+    if (isPredefined(network)) {
+      throw new DewarError('forbidden', `${network.name} is a pre-defined network and cannot be removed`)
+    }
+    const members = this.#members(network)
+    if (members.length > 0) {
+      throw new DewarError('forbidden', `error while removing network: network ${network.name} has active endpoints (${members.map((m) => `name:"${m.name}" id:"${m.id.slice(0, 12)}"`).join(', ')})`)
+    }
+    await this.#services.networks.remove(network)
+    this.#emit(network, 'destroy')
+  }
+
+  async connect(ref: string, containerRef: string, endpoint: EndpointConfig): Promise<void> {
+    const { network, container } = this.#stopped(ref, containerRef, 'connect')
+    const { networkMode } = container.record.hostConfig
+    if (networkMode.startsWith('container:') || networkMode === 'host' || network.driver !== 'bridge') {
+      throw new DewarError('forbidden', `container sharing network namespace with another container or host cannot be connected to any other network`)
+    }
+    if (this.#services.networks.wanted(container.record).some((one) => one.network.id === network.id)) {
+      throw new DewarError('forbidden', `endpoint with name ${container.name} already exists in network ${network.name}`)
+    }
+    await this.#update(container, { ...container.record.endpoints, [network.name]: endpoint })
+    this.#emit(network, 'connect', container.id)
+  }
+
+  async disconnect(ref: string, containerRef: string, _force: boolean): Promise<void> {
+    const { network, container } = this.#stopped(ref, containerRef, 'disconnect')
+    const rest = Object.entries(container.record.endpoints).filter(([name]) => this.#services.networks.lookup(name)?.id !== network.id)
+    if (rest.length === Object.keys(container.record.endpoints).length) {
+      throw new DewarError('forbidden', `container ${container.id} is not connected to network ${network.name}`, {
+        remedy: 'the network named with --network cannot be taken away',
+      })
+    }
+    await this.#update(container, Object.fromEntries(rest))
+    this.#emit(network, 'disconnect', container.id)
+  }
+
+  async prune(filters: Filters): Promise<{ deleted: readonly string[] }> {
+    const { networks } = this.#services
+    const unused = networks.list().filter((network) => !isPredefined(network) && this.#users(network).length === 0 && this.#matches(network, withoutUntil(filters)))
+    for (const network of unused) {
+      await networks.remove(network)
+      this.#emit(network, 'destroy')
+    }
+    this.#services.bus.emit('network', 'prune', '', { reclaimed: '0' })
+    return { deleted: unused.map((network) => network.name) }
+  }
+
+  #stopped(ref: string, containerRef: string, what: string): { network: Network; container: Container } {
+    const network = this.#services.networks.find(ref)
+    const container = this.#services.containers.find(containerRef)
+    if (container.live.kind === 'idle') return { network, container }
+    throw new DewarError('not-implemented', `cannot ${what} network ${network.name}: container ${container.name} is running`, {
+      remedy: 'stop the container first; this engine plugs in networks when a container starts',
+    })
+  }
+
+  async #update(container: Container, endpoints: Readonly<Record<string, EndpointConfig>>): Promise<void> {
+    const networks = this.#services.networks.idle({ ...container.record, endpoints })
+    await container.update({ endpoints, networks })
+  }
+
+  #users(network: Network): Container[] {
+    return [...this.#services.containers.values()].filter(({ record }) =>
+      Object.values(record.networks).some((state) => state.networkID === network.id),
+    )
+  }
+
+  #members(network: Network): NetworkMember[] {
+    return this.#users(network).flatMap((container) => {
+      const place = container.record.network.attachments.find((one) => one.networkId === network.id)
+      const state = Object.values(container.record.networks).find((one) => one.networkID === network.id)
+      if (container.running === undefined || state === undefined) return []
+      const { address, address6, mac = '' } = place ?? {}
+      return [
+        {
+          id: container.id,
+          name: container.name,
+          endpointID: state.endpointID,
+          mac,
+          ...(address === undefined ? {} : { address }),
+          ...(address6 === undefined ? {} : { address6 }),
+        },
+      ]
+    })
+  }
+
+  #matches(network: Network, filters: Filters): boolean {
+    const tests: Readonly<Record<string, (value: string) => boolean>> = {
+      id: (value) => network.id.startsWith(value),
+      name: (value) => network.name.includes(value),
+      driver: (value) => network.driver === value,
+      scope: (value) => value === 'local',
+      type: (value) => (value === 'custom') !== isPredefined(network),
+      label: (value) => matchesLabel(network.labels, value),
+      'label!': (value) => !matchesLabel(network.labels, value),
+      dangling: (value) => ['1', 'true'].includes(value) === (!isPredefined(network) && this.#users(network).length === 0),
+    }
+    return [...filters].every(([key, values]) => {
+      const test = tests[key]
+      if (test === undefined) throw new DewarError('invalid-argument', `invalid filter '${key}'`)
+      return key.startsWith('label') ? values.every(test) : values.some(test)
+    })
+  }
+
+  #emit(network: Network, action: string, container?: string): void {
+    const attributes = { name: network.name, type: network.driver, ...(container === undefined ? {} : { container }) }
+    this.#services.bus.emit('network', action, network.id, attributes)
+  }
+}
+
+function withoutUntil(filters: Filters): Filters {
+  return new Map([...filters].filter(([key]) => key !== 'until'))
+}
+
