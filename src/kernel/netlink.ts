@@ -23,7 +23,15 @@ const HEADER = 16
 const align = (length: number): number => (length + 3) & ~3
 
 /** The errno a netlink acknowledgement can carry and a plan may want to ignore (asm-generic/errno.h). */
-export const ERRNO = { ENOENT: 2, EBUSY: 16, EEXIST: 17, ENODEV: 19, EINVAL: 22, ENETDOWN: 100 } as const
+export const ERRNO = {
+  ENOENT: 2,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  EOPNOTSUPP: 95,
+  ENETDOWN: 100,
+} as const
 
 /** Writes one or more netlink messages, one after the other, into one growing buffer. */
 export class NetlinkWriter {

@@ -14,7 +14,7 @@ import {
 } from '../kernel/netlink-route.ts'
 import type { Step } from '../kernel/plan.ts'
 import { parseAddress } from './address.ts'
-import { publishStep, unpublishSteps } from './firewall.ts'
+import { forgetClientsStep, publishSteps, unpublishSteps } from './firewall.ts'
 import type { Published } from './firewall.ts'
 import { parseMac } from './ipam.ts'
 import { poolOf } from './network.ts'
@@ -89,14 +89,18 @@ function hostIndex(container: ContainerNetwork, n: number): number {
 
 /** The default: interfaces on bridges, published ports. */
 export function bridgeSteps(container: ContainerNetwork): ContainerSteps {
-  const publish = publishStep('parent', container.table, container.published)
   return {
     // A start right after the container's end may find its old interface still dying.
     host: [...deleteSteps(container, 'host'), ...container.published.map(reserveStep)],
     // Published last: by then the interface it leads to is there.
-    parent: [vethStep(container), ...(publish === undefined ? [] : [publish])],
+    parent: [vethStep(container), ...publishSteps('parent', container.table, container.published)],
     guest: [...guestSettings(container), guestStep(container)],
-    after: [...unpublishSteps('after', container.table, container.published), silenceStep(container)],
+    // Carried out from the last to the first.
+    after: [
+      silenceStep(container),
+      ...forgetClientsStep('after', container.published),
+      ...unpublishSteps('after', container.table, container.published),
+    ],
   }
 }
 

@@ -12,6 +12,7 @@
  */
 import { DewarError } from '../base/errors.ts'
 import type { Actor, Step } from '../kernel/plan.ts'
+import { forgetFlowsTo, forgetPortFlows } from '../kernel/netlink-conntrack.ts'
 import { ERRNO } from '../kernel/netlink.ts'
 import { NftBatch, dumpElements, parseElements } from '../kernel/nftables.ts'
 import type { Element, NftFamily } from '../kernel/nftables.ts'
@@ -90,12 +91,24 @@ export function removeNetworkStep(actor: Actor, table: string, network: Network,
   })
 }
 
-/** Publishes ports. EEXIST (EBUSY before 5.7) when another container has one of them; then none is published. */
-export function publishStep(actor: Actor, table: string, published: readonly Published[]): Step | undefined {
-  if (published.length === 0) return undefined
+/** Publishes ports. EEXIST (EBUSY on older kernels) when another container has one of them; then none is published. */
+export function publishSteps(actor: Actor, table: string, published: readonly Published[]): Step[] {
+  if (published.length === 0) return []
   const batch = new NftBatch()
   for (const family of FAMILIES) addPublished(batch, family, table, published)
-  return batch.step(actor, `publish ${published.map(describe).join(', ')}`)
+  const udp = published.filter(isUdp).map(({ hostPort: port }) => ({ protocol: PROTOCOL.udp, port }))
+  return [
+    batch.step(actor, `publish ${published.map(describe).join(', ')}`),
+    ...forgetPortFlows(actor, udp, 'let UDP clients that came too early start anew'),
+  ]
+}
+
+const isUdp = (published: Published): boolean => published.protocol === 'udp'
+
+/** UDP clients that go on sending shall reach whoever has the port next. */
+export function forgetClientsStep(actor: Actor, published: readonly Published[]): Step[] {
+  const addresses = [...new Set(published.filter(isUdp).map(({ address }) => address))].map(addressOf)
+  return forgetFlowsTo(actor, addresses, 'let go of UDP clients')
 }
 
 /**

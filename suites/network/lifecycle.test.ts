@@ -1,5 +1,7 @@
 /** What is there while containers live, and that nothing is there afterwards, however they ended. */
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { removeBridgeSteps } from '../../src/network/bridge.ts'
 import { dumpPublished, parsePublished, removeFirewallSteps } from '../../src/network/firewall.ts'
@@ -8,6 +10,7 @@ import type { Network } from '../../src/network/network.ts'
 import { reserveFailed } from '../../src/network/ports.ts'
 import { forwardWarnings, reconcileNetwork } from '../../src/network/reconcile.ts'
 import type { NetworkTruth } from '../../src/network/reconcile.ts'
+import { background } from '../harness/background.ts'
 import { command } from '../harness/command.ts'
 import { missing } from '../harness/requirement.ts'
 import { until } from '../harness/until.ts'
@@ -60,6 +63,33 @@ describe('the network of a container', { skip }, () => {
       await container.shim.signal(9)
       await container.shim.exited
       assert.deepEqual(await published(), [])
+    }
+    await gone()
+  })
+
+  test('is found by a UDP client that sent too early, and goes on sending', async () => {
+    // One socket throughout: the kernel remembers the way of its first packet.
+    const client = `import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(0.2); s.connect(('127.0.0.1', 8053))
+end = time.monotonic() + 5
+while time.monotonic() < end:
+    try:
+        s.send(b'x'); print('answered', s.recv(99).decode(), flush=True); break
+    except OSError:
+        print('early', flush=True); time.sleep(0.02)
+`
+    const log = join(world.folder, 'early.log')
+    const read = (): Promise<string> => readFile(log, 'utf8').catch(() => '')
+    for (const address of ['10.201.1.2', '10.201.1.3']) {
+      await writeFile(log, '')
+      await using early = background([...world.host.enter, 'python3', '-c', client], log)
+      await until('the first packet', async () => (await read()).includes('early'))
+      const udp = publish(8053, address).map((one): Published => ({ ...one, protocol: 'udp' }))
+      const container = await world.container({ ...options, address, published: udp })
+      await early.ended
+      assert.match(await read(), /answered 10\.201\.1\.1/)
+      await container.shim.signal(9)
+      await container.shim.exited
     }
     await gone()
   })

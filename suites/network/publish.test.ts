@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Published } from '../../src/network/firewall.ts'
+import { command } from '../harness/command.ts'
 import type { NetworkNamespace } from '../harness/network-namespace.ts'
 import { missing } from '../harness/requirement.ts'
 import { World, ask } from './world.ts'
@@ -97,20 +98,31 @@ describe('a published port', { skip }, () => {
   test('is taken: nobody else on the host can bind it', async () => {
     const bind =
       'import socket,sys; s=socket.socket(); s.setsockopt(1,2,1)\ntry: s.bind(("0.0.0.0",8080)); s.listen(); print("bound")\nexcept OSError as e: print(e.errno)'
-    const { command } = await import('../harness/command.ts')
     const result = await command([...world.host.enter, 'python3', '-c', bind])
     assert.equal(result.stdout.trim(), '98')
   })
 
   test('does not open 127.0.0.1 to a machine outside that routes loopback packets here', async () => {
-    const { command } = await import('../harness/command.ts')
     const ip = (line: string) => command([...outside.enter, ...line.split(' ')], { check: true })
     // The attacker's own loopback has to be out of the way before its packets for 127/8 leave by the wire.
     await ip('sysctl -qw net.ipv4.conf.all.route_localnet=1')
     await ip('ip addr del 127.0.0.1/8 dev lo')
     await ip('ip route add 127.0.0.0/8 via 203.0.113.1 src 203.0.113.2')
     await ip('ip rule add pref 0 to 127.0.0.0/8 lookup main')
-    const answer = await ask(outside, 'tcp', '127.0.0.1', 8081)
-    assert.equal(answer, 'timeout')
+    assert.equal(await ask(outside, 'tcp', '127.0.0.1', 8081), 'timeout')
+    const guard = await command(
+      [...world.host.enter, 'nft', '-a', 'list', 'chain', 'ip', world.table, 'prerouting'],
+      { check: true },
+    )
+    const handle = /return # handle (\d+)/.exec(guard.stdout)?.[1] ?? ''
+    await command(
+      [...world.host.enter, 'nft', 'delete', 'rule', 'ip', world.table, 'prerouting', 'handle', handle],
+      { check: true },
+    )
+    assert.equal(
+      await ask(outside, 'tcp', '127.0.0.1', 8081),
+      '203.0.113.2',
+      'the control: it works without the guard',
+    )
   })
 })

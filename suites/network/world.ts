@@ -16,6 +16,7 @@ import type { Published } from '../../src/network/firewall.ts'
 import { formatMac, macOf } from '../../src/network/ipam.ts'
 import { defaultPool } from '../../src/network/network.ts'
 import type { Network } from '../../src/network/network.ts'
+import { background } from '../harness/background.ts'
 import { command } from '../harness/command.ts'
 import type { NetworkNamespace } from '../harness/network-namespace.ts'
 import { networkNamespace } from '../harness/network-namespace.ts'
@@ -68,7 +69,7 @@ const CLIENT = `
 import errno, socket, sys
 kind, address, port, source = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_STREAM if kind == 'tcp' else socket.SOCK_DGRAM)
-s.settimeout(1.5)
+s.settimeout(0.8)
 try:
     if source: s.bind((source, 0))
     s.connect((address, port))
@@ -222,7 +223,6 @@ export class World extends Scope {
 
   /** Starts the server in a namespace that is no container. */
   async serve(where: NetworkNamespace): Promise<void> {
-    const { background } = await import('../harness/background.ts')
     const log = join(this.folder, `serve-${this.networks.length}.log`)
     this.use(background([...where.enter, 'python3', '-c', SERVER], log))
     await until('the server', async () => (await readFile(log, 'utf8').catch(() => '')).includes('ready'))
