@@ -6,9 +6,6 @@ import { suggest } from './suggest.ts'
 
 type Load = () => Promise<CommandSpec>
 
-/** A command that another file registers on commander itself. */
-type Register = (program: Command, cli: Cli) => void
-
 /** Every command loads only itself. */
 export const COMMANDS: Readonly<Record<string, Load>> = {
   run: async () => (await import('./commands/run.ts')).run,
@@ -23,11 +20,13 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   info: async () => (await import('./commands/info.ts')).info,
   engine: async () => (await import('./commands/engine.ts')).engine,
   attach: async () => (await import('./commands/attach.ts')).attach,
+  'builtin-image': async () => (await import('./experiment.ts')).builtinImage,
   commit: async () => (await import('./commands/commit.ts')).commit,
   cp: async () => (await import('./commands/cp.ts')).cp,
   create: async () => (await import('./commands/run.ts')).create,
   diff: async () => (await import('./commands/diff.ts')).diff,
   events: async () => (await import('./commands/events.ts')).events,
+  experiment: async () => (await import('./experiment.ts')).experiment,
   export: async () => (await import('./commands/archives.ts')).exportCommand,
   history: async () => (await import('./commands/history.ts')).history,
   import: async () => (await import('./commands/archives.ts')).importCommand,
@@ -51,7 +50,6 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   unpause: async () => (await import('./commands/lifecycle.ts')).unpause,
   update: async () => (await import('./commands/update.ts')).update,
   wait: async () => (await import('./commands/lifecycle.ts')).wait,
-  plan: async () => (await import('./commands/plan.ts')).plan,
   completion: async () => (await import('./commands/completion.ts')).completion,
 }
 
@@ -117,20 +115,15 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   },
 }
 
-/** Commands that live in files of their own and register themselves on commander. */
-export const NATIVE: Readonly<Record<string, () => Promise<Register>>> = {}
-
 /** Other words for a group's command. */
 const ALIASES: Readonly<Record<string, string>> = { list: 'ls', ps: 'ls', remove: 'rm' }
 
 export type Resolved =
   | { readonly kind: 'spec'; readonly path: string; readonly group: string | undefined; readonly typed: string; readonly spec: CommandSpec }
-  | { readonly kind: 'native'; readonly register: Register }
+  | { readonly kind: 'group'; readonly register: (program: Command, cli: Cli) => void }
 
 /** Finds the command that a command line names, and loads it. */
 export async function resolveName(name: string, rest: readonly string[]): Promise<Resolved> {
-  const native = NATIVE[name]
-  if (native !== undefined) return { kind: 'native', register: await native() }
   const load = COMMANDS[name]
   if (load !== undefined) return { kind: 'spec', path: `dewar ${name}`, group: undefined, typed: name, spec: await load() }
   const group = GROUPS[name]
@@ -142,7 +135,7 @@ async function resolveInGroup(name: string, group: Group, rest: readonly string[
   const [typed = '--help'] = rest
   if (typed === '--help' || typed === '-h' || typed === 'help') {
     const { groupHelp } = await import('./show-help.ts')
-    return { kind: 'native', register: (program, cli) => groupHelp(program, name, cli) }
+    return { kind: 'group', register: (program, cli) => groupHelp(program, name, cli) }
   }
   if (typed.startsWith('-')) {
     throw new Failure(`unknown flag: ${typed}\n\nUsage:  dewar ${name} COMMAND\n\nRun 'dewar ${name} --help' for more information`, 125)
@@ -153,7 +146,7 @@ async function resolveInGroup(name: string, group: Group, rest: readonly string[
 }
 
 function unknownCommand(name: string): Failure {
-  const names = [...Object.keys(COMMANDS), ...Object.keys(GROUPS), ...Object.keys(NATIVE)]
+  const names = [...Object.keys(COMMANDS), ...Object.keys(GROUPS)]
   return new Failure(`dewar: unknown command: dewar ${name}${hint(suggest(name, names), '')}\n\nRun 'dewar --help' for more information`, 1)
 }
 
