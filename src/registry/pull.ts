@@ -53,8 +53,6 @@ export class Puller {
   readonly #layers = new SharedWork<void>()
   /** The same blob can be a layer twice; its file has one writer at a time. */
   readonly #blobGates = new Map<Digest, Gate>()
-  /** Blobs and layers of pulls under way: nobody may sweep them. */
-  readonly #pinned = new Map<Digest, number>()
 
   constructor(store: PullStore, options: RegistryOptions) {
     this.#store = store
@@ -62,11 +60,7 @@ export class Puller {
     this.#gate = new Gate(options.downloads)
   }
 
-  isPinned(digest: Digest): boolean {
-    return this.#pinned.has(digest)
-  }
-
-  /** Makes the image known to the store, without a name. */
+  /** Makes the image known to the store, without a name. Nothing may be swept from the store meanwhile. */
   async pull(request: PullRequest): Promise<Pulled> {
     const { reference, platform, credentials, signal, onProgress } = request
     const access = { actions: 'pull' as const, credentials, registry: this.#options }
@@ -80,40 +74,20 @@ export class Puller {
     const id = resolved.manifest.config.digest
     const diffIds = resolved.config.rootfs.diff_ids ?? []
     const chain = chainIds(diffIds)
-    const held = [
+    const known = this.#store.images.get(id)
+    if (known === undefined || chain.some((chainId) => this.#store.layers.get(chainId) === undefined)) {
+      await this.#pullLayers(resolved, chain, request)
+    }
+    await this.#store.blobs.put(resolved.configBytes)
+    await this.#store.blobs.put(resolved.manifestBytes)
+    await this.#store.images.add({
       id,
-      resolved.manifestDigest,
-      ...chain,
-      ...resolved.manifest.layers.map(({ digest }) => digest),
-    ]
-    this.#pin(held, 1)
-    try {
-      const known = this.#store.images.get(id)
-      if (known === undefined || chain.some((chainId) => this.#store.layers.get(chainId) === undefined)) {
-        await this.#pullLayers(resolved, chain, request)
-      }
-      await this.#store.blobs.put(resolved.configBytes)
-      await this.#store.blobs.put(resolved.manifestBytes)
-      const { layers } = resolved.manifest
-      await this.#store.images.add({
-        id,
-        manifest: resolved.manifestDigest,
-        layers: layers.map(({ digest, size, mediaType }) => ({ digest, size, mediaType })),
-        diffIds,
-        lastTagTime: known?.lastTagTime ?? 0,
-      })
-      return { id, digest: resolved.digest }
-    } finally {
-      this.#pin(held, -1)
-    }
-  }
-
-  #pin(digests: readonly Digest[], by: 1 | -1): void {
-    for (const digest of digests) {
-      const count = (this.#pinned.get(digest) ?? 0) + by
-      if (count === 0) this.#pinned.delete(digest)
-      else this.#pinned.set(digest, count)
-    }
+      manifest: resolved.manifestDigest,
+      layers: resolved.manifest.layers.map(({ digest, size, mediaType }) => ({ digest, size, mediaType })),
+      diffIds,
+      lastTagTime: known?.lastTagTime ?? 0,
+    })
+    return { id, digest: resolved.digest }
   }
 
   async #pullLayers(resolved: Resolved, chain: readonly Digest[], request: PullRequest): Promise<void> {

@@ -12,7 +12,7 @@ import type { Digest } from './digest.ts'
 import { parseImageConfig } from './image-config.ts'
 import type { ImageDocument } from './image-config.ts'
 import { Records } from './records.ts'
-import { canonical, parseReference, repositoryOf, withDefaultTag } from './reference.ts'
+import { canonical, familiarReference, parseReference, repositoryOf, withDefaultTag } from './reference.ts'
 import type { Reference } from './reference.ts'
 import { storageError, writeWhole } from './write-whole.ts'
 
@@ -201,7 +201,15 @@ function parseReferenceOr(text: string): Reference {
   }
 }
 
-/** In dockerd's words: clients match on them. */
+/** In dockerd's words, the name with its tag: clients match on them. */
 export function noSuchImage(ref: string): DewarError {
-  return new DewarError('not-found', `No such image: ${ref}`)
+  return new DewarError('not-found', `No such image: ${shown(ref)}`)
+}
+
+function shown(ref: string): string {
+  try {
+    return familiarReference(withDefaultTag(parseReference(ref)))
+  } catch {
+    return ref
+  }
 }

@@ -1,0 +1,239 @@
+/** Images as `docker images`, `inspect` and `history` show them. */
+import { DewarError } from '../base/errors.ts'
+import type { Digest } from '../store/digest.ts'
+import type { ContainerDocument, HistoryDocument, ImageDocument } from '../store/image-config.ts'
+import type { ImageRecord, ImageStore } from '../store/image-store.ts'
+import type { Layers } from '../store/layers.ts'
+import { familiarName, familiarReference } from '../store/reference.ts'
+import type { Reference } from '../store/reference.ts'
+import type { Filters, HistoryEntry, ImageConfig, ImageView } from './types.ts'
+
+interface Shelf {
+  readonly images: ImageStore
+  readonly layers: Layers
+}
+
+export function configOfDocument(config: ContainerDocument | undefined): ImageConfig {
+  const health = config?.Healthcheck
+  return {
+    user: config?.User ?? '',
+    exposedPorts: config?.ExposedPorts ?? {},
+    env: config?.Env ?? [],
+    entrypoint: config?.Entrypoint ?? null,
+    cmd: config?.Cmd ?? null,
+    volumes: config?.Volumes ?? {},
+    workingDir: config?.WorkingDir ?? '',
+    labels: config?.Labels ?? {},
+    onBuild: config?.OnBuild ?? null,
+    shell: config?.Shell ?? null,
+    ...(config?.StopSignal === undefined ? {} : { stopSignal: config.StopSignal }),
+    ...(config?.ArgsEscaped === undefined ? {} : { argsEscaped: config.ArgsEscaped }),
+    ...(health === undefined
+      ? {}
+      : {
+          healthcheck: {
+            ...(health.Test === undefined ? {} : { test: health.Test }),
+            ...(health.Interval === undefined ? {} : { interval: health.Interval }),
+            ...(health.Timeout === undefined ? {} : { timeout: health.Timeout }),
+            ...(health.StartPeriod === undefined ? {} : { startPeriod: health.StartPeriod }),
+            ...(health.StartInterval === undefined ? {} : { startInterval: health.StartInterval }),
+            ...(health.Retries === undefined ? {} : { retries: health.Retries }),
+          },
+        }),
+  }
+}
+
+/** Milliseconds; 0 when it is not said or not a time. */
+export function timeOf(text: string | undefined): number {
+  const time = Date.parse(text ?? '')
+  return Number.isNaN(time) ? 0 : time
+}
+
+export function sizeOf({ images, layers }: Shelf, id: Digest): number {
+  return images.chain(id).reduce((sum, chainId) => sum + (layers.get(chainId)?.size ?? 0), 0)
+}
+
+export function viewOf(shelf: Shelf, record: ImageRecord): ImageView {
+  const document = shelf.images.config(record.id)
+  const names = shelf.images.namesOf(record.id)
+  return {
+    id: record.id,
+    repoTags: names
+      .filter((name) => name.digest === undefined)
+      .map(familiarReference)
+      .toSorted(),
+    repoDigests: names
+      .filter((name) => name.digest !== undefined)
+      .map(familiarReference)
+      .toSorted(),
+    parent: record.parent ?? '',
+    comment: document.comment ?? document.history?.at(-1)?.comment ?? '',
+    created: timeOf(document.created),
+    author: document.author ?? '',
+    architecture: document.architecture,
+    ...(document.variant === undefined ? {} : { variant: document.variant }),
+    os: document.os,
+    size: sizeOf(shelf, record.id),
+    config: configOfDocument(document.config),
+    layers: record.diffIds,
+    lastTagTime: record.lastTagTime,
+    containers: -1,
+  }
+}
+
+/** Newest first. Only the image itself has an id: what its steps were called nobody records any more. */
+export function historyOf(shelf: Shelf, record: ImageRecord): HistoryEntry[] {
+  const document = shelf.images.config(record.id)
+  const chain = shelf.images.chain(record.id)
+  let layer = 0
+  const entries = stepsOf(document, chain.length).map((step): HistoryEntry => {
+    const chainId = step.empty_layer === true ? undefined : chain[layer]
+    if (step.empty_layer !== true) layer += 1
+    return {
+      id: '<missing>',
+      created: timeOf(step.created),
+      createdBy: step.created_by ?? '',
+      tags: [],
+      size: chainId === undefined ? 0 : (shelf.layers.get(chainId)?.size ?? 0),
+      comment: step.comment ?? '',
+    }
+  })
+  const tags = viewOf(shelf, record).repoTags
+  return entries.toReversed().map((entry, at) => (at === 0 ? { ...entry, id: record.id, tags } : entry))
+}
+
+/** Some builders write no history: then each layer is a step. */
+function stepsOf(document: ImageDocument, layers: number): readonly HistoryDocument[] {
+  const told = document.history ?? []
+  if (told.length > 0) return told
+  return Array.from({ length: layers }, () => ({ created: document.created }) as HistoryDocument)
+}
+
+const FILTERS: ReadonlySet<string> = new Set([
+  'dangling',
+  'label',
+  'label!',
+  'before',
+  'since',
+  'reference',
+  'until',
+])
+
+export function listImages(
+  shelf: Shelf,
+  options: { readonly all: boolean; readonly filters: Filters },
+): ImageView[] {
+  const { filters } = options
+  checkFilters(filters, FILTERS)
+  const parents = new Set(shelf.images.list().map((record) => record.parent))
+  const keep = imageFilter(shelf, filters)
+  return shelf.images
+    .list()
+    .map((record) => viewOf(shelf, record))
+    .map((view) => withMatchingNames(view, filters))
+    .filter((view) => keep(view))
+    .filter(
+      (view) =>
+        options.all ||
+        view.repoTags.length > 0 ||
+        view.repoDigests.length > 0 ||
+        !parents.has(view.id as Digest),
+    )
+    .toSorted((a, b) => b.created - a.created || a.id.localeCompare(b.id))
+}
+
+export function checkFilters(filters: Filters, known: ReadonlySet<string>): void {
+  for (const key of filters.keys()) {
+    if (!known.has(key)) throw new DewarError('invalid-argument', `invalid filter '${key}'`)
+  }
+}
+
+/** A true or false in one of Go's spellings; undefined when it is not given. */
+export function booleanFilter(filters: Filters, key: string): boolean | undefined {
+  const values = filters.get(key)
+  const value = values?.[0]
+  if (values === undefined || value === undefined) return undefined
+  const same = values.every((other) => other === value)
+  if (same && ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return true
+  if (same && ['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value)) return false
+  throw new DewarError('invalid-argument', `invalid filter '${key}=[${values.join(' ')}]'`)
+}
+
+export function imageFilter(shelf: Shelf, filters: Filters): (view: ImageView) => boolean {
+  const dangling = booleanFilter(filters, 'dangling')
+  const createdOf = (ref: string): number => timeOf(shelf.images.config(shelf.images.resolve(ref).id).created)
+  const before = (filters.get('before') ?? []).map(createdOf)
+  const since = (filters.get('since') ?? []).map(createdOf)
+  const until = (filters.get('until') ?? []).map(untilTime)
+  const labels = filters.get('label') ?? []
+  const without = filters.get('label!') ?? []
+  const byReference = filters.has('reference')
+  return (view) => {
+    if (dangling !== undefined && dangling !== (view.repoTags.length === 0)) return false
+    if (before.some((time) => view.created >= time) || since.some((time) => view.created <= time))
+      return false
+    if (until.some((time) => view.created > time)) return false
+    if (!labels.every((label) => hasLabel(view, label)) || without.some((label) => hasLabel(view, label)))
+      return false
+    return !byReference || view.repoTags.length > 0 || view.repoDigests.length > 0
+  }
+}
+
+function hasLabel(view: ImageView, wanted: string): boolean {
+  const equals = wanted.indexOf('=')
+  if (equals < 0) return wanted in view.config.labels
+  return view.config.labels[wanted.slice(0, equals)] === wanted.slice(equals + 1)
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** A time, Unix seconds, or a Go duration back from now ("24h", "1h30m"). */
+export function untilTime(text: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000
+  if (/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) {
+    const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
+    return (
+      Date.now() - parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNITS[unit ?? ''] ?? 0), 0)
+    )
+  }
+  const time = Date.parse(text)
+  if (Number.isNaN(time))
+    throw new DewarError('invalid-argument', `failed to parse ${JSON.stringify(text)} as a time`)
+  return time
+}
+
+/** With a `reference` filter only the names that match are shown. */
+function withMatchingNames(view: ImageView, filters: Filters): ImageView {
+  const patterns = filters.get('reference')
+  if (patterns === undefined) return view
+  const fits = (name: string): boolean => patterns.some((pattern) => matchesName(pattern, name))
+  return { ...view, repoTags: view.repoTags.filter(fits), repoDigests: view.repoDigests.filter(fits) }
+}
+
+/** Go's path.Match over the familiar name, with the tag when the pattern has one. */
+function matchesName(pattern: string, name: string): boolean {
+  const at = name.indexOf('@')
+  const whole = at < 0 ? name : name.slice(0, at)
+  const colon = whole.indexOf(':', whole.lastIndexOf('/') + 1)
+  const bare = colon < 0 ? whole : whole.slice(0, colon)
+  const regex = globOf(pattern)
+  return regex.test(name) || regex.test(bare)
+}
+
+function globOf(pattern: string): RegExp {
+  const source = pattern
+    .replaceAll(/[.+^${}()|\\]/g, '\\$&')
+    .replaceAll('*', '[^/]*')
+    .replaceAll('?', '[^/]')
+  try {
+    return new RegExp(`^${source}$`)
+  } catch (error) {
+    throw new DewarError('invalid-argument', `invalid filter 'reference=[${pattern}]'`, { cause: error })
+  }
+}
+
+export function familiar(reference: Reference): string {
+  return reference.tag === undefined && reference.digest === undefined
+    ? familiarName(reference)
+    : familiarReference(reference)
+}
