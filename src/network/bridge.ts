@@ -2,18 +2,9 @@
 import { DewarError } from '../base/errors.ts'
 import type { Core } from '../kernel/core-api.ts'
 import { ERRNO, NETLINK_ROUTE, NetlinkWriter, netlinkStep } from '../kernel/netlink.ts'
-import {
-  addAddress,
-  createBridge,
-  deleteLink,
-  dumpLinks,
-  dumpRoutes,
-  getLink,
-  parseLinks,
-  parseRoutes,
-  setLinkUp,
-} from '../kernel/netlink-route.ts'
-import type { Link, Route } from '../kernel/netlink-route.ts'
+import { addAddress, createBridge, deleteLink, setLinkUp } from '../kernel/netlink-route.ts'
+import { dumpLinks, dumpRoutes, getLink, parseLinks, parseRoutes } from '../kernel/netlink-dump.ts'
+import type { Link, Route } from '../kernel/netlink-dump.ts'
 import type { Plan, Step } from '../kernel/plan.ts'
 import type { Subnet } from './address.ts'
 import { macOf } from './ipam.ts'

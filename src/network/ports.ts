@@ -128,9 +128,9 @@ function decideBinding(
 }
 
 function candidates(request: PortRequest, text: string): number[] {
-  const [firstText = '', lastText] = text.split('-')
+  const [firstText = '', lastText, ...rest] = text.split('-')
   const first = text === '' ? 0 : parsePort(firstText)
-  const last = lastText === undefined ? first : parsePort(lastText)
+  const last = lastText === undefined ? first : rest.length === 0 ? parsePort(lastText) : undefined
   if (first === undefined || last === undefined || last < first || (first === 0 && last > 0)) {
     throw new DewarError('invalid-argument', `invalid host port ${JSON.stringify(text)}`, {
       remedy: 'give a number up to 65535, or a range such as 8000-8010',

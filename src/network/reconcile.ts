@@ -1,9 +1,9 @@
 /** What a killed engine or shim left of the network, and the steps that put it right. */
 import { NETLINK_ROUTE, NetlinkWriter, netlinkStep } from '../kernel/netlink.ts'
-import { dumpLinks, parseLinks } from '../kernel/netlink-route.ts'
-import type { Link } from '../kernel/netlink-route.ts'
-import { dumpBaseChains, parseBaseChains } from '../kernel/nftables.ts'
-import type { BaseChain } from '../kernel/nftables.ts'
+import { dumpLinks, parseLinks } from '../kernel/netlink-dump.ts'
+import type { Link } from '../kernel/netlink-dump.ts'
+import { dumpBaseChains, parseBaseChains } from '../kernel/nftables-dump.ts'
+import type { BaseChain } from '../kernel/nftables-dump.ts'
 import type { Core } from '../kernel/core-api.ts'
 import type { Step } from '../kernel/plan.ts'
 import { deleteVethStep } from './container-steps.ts'
