@@ -19,7 +19,7 @@ export const set = (controller: string, file: string, value: number | string | u
 /** 0 is Docker's "not given" for sizes, rates and shares. */
 export const given = (value: number | undefined): number | undefined => (value === 0 ? undefined : value)
 
-/** `has`: whether this machine has a control file. */
+/** `has`: whether a control file was seen on this machine. */
 export function writesV1(resources: OciResources, has: (file: string) => boolean): ControlWrite[] {
   refuseUnified(resources)
   return [

@@ -135,7 +135,7 @@ test("cgroupPlan says each limit in v1's and in v2's words", () => {
     [
       { blockIO: { weight: 500, weightDevice: [{ major: 8, minor: 0, weight: 10 }] } },
       ['blkio.bfq.weight = 500', 'blkio.bfq.weight_device = 8:0 10'],
-      ['io.bfq.weight = 500', 'io.bfq.weight = 8:0 10'],
+      ['io.weight = 4950', 'io.weight = 8:0 1'],
     ],
     [
       {
@@ -156,6 +156,9 @@ test("cgroupPlan says each limit in v1's and in v2's words", () => {
   assert.deepEqual(writes(HYBRID, { memory: { swappiness: 0, disableOOMKiller: true } }), [
     'memory.swappiness = 0',
     'memory.oom_control = 1',
+  ])
+  assert.deepEqual(writes({ ...V2, files: new Set(['io.bfq.weight']) }, { blockIO: { weight: 300 } }), [
+    'io.bfq.weight = 300',
   ])
   assert.deepEqual(writes({ ...V2, files: new Set(['io.weight']) }, { blockIO: { weight: 1000 } }), [
     'io.weight = 10000',

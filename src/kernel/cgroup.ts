@@ -12,7 +12,7 @@
 import { DewarError } from '../base/errors.ts'
 import { groupsOf, wantsCpuset } from './cgroup-groups.ts'
 import type { Groups } from './cgroup-groups.ts'
-import { controllerOf, groupFolder, hasFile } from './cgroup-layout.ts'
+import { controllerOf, groupFolder } from './cgroup-layout.ts'
 import type { CgroupLayout } from './cgroup-layout.ts'
 import { cpusetV1, devicesV1, writesV1 } from './cgroup-v1.ts'
 import type { ControlWrite } from './cgroup-v1.ts'
@@ -195,7 +195,7 @@ function newGroupWrites(layout: CgroupLayout, groups: Groups, path: string, reso
 
 /** What v1 has is said in v1's files, the rest in v2's. */
 function limitWrites(layout: CgroupLayout, resources: OciResources): ControlWrite[] {
-  const has = (file: string) => hasFile(layout, file)
+  const has = (file: string) => layout.files?.has(file) === true
   const unified = layout.unifiedControllers.size > 0
   const v1 = layout.mode === 'v2' ? [] : writesV1(part(layout, resources, true, !unified), has)
   const v2 = writesV2(part(layout, resources, false, unified || layout.mode === 'v2'), has).filter(
