@@ -80,7 +80,12 @@ async function whenReady(child: ChildProcess, place: Place, signal: AbortSignal)
 
 async function lastLines(folder: string): Promise<string> {
   const log = await readFile(join(folder, 'engine.log'), 'utf8').catch(() => '')
-  return log.trim().split('\n').slice(-5).join('\n') || 'it said nothing'
+  // A defect's stack is for its log, not for the reader.
+  const lines = log
+    .trim()
+    .split('\n')
+    .filter((line) => !/^\s+at /.test(line))
+  return lines.slice(-5).join('\n') || 'it said nothing'
 }
 
 async function stop(child: ChildProcess): Promise<void> {
