@@ -3,13 +3,13 @@ import { strings } from './flags.ts'
 import type { Flag } from './flags.ts'
 
 /** --filter key=value; docker's error for anything else. */
-export function filterFlag(summary = 'Filter output based on conditions provided', short: string | undefined = 'f'): Flag<readonly string[]> {
-  return strings(summary, { value: 'filter', check: checkFilter, ...(short === undefined ? {} : { short }) })
+export function filterFlag(summary = 'Filter output based on conditions provided', short: string | null = 'f'): Flag<readonly string[]> {
+  return strings(summary, { value: 'filter', check: checkFilter, ...(short === null ? {} : { short }) })
 }
 
 function checkFilter(word: string): string {
   if (word === '' || word.includes('=')) return word
-  throw new Error('invalid filter \'' + word + '\': must be in format "name=value"')
+  throw new Error('bad format of filter (expected name=value)')
 }
 
 export function toFilters(words: readonly string[], more: Filters = {}): Filters {

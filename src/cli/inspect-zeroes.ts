@@ -1,4 +1,5 @@
 import { isRecord } from '../client/connect.ts'
+import { TYPED_NIL } from './template/print.ts'
 
 /**
  * docker runs inspect's templates over Go structs, where a list that JSON shows as null prints as [] and a field that
@@ -6,11 +7,11 @@ import { isRecord } from '../client/connect.ts'
  * These are the fields where people see the difference. `json` still shows what the engine sent.
  */
 const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  'container.State': { Health: null },
-  'container.Config': { Healthcheck: null, StopSignal: '', StopTimeout: null, Shell: [], ExposedPorts: {}, MacAddress: '', NetworkDisabled: false },
-  'container.HostConfig': { Init: null, Mounts: [], Tmpfs: {}, Sysctls: {}, StorageOpt: {}, Annotations: {}, Runtime: '' },
-  container: { SizeRw: null, SizeRootFs: null },
-  'image.Config': { Healthcheck: null, StopSignal: '', Shell: [], ExposedPorts: {}, Volumes: {} },
+  'container.State': { Health: TYPED_NIL },
+  'container.Config': { Healthcheck: TYPED_NIL, StopSignal: '', StopTimeout: TYPED_NIL, Shell: [], ExposedPorts: {}, MacAddress: '', NetworkDisabled: false },
+  'container.HostConfig': { Init: TYPED_NIL, Mounts: [], Tmpfs: {}, Sysctls: {}, StorageOpt: {}, Annotations: {}, Runtime: '' },
+  container: { SizeRw: TYPED_NIL, SizeRootFs: TYPED_NIL },
+  'image.Config': { Healthcheck: TYPED_NIL, StopSignal: '', Shell: [], ExposedPorts: {}, Volumes: {} },
   image: { RepoTags: [], RepoDigests: [], Comment: '', Author: '', Variant: '' },
 }
 

@@ -1,6 +1,6 @@
 import type { Cli } from './cli.ts'
 import { Failure } from './failure.ts'
-import { compileTemplate, TemplateError } from './template/template.ts'
+import { compileTemplate, isRow, TemplateError } from './template/template.ts'
 import type { Row } from './template/template.ts'
 import { printValue } from './template/print.ts'
 import { tabulate } from './text/tabwriter.ts'
@@ -8,7 +8,7 @@ import { tabulate } from './text/tabwriter.ts'
 /** One column that --format can name: its heading and how to get it from an item. */
 export interface Column<T> {
   readonly header: string
-  readonly of: (item: T) => string | boolean | number
+  readonly of: (item: T) => string | boolean | number | null
 }
 
 /** How a list command shows its items. */
@@ -22,6 +22,8 @@ export interface ListView<T> {
   readonly table: readonly string[]
   /** What -q shows. */
   readonly quiet: string
+  /** What comes before a template's error; `ps` has words of its own. */
+  readonly problems?: { readonly parse: string; readonly execute: string }
 }
 
 export interface ListOptions {
@@ -43,8 +45,9 @@ export function renderList<T>(items: readonly T[], view: ListView<T>, options: L
     if (!table) return lines.map((line) => `${line}\n`).join('')
     return tabulate([headerLine(source, view), ...lines, ''].join('\n'))
   } catch (error) {
-    if (error instanceof TemplateError) throw new Failure(`template parsing error: ${error.message}`, 1)
-    throw error
+    if (!(error instanceof TemplateError)) throw error
+    const words = error.message.includes(': executing ') ? view.problems?.execute : view.problems?.parse
+    throw new Failure(`${words ?? 'template parsing error'}: ${error.message}`, 1)
   }
 }
 
@@ -86,6 +89,8 @@ export function rowOf<T>(item: T, view: ListView<T>): Row {
   }
 }
 
+/** A whole row is escaped for HTML as Go's json.Marshal does it, a single field is not: docker does both. */
 function jsonOfRow(value: unknown): string {
-  return JSON.stringify(value ?? null)
+  const text = JSON.stringify(value ?? null)
+  return isRow(value) ? text.replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`) : text
 }

@@ -132,10 +132,11 @@ export async function resolveName(name: string, rest: readonly string[]): Promis
 }
 
 async function resolveInGroup(name: string, group: Group, rest: readonly string[]): Promise<Resolved> {
-  const [typed = '--help'] = rest
-  if (typed === '--help' || typed === '-h' || typed === 'help') {
+  const [typed = ''] = rest
+  if (['', '--help', '-h', 'help'].includes(typed)) {
     const { groupHelp } = await import('./show-help.ts')
-    return { kind: 'group', register: (program, cli) => groupHelp(program, name, cli) }
+    // Asked for: stdout. Not asked for: stderr, so that a script's pipe does not take it for an answer.
+    return { kind: 'group', register: (program, cli) => groupHelp(program, name, typed === '' ? cli.stderr : cli.stdout) }
   }
   if (typed.startsWith('-')) {
     throw new Failure(`unknown flag: ${typed}\n\nUsage:  dewar ${name} COMMAND\n\nRun 'dewar ${name} --help' for more information`, 125)

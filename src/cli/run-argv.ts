@@ -3,6 +3,7 @@ import { ClientError } from '../client/connect.ts'
 import { configFolder, makeCli } from './cli.ts'
 import type { Cli, World } from './cli.ts'
 import { findEngine } from './engine-place.ts'
+import { errnoText } from './errno-text.ts'
 import { Failure } from './failure.ts'
 import { bool, string, strings } from './flags.ts'
 import { command, none } from './command-spec.ts'
@@ -120,6 +121,12 @@ function report(error: unknown, world: World, debug: boolean): number {
     // DewarError and commander's own: they already say what failed and what to do.
     if (message !== '') world.stderr.write(`${message}\n`)
     return code
+  }
+  if (error instanceof Error && 'syscall' in error) {
+    // The system refused something on a path of the user's: no defect of ours.
+    const path = 'path' in error ? ` ${String(error.path)}` : ''
+    world.stderr.write(`${String(error.syscall)}${path}: ${errnoText(error)}\n`)
+    return 1
   }
   world.stderr.write(`dewar: unexpected failure: ${message} (run it again with DEWAR_DEBUG=1 to see where)\n`)
   if (debug) world.stderr.write(`${stackOf(error)}\n`)

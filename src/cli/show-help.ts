@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Cli, World } from './cli.ts'
+import type { World } from './cli.ts'
 import type { CommandSpec } from './command-spec.ts'
 import { commandHelp, commandList, flagLines } from './help.ts'
 import type { Listed } from './help.ts'
@@ -55,9 +55,9 @@ async function textOfGroup(name: string): Promise<string> {
 }
 
 /** Registers a group so that naming it alone shows its help. */
-export function groupHelp(program: Command, name: string, cli: Cli): void {
+export function groupHelp(program: Command, name: string, out: NodeJS.WriteStream): void {
   program.command(name).helpOption(false).allowUnknownOption().allowExcessArguments()
-    .action(async () => void cli.stdout.write(await textOfGroup(name)))
+    .action(async () => void out.write(await textOfGroup(name)))
 }
 
 function listed(name: string, spec: CommandSpec): Listed {

@@ -2,29 +2,26 @@ import type { Readable } from 'node:stream'
 import { ClientError } from './error.ts'
 
 /**
- * The JSON values of a stream that has one per line, as `events`, `stats` and pull progress do; blank lines are skipped.
+ * The JSON values of a stream that has one per line, as `stats` and pull progress do; blank lines are skipped.
  */
 export async function* readJsonStream(source: Readable): AsyncGenerator<unknown> {
+  for await (const line of readLines(source)) yield parseLine(line)
+}
+
+/** The lines of a stream without white space around them; blank ones are skipped. */
+export async function* readLines(source: Readable): AsyncGenerator<string> {
   let text = ''
   const decoder = new TextDecoder()
   for await (const chunk of source) {
     text += decoder.decode(chunk, { stream: true })
-    const { values, rest } = takeLines(text)
-    text = rest
-    yield* values
+    const lines = text.split('\n')
+    text = lines.pop() ?? ''
+    for (const line of lines) if (line.trim() !== '') yield line.trim()
   }
-  const last = text.trim()
-  if (last !== '') yield parse(last)
+  if (text.trim() !== '') yield text.trim()
 }
 
-function takeLines(text: string): { values: unknown[]; rest: string } {
-  const end = text.lastIndexOf('\n')
-  if (end < 0) return { values: [], rest: text }
-  const lines = text.slice(0, end).split('\n').map((line) => line.trim()).filter((line) => line !== '')
-  return { values: lines.map(parse), rest: text.slice(end + 1) }
-}
-
-function parse(line: string): unknown {
+export function parseLine(line: string): unknown {
   try {
     return JSON.parse(line)
   } catch (cause) {

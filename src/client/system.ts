@@ -1,4 +1,4 @@
-import { readJsonStream } from './ndjson.ts'
+import { parseLine, readLines } from './ndjson.ts'
 import type { Transport } from './transport.ts'
 import { authShape, diskUsageShape, encodeFilters, eventShape, infoShape, pruneShape, versionShape } from './types.ts'
 import type { DiskUsage, EngineEvent, Filters, Info, Pruned, RegistryAuth, VersionInfo } from './types.ts'
@@ -45,16 +45,19 @@ export class SystemClient {
   }
 
   /**
-   * What happens in the engine, until the signal aborts or `until` is reached. Times are seconds since the epoch.
+   * What happens in the engine (`raw` and `line` as it was sent: timeNano is beyond what a number holds exactly), until the signal aborts or `until` is reached. Times are seconds since the epoch.
    *
    * @example
    * for await (const event of client.system.events({ since: '0', until: '1700000000' })) console.log(event.Action)
    */
-  async *events(options: { since?: string; until?: string; filters?: Filters; signal?: AbortSignal } = {}): AsyncGenerator<EngineEvent & { readonly raw: unknown }> {
+  async *events(options: { since?: string; until?: string; filters?: Filters; signal?: AbortSignal } = {}): AsyncGenerator<EngineEvent & { readonly raw: unknown; readonly line: string }> {
     const query = { since: options.since, until: options.until, filters: encodeFilters(options.filters) }
     const signal = options.signal === undefined ? {} : { signal: options.signal }
     const body = await this.#transport.send({ method: 'GET', path: '/events', query, ...signal })
-    for await (const value of readJsonStream(body)) yield { ...eventShape(value, 'event'), raw: value }
+    for await (const line of readLines(body)) {
+      const raw = parseLine(line)
+      yield { ...eventShape(raw, 'event'), raw, line }
+    }
   }
 
   /** Checks a name and password with a registry. */

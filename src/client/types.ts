@@ -120,7 +120,7 @@ export const progressShape = object({
 export type Progress = Shaped<typeof progressShape>
 
 export const networkShape = object({
-  Id: text, Name: text, Created: text, Scope: text, Driver: text, EnableIPv6: flag, Internal: flag, Labels: map(text),
+  Id: text, Name: text, Created: text, Scope: text, Driver: text, EnableIPv4: flag, EnableIPv6: flag, Internal: flag, Labels: map(text),
   Containers: map(object({ Name: text })),
 })
 export type Network = Shaped<typeof networkShape>

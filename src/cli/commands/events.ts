@@ -5,6 +5,7 @@ import { filterFlag, toFilters } from '../filters.ts'
 import { string } from '../flags.ts'
 import { compileTemplate, TemplateError } from '../template/template.ts'
 import type { Template } from '../template/template.ts'
+import { layOutJson } from '../text/json.ts'
 import { localRfc3339Nano, parseTimestamp } from '../text/time.ts'
 import { unescapeFormat } from '../list.ts'
 
@@ -24,35 +25,37 @@ export const events = command({
     { command: 'dewar events --filter event=die --format json', about: 'Each end of a container, as JSON' },
   ],
   run: async (flags, _args, cli) => {
-    const template = templateOf(flags.format)
+    const template = flags.format === 'json' ? undefined : templateOf(flags.format)
     const client = await cli.client()
     const stream = client.system.events({
       ...(flags.since === '' ? {} : { since: parseTimestamp(flags.since) }),
       ...(flags.until === '' ? {} : { until: parseTimestamp(flags.until) }),
       filters: toFilters(flags.filter),
     })
-    for await (const event of stream) cli.say(template === undefined ? line(event) : template.render(event.raw))
+    for await (const event of stream) {
+      if (flags.format === 'json') cli.say(layOutJson(event.line, ''))
+      else cli.say(template === undefined ? pretty(event) : template.render(event.raw))
+    }
   },
 })
 
 function templateOf(format: string): Template | undefined {
   if (format === '') return undefined
   try {
-    return compileTemplate(format === 'json' ? '{{json .}}' : unescapeFormat(format), { missing: 'zero' })
+    return compileTemplate(unescapeFormat(format), { missing: 'zero' })
   } catch (error) {
     if (error instanceof TemplateError) throw new Failure(`Error parsing format: ${error.message}`, 64)
     throw error
   }
 }
 
-function line(event: EngineEvent & { readonly raw: unknown }): string {
+function pretty(event: EngineEvent & { readonly line: string }): string {
   const attributes = Object.keys(event.Actor.Attributes).sort().map((key) => `${key}=${event.Actor.Attributes[key]}`)
-  const time = localRfc3339Nano(event.time, nanosecondsOf(event.raw))
+  const time = localRfc3339Nano(event.time, nanosecondsOf(event.line))
   return `${time} ${event.Type} ${event.Action} ${event.Actor.ID}${attributes.length === 0 ? '' : ` (${attributes.join(', ')})`}`
 }
 
-/** timeNano is beyond what a double holds exactly: the last hundred nanoseconds are lost in JSON.parse. */
-function nanosecondsOf(raw: unknown): number {
-  if (typeof raw !== 'object' || raw === null || !('timeNano' in raw) || typeof raw.timeNano !== 'number') return 0
-  return Number(BigInt(raw.timeNano) % 1_000_000_000n)
+/** Out of the text: JSON.parse would lose the last hundred nanoseconds. */
+function nanosecondsOf(line: string): number {
+  return Number((/"timeNano":\s*(\d+)/.exec(line)?.[1] ?? '').slice(-9))
 }

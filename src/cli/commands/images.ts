@@ -98,7 +98,7 @@ export function imageView(truncate: boolean, digests: boolean): ListView<ImageRo
       CreatedAt: { header: 'CREATED AT', of: ({ image }) => goTime(image.Created) },
       Size: { header: 'SIZE', of: ({ image }) => decimalSize(image.Size, 3) },
       Containers: { header: 'CONTAINERS', of: ({ image }) => (image.Containers === -1 ? 'N/A' : String(image.Containers)) },
-      VirtualSize: { header: 'SIZE', of: ({ image }) => decimalSize(image.Size, 3) },
+      VirtualSize: { header: 'SIZE', of: ({ image }) => decimalSize(image.Size) },
       SharedSize: { header: 'SHARED SIZE', of: ({ image }) => (image.SharedSize === -1 ? 'N/A' : decimalSize(image.SharedSize)) },
       UniqueSize: { header: 'UNIQUE SIZE', of: ({ image }) => (image.SharedSize === -1 ? 'N/A' : decimalSize(image.Size - image.SharedSize)) },
     },

@@ -34,8 +34,10 @@ function showFormatted(format: string, raw: string, cli: Cli): number {
     cli.say(compileTemplate(format === 'json' ? '{{json .}}' : unescapeFormat(format)).render(all))
     return 0
   } catch (error) {
-    if (error instanceof TemplateError) throw new Failure(`template parsing error: ${error.message}`, 64)
-    throw error
+    if (!(error instanceof TemplateError)) throw error
+    // Docker tells a template that cannot be read (64) from one that does not fit (1).
+    if (error.message.includes(': executing ')) throw new Failure(error.message, 1)
+    throw new Failure(`template parsing error: ${error.message}`, 64)
   }
 }
 

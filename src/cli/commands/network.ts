@@ -43,7 +43,7 @@ function networkView(truncate: boolean): ListView<Network> {
       Name: { header: 'NAME', of: ({ Name }) => Name },
       Driver: { header: 'DRIVER', of: ({ Driver }) => Driver },
       Scope: { header: 'SCOPE', of: ({ Scope }) => Scope },
-      IPv4: { header: 'IPV4', of: () => 'true' },
+      IPv4: { header: 'IPV4', of: ({ EnableIPv4 }) => String(EnableIPv4) },
       IPv6: { header: 'IPV6', of: ({ EnableIPv6 }) => String(EnableIPv6) },
       Internal: { header: 'INTERNAL', of: ({ Internal }) => String(Internal) },
       Labels: { header: 'LABELS', of: ({ Labels }) => Object.entries(Labels).map(([key, value]) => `${key}=${value}`).sort().join(',') },

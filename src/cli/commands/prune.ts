@@ -8,7 +8,7 @@ import { bool } from '../flags.ts'
 import { decimalSize } from '../text/size.ts'
 
 const FORCE = bool('Do not prompt for confirmation', { short: 'f' })
-const FILTER = filterFlag('Provide filter values (e.g. "until=<timestamp>")', undefined)
+const FILTER = filterFlag('Provide filter values (e.g. "until=<timestamp>")', null)
 
 export const pruneContainers = command({
   name: 'prune',
@@ -64,7 +64,7 @@ export const pruneVolumes = command({
   summary: 'Remove unused local volumes',
   usage: '[OPTIONS]',
   arity: none,
-  flags: { all: bool('Remove all unused volumes, not just anonymous ones', { short: 'a' }), filter: filterFlag('Provide filter values (e.g. "label=<label>")', undefined), force: FORCE },
+  flags: { all: bool('Remove all unused volumes, not just anonymous ones', { short: 'a' }), filter: filterFlag('Provide filter values (e.g. "label=<label>")', null), force: FORCE },
   examples: [{ command: 'dewar volume prune -a', about: 'Named ones too' }],
   run: async (flags, _args, cli) => {
     const kind = flags.all ? 'all' : 'anonymous'
@@ -83,7 +83,7 @@ export const pruneSystem = command({
   arity: none,
   flags: {
     all: bool('Remove all unused images not just dangling ones', { short: 'a' }),
-    filter: filterFlag('Provide filter values (e.g. "label=<key>=<value>")', undefined),
+    filter: filterFlag('Provide filter values (e.g. "label=<key>=<value>")', null),
     force: FORCE,
     volumes: bool('Prune anonymous volumes'),
   },

@@ -55,6 +55,7 @@ export function containerView(truncate: boolean, size: boolean): ListView<Contai
   return {
     typeName: '*formatter.ContainerContext',
     quiet: 'ID',
+    problems: { parse: 'failed to parse template', execute: 'failed to execute template' },
     table: ['ID', 'Image', 'Command', 'RunningFor', 'Status', 'Ports', 'Names', ...(size ? ['Size'] : [])],
     methods: { Label: (item, name) => item.Labels[name] ?? '' },
     columns: {
@@ -64,6 +65,7 @@ export function containerView(truncate: boolean, size: boolean): ListView<Contai
       Command: { header: 'COMMAND', of: (item) => goQuote(short(item.Command, 20)) },
       CreatedAt: { header: 'CREATED AT', of: (item) => goTime(item.Created) },
       RunningFor: { header: 'CREATED', of: (item) => `${humanDuration(Date.now() - item.Created * 1000)} ago` },
+      Platform: { header: 'PLATFORM', of: () => null },
       Ports: { header: 'PORTS', of: (item) => displayPorts(item.Ports) },
       State: { header: 'STATE', of: (item) => item.State },
       Status: { header: 'STATUS', of: (item) => item.Status },

@@ -25,7 +25,8 @@ export const version = command({
         Version: packageVersion(), ApiVersion: api, DefaultAPIVersion: NEWEST_API, GitCommit: '', GoVersion: '', NodeVersion: process.version,
         Os: process.platform, Arch: process.arch === 'x64' ? 'amd64' : process.arch, BuildTime: '', Context: 'default', APIVersion: api,
       },
-      Server: server ?? null,
+      // Go's names beside JSON's: people write {{.Server.APIVersion}}.
+      Server: server === undefined ? null : { ...server, APIVersion: server.ApiVersion },
     }
     cli.stdout.write(flags.format === '' ? pretty(info.Client, server) : formatted(flags.format, info))
     if (problem !== undefined) throw problem
@@ -47,8 +48,10 @@ function formatted(format: string, info: object): string {
   try {
     return `${compileTemplate(format === 'json' ? '{{json .}}' : unescapeFormat(format)).render(info)}\n`
   } catch (error) {
-    if (error instanceof TemplateError) throw new Failure(`template parsing error: ${error.message}`, 64)
-    throw error
+    if (!(error instanceof TemplateError)) throw error
+    // Docker tells a template that cannot be read (64) from one that does not fit (1).
+    if (error.message.includes(': executing ')) throw new Failure(error.message, 1)
+    throw new Failure(`template parsing error: ${error.message}`, 64)
   }
 }
 

@@ -113,7 +113,7 @@ function hostConfig(flags: CreateFlags, binds: readonly string[], bindings: obje
     GroupAdd: orNull(flags['group-add']),
     IpcMode: flags.ipc,
     Cgroup: '',
-    Links: orNull(flags.link.map(linkWord)),
+    Links: orNull(flags.link),
     OomScoreAdj: flags['oom-score-adj'],
     PidMode: flags.pid,
     Privileged: flags.privileged,
@@ -189,13 +189,6 @@ function healthcheck(flags: CreateFlags): object | undefined {
     ...number('StartInterval', flags['health-start-interval']),
     ...number('Retries', flags['health-retries']),
   }
-}
-
-function linkWord(word: string): string {
-  const parts = word.split(':')
-  if (word === '') throw new Error('empty string specified for links')
-  if (parts.length > 2) throw new Error(`bad format for links: ${word}`)
-  return word
 }
 
 function storageOptions(words: readonly string[]): Record<string, string> {

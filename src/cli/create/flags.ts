@@ -7,7 +7,7 @@ import { parseNetwork } from './networks.ts'
 import type { NetworkAttachment } from './networks.ts'
 import { environmentWord } from './environment.ts'
 import {
-  attachWord, deviceRuleWord, extraHostWord, ipWord, labelWord, parseCpus, parseMemorySwap, parseOperations, parseRate,
+  attachWord, deviceRuleWord, extraHostWord, ipWord, labelWord, linkWord, parseCpus, parseMemorySwap, parseOperations, parseRate,
   parseUlimit, parseWeightDevice, sysctlWord,
 } from './words.ts'
 import type { Ulimit } from './words.ts'
@@ -68,7 +68,7 @@ export const CREATE_FLAGS = {
   isolation: string('How strong the walls are: namespaces, sealed, gvisor, microvm'),
   label: strings('Set meta data on a container', { short: 'l', check: labelWord }),
   'label-file': strings('Read in a line delimited file of labels'),
-  link: strings('Add link to another container'),
+  link: strings('Add link to another container', { check: linkWord }),
   'link-local-ip': strings('Container IPv4/IPv6 link-local addresses'),
   'log-driver': string('Logging driver for the container'),
   'log-opt': strings('Log driver options'),

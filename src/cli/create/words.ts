@@ -16,6 +16,14 @@ export function labelWord(word: string): string {
   return word
 }
 
+/** --link NAME[:ALIAS] */
+export function linkWord(word: string): string {
+  const parts = word.split(':')
+  if (word === '') throw new Error('empty string specified for links')
+  if (parts.length > 2) throw new Error(`bad format for links: ${word}`)
+  return word
+}
+
 export function ipWord(word: string): string {
   if (isIP(word.trim()) === 0) throw new Error(`IP address is not correctly formatted: ${word}`)
   return word.trim()

@@ -1,12 +1,12 @@
 import { isRecord } from '../../client/connect.ts'
 import { TemplateError } from './lex.ts'
-import { goJson, goType, printValue, sprintf } from './print.ts'
+import { goJson, goType, printValue, sprintf, TYPED_NIL } from './print.ts'
 
 export type TemplateFunction = (...args: readonly unknown[]) => unknown
 
 /** Go's idea of empty: false, 0, nothing, and empty text, lists and maps. */
 export function isTrue(value: unknown): boolean {
-  if (value === null || value === undefined || value === false || value === 0 || value === '') return false
+  if (value === null || value === undefined || value === TYPED_NIL || value === false || value === 0 || value === '') return false
   if (Array.isArray(value)) return value.length > 0
   if (isRecord(value)) return Object.keys(value).length > 0
   return true
@@ -34,13 +34,18 @@ function indexInto(value: unknown, ...keys: readonly unknown[]): unknown {
   return keys.reduce<unknown>((current, key) => {
     if (Array.isArray(current)) {
       const index = numberOf(key, 'index')
-      if (index < 0 || index >= current.length) throw new TemplateError(`error calling index: reflect: slice index out of range`)
+      if (index < 0 || index >= current.length) throw new TemplateError(`error calling index: index out of range: ${index}`)
       return current[index]
     }
-    if (isRecord(current)) return current[textOf(key, 'index')]
+    if (isRecord(current)) return current[textOf(key, 'index')] ?? emptyMember(current)
     if (current === null || current === undefined) throw new TemplateError('error calling index: index of untyped nil')
     throw new TemplateError(`error calling index: can't index item of type ${goType(current)}`)
   }, value)
+}
+
+/** A map of texts answers with the empty text for what it does not hold. */
+function emptyMember(map: Record<string, unknown>): string | undefined {
+  return Object.values(map).every((value) => typeof value === 'string') ? '' : undefined
 }
 
 function sliceOf(value: unknown, from: unknown = 0, to?: unknown): unknown {
@@ -82,6 +87,8 @@ function truncate(text: unknown, length: unknown): string {
   return value.slice(0, Math.max(0, numberOf(length, 'truncate')))
 }
 
+const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#39;' }
+
 /** The functions docker gives its templates, and Go's own. */
 export const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   json: (value) => goJson(value, false),
@@ -107,6 +114,6 @@ export const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   print: sprint,
   println: (...values) => `${values.map(printValue).join(' ')}\n`,
   printf: (format, ...values) => sprintf(textOf(format, 'printf'), values),
-  html: (...values) => sprint(...values).replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`),
+  html: (...values) => sprint(...values).replace(/[&<>"']/g, (char) => HTML[char] ?? char),
   urlquery: (...values) => encodeURIComponent(sprint(...values)).replaceAll('%20', '+'),
 }

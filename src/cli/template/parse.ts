@@ -37,6 +37,9 @@ class Parser {
   readonly #pieces: readonly Piece[]
   readonly #functions: ReadonlySet<string>
   #next = 0
+  /** Names in scope, innermost last. */
+  readonly #variables = ['$']
+  #ranges = 0
 
   constructor(source: string, pieces: readonly Piece[], functions: ReadonlySet<string>) {
     this.#source = source
@@ -72,11 +75,23 @@ class Parser {
   #action(first: Token, rest: readonly Token[], piece: Extract<Piece, { kind: 'action' }>): Node {
     const word = first.kind === 'name' ? first.text : ''
     if (word === 'if' || word === 'range' || word === 'with') return this.#block(word, rest, piece.at)
-    if (word === 'break' || word === 'continue') return { kind: word }
+    if (word === 'break' || word === 'continue') {
+      if (this.#ranges === 0) throw this.#problem(`{{${word}}} outside {{range}}`, piece.at)
+      return { kind: word }
+    }
     return { kind: 'print', pipe: this.#pipe(piece.tokens, piece.at) }
   }
 
   #block(kind: 'if' | 'range' | 'with', tokens: readonly Token[], at: number): Node {
+    const scope = this.#variables.length
+    if (kind === 'range') this.#ranges += 1
+    const node = this.#blockBody(kind, tokens, at)
+    if (kind === 'range') this.#ranges -= 1
+    this.#variables.length = scope
+    return node
+  }
+
+  #blockBody(kind: 'if' | 'range' | 'with', tokens: readonly Token[], at: number): Node {
     if (tokens.length === 0) throw this.#problem(`missing value for ${kind}`, at)
     const pipe = this.#pipe(tokens, at)
     const { nodes: body, end } = this.#list()
@@ -95,6 +110,7 @@ class Parser {
   #pipe(tokens: readonly Token[], at: number): Pipe {
     const { variables, assigns, rest } = declaration(tokens)
     const calls = splitAtBars(rest).map((part) => this.#call(part, at))
+    this.#variables.push(...variables)
     return { variables, assigns, calls }
   }
 
@@ -116,6 +132,7 @@ class Parser {
       const { path, at } = this.#path(token, queue)
       return { kind: 'field', path: [token.text.slice(1), ...path], at }
     }
+    if (token.kind === 'variable' && !this.#variables.includes(token.text)) throw this.#problem(`undefined variable "${token.text}"`, token.at)
     if (token.kind === 'variable') return { kind: 'variable', name: token.text, ...this.#path(token, queue) }
     if (token.kind === 'name') {
       if (!this.#functions.has(token.text)) throw this.#problem(`function "${token.text}" not defined`, token.at)

@@ -1,5 +1,8 @@
 import { isRecord } from '../../client/connect.ts'
 
+/** A nil pointer of a known type: empty to `if`, <nil> when printed, null in JSON. */
+export const TYPED_NIL = Object.freeze({ toJSON: () => null })
+
 /** How Go's templates print a value (fmt's %v): [a b], map[k:v] in the order of keys, <no value> for nothing. */
 export function printValue(value: unknown): string {
   if (value === null || value === undefined) return '<no value>'
@@ -7,12 +10,22 @@ export function printValue(value: unknown): string {
 }
 
 function inner(value: unknown): string {
-  if (value === null || value === undefined) return '<nil>'
+  if (value === null || value === undefined || value === TYPED_NIL) return '<nil>'
   if (typeof value === 'string') return value
-  if (Array.isArray(value)) return `[${value.map(inner).join(' ')}]`
-  if (isRecord(value)) return `map[${Object.keys(value).sort().map((key) => `${key}:${inner(value[key])}`).join(' ')}]`
+  if (Array.isArray(value)) return `[${value.map(structure).join(' ')}]`
+  if (isRecord(value)) return `map[${Object.keys(value).sort().map((key) => `${key}:${member(value[key])}`).join(' ')}]`
   if (typeof value === 'number') return goNumber(value)
   return String(value)
+}
+
+/** In docker's answers what is in a list is a struct, which Go prints without names. */
+function structure(value: unknown): string {
+  return isRecord(value) && value !== TYPED_NIL ? `{${Object.values(value).map(inner).join(' ')}}` : inner(value)
+}
+
+/** And an empty object in a map is an empty struct. */
+function member(value: unknown): string {
+  return isRecord(value) && Object.keys(value).length === 0 ? '{}' : inner(value)
 }
 
 function goNumber(value: number): string {

@@ -8,7 +8,7 @@ import type { TemplateFunction } from './functions.ts'
 import { lineOf, TemplateError } from './lex.ts'
 import { parseTemplate } from './parse.ts'
 import type { Call, Node, Operand, Pipe } from './parse.ts'
-import { printValue } from './print.ts'
+import { goType, printValue, TYPED_NIL } from './print.ts'
 
 export { TemplateError } from './lex.ts'
 
@@ -138,20 +138,20 @@ class Run {
   #call(call: Call, dot: unknown, piped: readonly unknown[]): unknown {
     const [head, ...rest] = call.operands
     if (head === undefined) return undefined
-    if (head.kind === 'function') return this.#function(head.name, head, rest, dot, piped)
+    if (head.kind === 'function') return this.#function({ name: head.name, at: head, rest }, dot, piped)
     const args = [...rest.map((operand) => this.#value(operand, dot)), ...piped]
     if (args.length === 0) return this.#value(head, dot)
     if (head.kind !== 'field') throw this.#failure(head, `can't give argument to non-function ${this.#shown(head)}`)
     return this.#method(head, dot, args)
   }
 
-  #function(name: string, at: Operand, rest: readonly Operand[], dot: unknown, piped: readonly unknown[]): unknown {
+  #function({ name, at, rest }: { name: string; at: Operand; rest: readonly Operand[] }, dot: unknown, piped: readonly unknown[]): unknown {
     if (name === 'and' || name === 'or') return this.#lazy(name, rest, dot, piped)
     const args = [...rest.map((operand) => this.#value(operand, dot)), ...piped]
     try {
       return this.#functions[name]?.(...args)
     } catch (error) {
-      if (error instanceof TemplateError && !error.message.startsWith('template:')) throw this.#failure(at, error.message)
+      if (error instanceof TemplateError && !error.message.startsWith('template:')) throw this.#failure(at, error.message, [at, ...rest].map((operand) => this.#shown(operand)).join(' '))
       throw error
     }
   }
@@ -173,7 +173,7 @@ class Run {
       case 'literal':
         return operand.value
       case 'function':
-        return this.#function(operand.name, operand, [], dot, [])
+        return this.#function({ name: operand.name, at: operand, rest: [] }, dot, [])
       case 'field':
         return this.#path(operand.path, dot, operand)
       case 'chain':
@@ -187,7 +187,12 @@ class Run {
   }
 
   #path(path: readonly string[], start: unknown, operand: Operand): unknown {
-    return path.reduce((value, name) => this.#field(value, name, operand), start)
+    let value = start
+    for (const [index, name] of path.entries()) {
+      if (value === TYPED_NIL) throw this.#failure(operand, `map has no entry for key "${path[index - 1] ?? name}"`)
+      value = this.#field(value, name, operand)
+    }
+    return value
   }
 
   #field(value: unknown, name: string, operand: Operand): unknown {
@@ -202,7 +207,7 @@ class Run {
       throw this.#failure(operand, `map has no entry for key "${name}"`)
     }
     if (value === null || value === undefined) throw this.#failure(operand, `nil data; no entry for key "${name}"`)
-    throw this.#failure(operand, `can't evaluate field ${name} in type interface {}`)
+    throw this.#failure(operand, `can't evaluate field ${name} in type ${goType(value)}`)
   }
 
   #method(head: Extract<Operand, { kind: 'field' }>, dot: unknown, args: readonly unknown[]): unknown {
@@ -213,15 +218,16 @@ class Run {
     return result
   }
 
-  #failure(operand: Operand, problem: string): TemplateError {
+  #failure(operand: Operand, problem: string, shown = this.#shown(operand)): TemplateError {
     const line = lineOf(this.#source, operand.at)
     const column = operand.at - (this.#source.lastIndexOf('\n', operand.at - 1) + 1)
-    return new TemplateError(`template: :${line}:${column}: executing "" at <${this.#shown(operand)}>: ${problem}`)
+    return new TemplateError(`template: :${line}:${column}: executing "" at <${shown}>: ${problem}`)
   }
 
   #shown(operand: Operand): string {
     if (operand.kind === 'field') return `.${operand.path.join('.')}`
     if (operand.kind === 'variable') return [operand.name, ...operand.path].join('.')
+    if (operand.kind === 'literal') return typeof operand.value === 'string' ? JSON.stringify(operand.value) : String(operand.value ?? 'nil')
     return operand.kind === 'function' ? operand.name : '.'
   }
 }
