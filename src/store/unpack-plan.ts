@@ -82,7 +82,7 @@ function sandboxPlan(options: SandboxOptions, last: Action): Plan {
   return {
     steps: [
       { actor: 'host', op: 'clone', flags },
-      ...guest.map((action): Step => ({ actor: 'guest', ...action })),
+      ...[...guest, last].map((action): Step => ({ actor: 'guest', ...action })),
     ],
   }
 }
