@@ -35,7 +35,8 @@ export const ERRNO = {
 
 /** Writes one or more netlink messages, one after the other, into one growing buffer. */
 export class NetlinkWriter {
-  #buffer = Buffer.alloc(512)
+  // Not zeroed: every byte is written, padding too.
+  #buffer = Buffer.allocUnsafe(1024)
   #length = 0
   #sequence = 0
   readonly #pidAt: number[] = []
@@ -50,6 +51,7 @@ export class NetlinkWriter {
     this.#buffer.writeUInt16LE(flags | NLM_F_REQUEST, start + 6)
     this.#sequence += 1
     this.#buffer.writeUInt32LE(this.#sequence, start + 8)
+    this.#buffer.writeUInt32LE(0, start + 12)
     return this
   }
 
@@ -137,7 +139,8 @@ export class NetlinkWriter {
   }
 
   get data(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.#buffer, 0, this.#length)
+    const { buffer, byteOffset } = this.#buffer
+    return new Uint8Array(buffer.slice(byteOffset, byteOffset + this.#length))
   }
 
   get pidAt(): readonly number[] {
@@ -145,7 +148,8 @@ export class NetlinkWriter {
   }
 
   #pad(): this {
-    this.#reserve(align(this.#length) - this.#length)
+    const missing = align(this.#length) - this.#length
+    if (missing > 0) this.#buffer.fill(0, this.#reserve(missing), this.#length)
     return this
   }
 
@@ -153,7 +157,7 @@ export class NetlinkWriter {
     const at = this.#length
     this.#length += bytes
     if (this.#length > this.#buffer.length) {
-      const larger = Buffer.alloc(Math.max(this.#length, this.#buffer.length * 2))
+      const larger = Buffer.allocUnsafe(Math.max(this.#length, this.#buffer.length * 2))
       this.#buffer.copy(larger)
       this.#buffer = larger
     }

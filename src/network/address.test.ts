@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { isIPv4 } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
@@ -20,6 +21,19 @@ test('parseAddress reads back what formatAddress wrote', () => {
     fc.property(fc.oneof(address4, address6), (address) => {
       assert.deepEqual(parseAddress(formatAddress(address)), address)
     }),
+  )
+})
+
+test('parseAddress agrees with net.isIPv4 on every text', () => {
+  const text = fc.array(fc.constantFrom('0', '1', '25', '255', '256', '01', '.', '.', '.', ' ', '-', 'a'), {
+    maxLength: 9,
+  })
+  fc.assert(
+    fc.property(text, (parts) => {
+      const joined = parts.join('')
+      assert.equal(parseAddress(joined)?.length === 4, isIPv4(joined), joined)
+    }),
+    { numRuns: 2000 },
   )
 })
 

@@ -1,5 +1,5 @@
 /** Internet addresses as raw bytes (4 or 16) with their texts, and subnets. */
-import { isIPv4, isIPv6 } from 'node:net'
+import { isIPv6 } from 'node:net'
 import { DewarError } from '../base/errors.ts'
 
 export interface Subnet {
@@ -10,10 +10,34 @@ export interface Subnet {
 
 /** Bytes of an address, or undefined when the text is none. Zones (`%eth0`) are refused. */
 export function parseAddress(text: string): Uint8Array | undefined {
-  if (isIPv4(text)) return Uint8Array.from(text.split('.'), Number)
+  const v4 = parseIPv4(text)
+  if (v4 !== undefined) return v4
   if (!isIPv6(text) || text.includes('%')) return undefined
   return parseIPv6(text)
 }
+
+/** Four numbers without leading zeros, as net.isIPv4 wants them, without its regular expression (a fifth of the time). */
+function parseIPv4(text: string): Uint8Array | undefined {
+  const bytes = new Uint8Array(4)
+  let n = 0
+  let value = -1
+  for (let i = 0; i <= text.length; i += 1) {
+    const code = i < text.length ? text.charCodeAt(i) : DOT
+    if (code === DOT) {
+      if (value < 0 || n > 3) return undefined
+      bytes[n] = value
+      n += 1
+      value = -1
+    } else {
+      if (code < ZERO || code > ZERO + 9 || value === 0) return undefined
+      value = Math.max(value, 0) * 10 + code - ZERO
+      if (value > 255) return undefined
+    }
+  }
+  return n === 4 ? bytes : undefined
+}
+const DOT = 46
+const ZERO = 48
 
 function parseIPv6(text: string): Uint8Array {
   const [head = '', tail] = text.split('::')

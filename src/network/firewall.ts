@@ -130,8 +130,11 @@ export function unpublishSteps(actor: Actor, table: string, published: readonly 
   })
 }
 
-/** A taken port of one batch leaves its companions published, so batches are small; a range of 1,000 ports costs 63. */
-const UNPUBLISH_AT_ONCE = 16
+/**
+ * A batch fails whole when one of its ports has a new owner by now, and leaves its companions to reconciling; a batch
+ * per port would be exact, and slow for ranges.
+ */
+const UNPUBLISH_AT_ONCE = 256
 
 function chunks<T>(list: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size))
@@ -148,12 +151,12 @@ function networkElements(family: NftFamily, network: Network): (readonly [set: s
   const name = interfaceKey(network.bridge)
   const elements: (readonly [string, Element])[] = [['bridges', { key: name }]]
   if (network.icc) elements.push(['open', { key: Buffer.concat([name, name]) }])
-  if (!network.internal) elements.push([network.masquerade ? 'outbound' : 'routed', { key: name }])
   const pool = family === 'ip' ? network.ipv4 : network.ipv6
-  if (pool !== undefined) {
-    const { base, last } = rangeOf(parseSubnet(pool.subnet))
-    elements.push(['local', { key: Buffer.concat([name, base]), keyEnd: Buffer.concat([name, last]) }])
-  }
+  // A family the network does not have leads nowhere, even if a container sets it up by itself.
+  if (pool === undefined) return elements
+  if (!network.internal) elements.push([network.masquerade ? 'outbound' : 'routed', { key: name }])
+  const { base, last } = rangeOf(parseSubnet(pool.subnet))
+  elements.push(['local', { key: Buffer.concat([name, base]), keyEnd: Buffer.concat([name, last]) }])
   return elements
 }
 

@@ -4,8 +4,15 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { removeBridgeSteps } from '../../src/network/bridge.ts'
-import { dumpPublished, parsePublished, removeFirewallSteps } from '../../src/network/firewall.ts'
+import {
+  dumpPublished,
+  networkStep,
+  parsePublished,
+  removeFirewallSteps,
+  removeNetworkStep,
+} from '../../src/network/firewall.ts'
 import type { Published } from '../../src/network/firewall.ts'
+import { defaultPool } from '../../src/network/network.ts'
 import type { Network } from '../../src/network/network.ts'
 import { reserveFailed } from '../../src/network/ports.ts'
 import { forwardWarnings, reconcileNetwork } from '../../src/network/reconcile.ts'
@@ -203,6 +210,24 @@ while time.monotonic() < end:
     await alive.shim.signal(9)
     await alive.shim.exited
     await gone()
+  })
+
+  test('comes and goes with its network while others run', async () => {
+    const before = await world.rules()
+    const network: Network = {
+      ...one.network,
+      id: 'more',
+      name: 'more',
+      bridge: 'dwtmore',
+      ipv4: defaultPool('10.201.9.0/24'),
+      internal: true,
+    }
+    await world.core.run({ steps: [networkStep('host', world.table, network, true)] })
+    assert.match(await world.rules(), /"dwtmore" \. 10\.201\.9\.0\/24/)
+    for (const _ of [1, 2]) {
+      await world.core.run({ steps: [removeNetworkStep('host', world.table, network, true)] })
+      assert.equal(await world.rules(), before)
+    }
   })
 
   test('is warned about when somebody else drops forwarded packets', async () => {
