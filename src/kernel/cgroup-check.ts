@@ -63,20 +63,20 @@ export function checkResources(layout: CgroupLayout, wanted: OciResources): Chec
     'memory',
     `${KERNEL} OomKillDisable. OomKillDisable discarded.`,
   )
-  const weightFile = ['blkio.bfq.weight', 'blkio.weight', 'io.bfq.weight', 'io.weight'].find((file) =>
-    hasFile(layout, file),
-  )
+  const seen = (...names: string[]) => names.find((file) => hasFile(layout, file))
+  const weightV1 = seen('blkio.bfq.weight', 'blkio.weight')
+  const weightV2 = seen('io.bfq.weight', 'io.weight')
   const weight = keep(
     positive(blockIO.weight),
-    weightFile,
-    weightFile,
+    weightV1,
+    weightV2,
     'blkio',
     `${KERNEL} Block I/O weight ${UNMOUNTED} Weight discarded.`,
   )
   const weightDevice = keep(
     some(blockIO.weightDevice),
-    weightFile,
-    weightFile,
+    weightV1,
+    weightV2,
     'blkio',
     `${KERNEL} Block I/O weight_device.`,
   )

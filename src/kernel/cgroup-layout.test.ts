@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { controllerOf, detectCgroups, readCgroups } from './cgroup-layout.ts'
+import { checkResources } from './cgroup-check.ts'
+import { controllerOf, detectCgroups, hasFile, readCgroups } from './cgroup-layout.ts'
 
 const V2 =
   '35 24 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot'
@@ -95,4 +96,17 @@ test('readCgroups sees this machine as its own mount table does', async () => {
   assert.ok(layout.controllers.size > 0 || layout.unifiedControllers.size > 0)
   assert.match(layout.cpuset.cpus, /^[\d,-]+$/)
   assert.ok(layout.files?.has('cgroup.procs'))
+})
+
+test('checkResources on this machine warns of exactly what a group here has no file for', async () => {
+  const layout = await readCgroups()
+  const wanted = { devices: [], memory: { limit: 1 << 26, swap: 1 << 27 }, blockIO: { weight: 100 } }
+  const { warnings } = checkResources(layout, wanted)
+  const v1 = layout.controllers.has('memory')
+  const swap = hasFile(layout, v1 ? 'memory.memsw.limit_in_bytes' : 'memory.swap.max')
+  assert.equal(
+    warnings.some((text) => text.includes('swap')),
+    !swap,
+  )
+  assert.ok(warnings.length <= 2)
 })

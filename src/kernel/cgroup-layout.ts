@@ -147,46 +147,36 @@ export async function readCgroups(options: { readonly delegated?: boolean } = {}
     read(unified, `.${first.base}/cgroup.controllers`),
     cpuset === undefined ? read(unified, 'cpuset.cpus.effective') : read(cpuset, 'cpuset.cpus'),
     cpuset === undefined ? read(unified, 'cpuset.mems.effective') : read(cpuset, 'cpuset.mems'),
-    controlFiles([...new Set([...controllers.values(), ...(unified === undefined ? [] : [unified])])]),
+    Promise.all([
+      ...[...new Set(controllers.values())].map((folder) => controlFiles(folder, UNSEEN_V1)),
+      ...(unified === undefined ? [] : [controlFiles(`${unified}${first.base}`, UNSEEN_V2)]),
+    ]),
   ])
   return {
     ...first,
     unifiedControllers: new Set(unifiedControllers.split(/\s+/).filter(Boolean)),
-    files: new Set(files),
+    files: new Set(files.flat()),
     cpuset: { cpus: cpus.trim(), mems: mems.trim() },
   }
 }
 
 /**
- * Files of each tree's root and of one group in it: many exist only below the root (memory.max, pids.max).
+ * Files of a tree's root and of one group in it: many exist only below the root (memory.max, pids.max), and in a
+ * v2 group only those of controllers that were handed to it. What could not be seen that way is taken to be there:
+ * if it is not, the write fails and says so.
  */
-async function controlFiles(folders: readonly string[]): Promise<string[]> {
-  const found: string[] = []
-  for (const folder of folders) {
-    const entries = await readdir(folder, { withFileTypes: true })
-    found.push(...entries.filter((entry) => entry.isFile()).map((entry) => entry.name))
-    const group = entries.find((entry) => entry.isDirectory())
-    if (group === undefined) found.push(...UNSEEN)
-    else found.push(...(await readdir(join(folder, group.name)).catch(() => [])))
-  }
-  return found
+async function controlFiles(folder: string, unseen: readonly string[]): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  const here = entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
+  const group = entries.find((entry) => entry.isDirectory())
+  if (group === undefined) return [...here, ...unseen]
+  const below = await readdir(join(folder, group.name)).catch(() => [])
+  const handed = await readFile(join(folder, group.name, 'cgroup.controllers'), 'utf8').catch(() => undefined)
+  const controllers = handed?.trim().split(' ')
+  const hidden = controllers && unseen.filter((file) => !controllers.includes(file.split('.')[0] ?? ''))
+  return [...here, ...below, ...(hidden ?? [])]
 }
 
-/**
- * A tree without any group shows none of the files that exist only below the root; they are taken to be
- * there.
- */
-const UNSEEN = [
-  'memory.max',
-  'memory.low',
-  'memory.swap.max',
-  'pids.max',
-  'cpu.max',
-  'cpu.weight',
-  'cpuset.cpus',
-  'cpuset.mems',
-  'io.max',
-  'io.weight',
-  'blkio.bfq.weight',
-  'blkio.bfq.weight_device',
-]
+/** Files below the root that decide what `checkResources` warns of. */
+const UNSEEN_V1 = ['blkio.bfq.weight', 'blkio.bfq.weight_device']
+const UNSEEN_V2 = ['memory.low', 'memory.swap.max', 'io.weight']

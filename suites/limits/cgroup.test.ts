@@ -164,6 +164,7 @@ test('block IO limits are taken by the kernel', { skip: needs('blkio') }, async 
   const path = nextPath()
   const limited = plan(path, {
     blockIO: {
+      weight: 300,
       throttleReadBpsDevice: [{ ...device, rate: 1e6 }],
       throttleWriteIOPSDevice: [{ ...device, rate: 100 }],
     },
