@@ -28,7 +28,7 @@ struct proc {
 	pid_t pid;
 	int pidfd, in, out[2]; /* out[0] is the terminal's master when tty */
 	int tty, once, exited, code, drained;
-	struct conn *owner; /* hears of an exec's end */
+	struct conn *owner; /* who started it: hears of an exec's end; without it nobody is waited for */
 };
 
 /* A connection: control (frames) until an attach makes it a stream of `proc`. */
@@ -452,6 +452,8 @@ static void end_container(struct proc *p)
 /* A process has ended: its output is read to the end as long as clients take it, then its streams end. */
 static void finish(struct proc *p)
 {
+	if (p->expect) /* what it said before it ended is held for those who have yet to attach */
+		return;
 	for (int i = 0; i < 2; i++) {
 		while (p->out[i] >= 0 && !behind(p) && pump(p, i))
 			;
@@ -482,8 +484,10 @@ static void sweep(void)
 			continue;
 		}
 		for (struct proc *p = shim.procs; p; p = p->next)
-			if (p->owner == c)
+			if (p->owner == c) {
 				p->owner = NULL;
+				p->expect = 0;
+			}
 		*at = c->next;
 		close(c->fd);
 		free(c->in);
@@ -577,9 +581,11 @@ static void serve(struct pollfd *fds)
 	}
 	if (fds[0].revents)
 		reap();
+	sweep(); /* before the ends: a vanished owner is not waited for */
 	for (struct proc *p = shim.procs; p; p = p->next)
 		if (p->exited && !p->drained)
 			finish(p);
+	sweep();
 }
 
 static void loop(void)
@@ -602,7 +608,6 @@ static void loop(void)
 		if (poll(fds, n, -1) < 0 && errno != EINTR)
 			_exit(125);
 		serve(fds);
-		sweep();
 	}
 }
 
@@ -684,6 +689,7 @@ void shim_main(int conn, uint8_t *request_bytes, size_t size)
 	struct conn *c = add_conn(conn);
 	if (c) {
 		c->watch = 1;
+		p->owner = c;
 		send_started(c, p);
 	}
 	loop();

@@ -154,6 +154,22 @@ test('exec joins the namespaces, has its own exit code and streams', async () =>
   await shim.exited
 })
 
+test('attach gets what a process said that ended before anyone was attached', async () => {
+  const shim = await core.launch(shell('echo early'), options({ expectAttach: 1 }))
+  await until(() => stateOf(shim.pid) === 'Z' || stateOf(shim.pid) === undefined)
+  const stream = await shim.attach()
+  assert.match(await text(stream), /early/)
+  assert.equal((await shim.exited).code, 0)
+})
+
+test('a process whose attacher never comes ends all the same when its engine goes', async () => {
+  const o = options({ expectAttach: 1 })
+  const shim = await core.launch(shell('echo unheard; exit 6'), o)
+  shim.close()
+  await until(() => existsSync(join(o.runDir, 'exit')))
+  assert.match(readFileSync(join(o.runDir, 'exit'), 'utf8'), /"code":6/)
+})
+
 test('reconnect finds a running shim again, and none where there is none', async () => {
   const o = options()
   const shim = await core.launch(shell('sleep 60'), o)

@@ -24,6 +24,7 @@ const facts: HostFacts = {
   memory: 8 * 2 ** 30,
   lastCapability: 40,
   timeNamespaces: true,
+  messageQueues: true,
 }
 
 const V1 = ['cpu,cpuacct', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'cpuset']
