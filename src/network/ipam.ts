@@ -42,7 +42,7 @@ export function allocateAddress(pool: Pool, used: ReadonlySet<string>): string {
   }
   throw new DewarError(
     'system',
-    `no available IPv4 addresses on this network's address pools: ${formatSubnet(range)}`,
+    `no available ${gateway.includes(':') ? 'IPv6' : 'IPv4'} addresses on this network's address pools: ${formatSubnet(range)}`,
     {
       remedy: 'remove containers or create a network with a larger subnet',
     },

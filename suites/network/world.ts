@@ -9,7 +9,7 @@ import { startCore } from '../../src/kernel/core.ts'
 import type { Plan, Step } from '../../src/kernel/plan.ts'
 import { readHostNetwork, ensureBridge } from '../../src/network/bridge.ts'
 import { bridgeSteps, releaseSteps } from '../../src/network/container-steps.ts'
-import type { ContainerNetwork, ContainerSteps } from '../../src/network/container-steps.ts'
+import type { Attachment, ContainerNetwork, ContainerSteps } from '../../src/network/container-steps.ts'
 import { parseAddress } from '../../src/network/address.ts'
 import { firewallStep, tableName } from '../../src/network/firewall.ts'
 import type { Published } from '../../src/network/firewall.ts'
@@ -86,6 +86,10 @@ export interface ContainerOptions {
   readonly address: string
   readonly address6?: string
   readonly published?: readonly Published[]
+  /** Second interface. */
+  readonly also?: Attachment
+  /** Another engine's. */
+  readonly table?: string
   /** Instead of the server. */
   readonly argv?: readonly string[]
 }
@@ -166,9 +170,9 @@ export class World extends Scope {
       containerId: options.id,
       start: this.#starts,
       vethPrefix: VETH_PREFIX,
-      table: this.table,
+      table: options.table ?? this.table,
       ipv6: true,
-      attachments: [attachment],
+      attachments: [attachment, ...(options.also === undefined ? [] : [options.also])],
       published: options.published ?? [],
     }
     const steps = bridgeSteps(containerNetwork)
