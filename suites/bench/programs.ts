@@ -1,10 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { command } from '../harness/command.ts'
+import { compileC } from '../harness/compile-c.ts'
 import { busyboxTree } from '../harness/image-recipes.ts'
 import { tarOf } from '../harness/oci-layout.ts'
-import { PROJECT } from '../harness/project.ts'
-import { findProgram } from '../harness/requirement.ts'
 
 export interface Programs {
   /** A root filesystem with a static busybox; /bin/true is in it. */
@@ -19,20 +18,11 @@ export async function buildPrograms(folder: string): Promise<Programs> {
   const rootfs = join(folder, 'bundle', 'rootfs')
   await mkdir(rootfs, { recursive: true })
   await command(['tar', 'xf', '-', '-C', rootfs], { input: await tarOf(busyboxTree()), check: true })
-  const [limit, repeat] = await Promise.all([compile(folder, 'limit'), compile(folder, 'repeat')])
+  const [limit = '', repeat = ''] = await Promise.all(
+    ['limit', 'repeat'].map((name) => compileC(`bench/${name}.c`, join(folder, name))),
+  )
   await writeFile(join(folder, 'bundle', 'config.json'), JSON.stringify(bundleConfig()))
   return { rootfs, limit, repeat, bundle: join(folder, 'bundle') }
-}
-
-async function compile(folder: string, name: string): Promise<string> {
-  const out = join(folder, name)
-  const musl = findProgram('musl-gcc') !== undefined
-  const include = musl ? ['-idirafter', '/usr/include', '-idirafter', `/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`] : []
-  await command(
-    [musl ? 'musl-gcc' : 'cc', '-static', '-O2', '-Wall', '-Wextra', '-Werror', ...include, '-o', out, join(PROJECT, 'suites', 'bench', `${name}.c`)],
-    { check: true },
-  )
-  return out
 }
 
 /** What `runc spec` writes, with the same namespaces for all: no network beyond a loopback that is down. */

@@ -13,4 +13,5 @@ function findProject(folder: string): string {
 }
 
 export const DEWAR = join(PROJECT, 'bin', 'dewar')
-export const ENGINE_MAIN = join(PROJECT, 'dist', 'src', 'daemon', 'main.js')
+/** The engine that was compiled together with this file. */
+export const ENGINE_MAIN = fileURLToPath(new URL('../../src/daemon/main.js', import.meta.url))
