@@ -2,12 +2,37 @@
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Stats } from 'node:fs'
+import type { Container } from './container.ts'
 import type { Change } from './types.ts'
 import { walk } from './walk.ts'
 
+/** Where this engine mounts something in every container: the mount points it makes in the writable layer are not changes. */
+const SYSTEM_FOLDERS = new Set(['/dev', '/proc', '/sys'])
+const SYSTEM_FILES = new Set(['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'])
+
+/** `empty`: a folder, or a file without content. */
+export function isMountDebris(path: string, empty: boolean, container: Pick<Container, 'record'>): boolean {
+  if (!empty) return false
+  if (SYSTEM_FOLDERS.has(path) || SYSTEM_FILES.has(path)) return true
+  return container.record.mounts.some(({ destination }) => destination === path)
+}
+
+export async function containerChanges(container: Container): Promise<Change[]> {
+  const all = await layerChanges(container.paths.upper, container.record.lower)
+  const kept = all.filter(({ path, kind, empty }) => kind === 2 || !isMountDebris(path, empty, container))
+  const parents = [...SYSTEM_FILES, ...container.record.mounts.map((mount) => mount.destination)].map((path) => path.slice(0, path.lastIndexOf('/')))
+  // A folder that only got a mount point is not changed.
+  const changed = kept.filter(({ path, kind }) => kind !== 0 || !parents.includes(path) || kept.some((other) => other.path.startsWith(`${path}/`)))
+  return changed.map(({ path, kind }) => ({ path, kind }))
+}
+
+interface LayerChange extends Change {
+  readonly empty: boolean
+}
+
 /** `lower`: layer folders, topmost first. */
-export async function layerChanges(upper: string, lower: readonly string[]): Promise<Change[]> {
-  const changes: Change[] = []
+export async function layerChanges(upper: string, lower: readonly string[]): Promise<LayerChange[]> {
+  const changes: LayerChange[] = []
   /** Folders of the image under each folder of the layer; only real ones, so that no symlink is ever followed. */
   const below = new Map<string, readonly string[]>([['', lower]])
   await walk(upper, async (path, info) => {
@@ -15,10 +40,10 @@ export async function layerChanges(upper: string, lower: readonly string[]): Pro
     const name = path.slice(path.lastIndexOf('/') + 1)
     const found = await inLayers(below.get(parent) ?? [], name)
     if (isWhiteout(info)) {
-      if (found.exists) changes.push({ path, kind: 2 })
+      if (found.exists) changes.push({ path, kind: 2, empty: false })
       return
     }
-    changes.push({ path, kind: found.exists ? 0 : 1 })
+    changes.push({ path, kind: found.exists ? 0 : 1, empty: info.isDirectory() || info.size === 0 })
     if (info.isDirectory()) below.set(path, found.folders)
   })
   return changes

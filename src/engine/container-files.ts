@@ -11,6 +11,7 @@ import { tarToOps } from '../store/tar-to-ops.ts'
 import { unpackError } from '../store/unpack.ts'
 import type { Container } from './container.ts'
 import { bundleForFiles } from './launch.ts'
+import { prefixOps } from './prefix-ops.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import type { Containers, PathStat } from './types.ts'
 
@@ -97,11 +98,9 @@ export class ContainerFiles implements Archive {
       keepType: options.noOverwriteDirNonDir,
       ...(owner === undefined ? {} : { owner }),
     })
-    const input = Readable.from(noting(ops, failure), { objectMode: false, highWaterMark: 512 * 1024 })
-    const steps = [
-      { actor: 'guest', op: 'chdir', path, create: false },
-      { actor: 'guest', op: 'unpack' },
-    ] as const
+    const folder = bytesOf(posix.join('/', path).replace(/^\/+|\/+$/g, ''))
+    const input = Readable.from(noting(prefixOps(ops, folder), failure), { objectMode: false, highWaterMark: 512 * 1024 })
+    const steps = [{ actor: 'guest', op: 'unpack' }] as const
     const { level, bundle, pid } = this.#source(container)
     try {
       await level.files(this.#services.core, bundle, pid, steps, { input })

@@ -7,13 +7,13 @@ import { pidsIn } from '../kernel/cgroup-live.ts'
 import { readStats } from '../kernel/cgroup-stats.ts'
 import { parseInterfaceStats } from '../network/interface-stats.ts'
 import { attachTo } from './attach.ts'
-import { layerChanges } from './changes.ts'
+import { containerChanges } from './changes.ts'
 import type { Container, WaitResult } from './container.ts'
 import { ContainerFiles } from './container-files.ts'
 import { matchesFilters } from './container-filters.ts'
 import { createContainer } from './create.ts'
 import { cgroupsPath } from './launch.ts'
-import type { EngineImages } from './image-room.ts'
+import type { ImageRoom } from './image-room.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { readLogs } from './logs.ts'
 import { checkName } from './names.ts'
@@ -41,9 +41,9 @@ export class ContainerService implements Containers {
   readonly #services: Services
   readonly #lifecycle: Lifecycle
   readonly #files: ContainerFiles
-  readonly #images: Pick<EngineImages, 'size' | 'ancestors'>
+  readonly #images: Pick<ImageRoom, 'size' | 'ancestors'>
 
-  constructor(services: Services, lifecycle: Lifecycle, images: Pick<EngineImages, 'size' | 'ancestors'>) {
+  constructor(services: Services, lifecycle: Lifecycle, images: Pick<ImageRoom, 'size' | 'ancestors'>) {
     this.#services = services
     this.#lifecycle = lifecycle
     this.#files = new ContainerFiles(services)
@@ -52,7 +52,9 @@ export class ContainerService implements Containers {
 
   async list(options: Parameters<Containers['list']>[0]): Promise<ContainerView[]> {
     const { containers } = this.#services
-    const context = { ancestors: (ref: string) => this.#images.ancestors(ref), find: (ref: string) => containers.find(ref) }
+    const ancestors = new Map<string, readonly string[]>()
+    for (const ref of options.filters.get('ancestor') ?? []) ancestors.set(ref, await this.#images.ancestors(ref))
+    const context = { ancestors: (ref: string) => ancestors.get(ref) ?? [], find: (ref: string) => containers.find(ref) }
     const asked = options.filters.has('status') || options.filters.has('exited')
     // A limit asks for the latest, whatever their state.
     const all = options.all || options.limit > 0 || asked
@@ -206,8 +208,7 @@ export class ContainerService implements Containers {
   }
 
   async changes(ref: string): Promise<readonly Change[]> {
-    const { paths, record } = this.#find(ref)
-    return layerChanges(paths.upper, record.lower)
+    return containerChanges(this.#find(ref))
   }
 
   export(ref: string): Promise<Readable> {

@@ -13,7 +13,8 @@ import { EventBus } from './events.ts'
 import { ExecService } from './exec.ts'
 import { readHostFacts } from './host-facts.ts'
 import { IdRanges } from './id-ranges.ts'
-import { openImages, type EngineImages } from './image-room.ts'
+import { imagesApi } from './engine-images.ts'
+import { ImageRoom } from './image-room.ts'
 import { Levels } from './levels.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { NetworkManager } from './network-manager.ts'
@@ -44,10 +45,10 @@ export class Engine implements EngineApi, AsyncDisposable {
   readonly #services: Services
   readonly #lifecycle: Lifecycle
   readonly #trash: Trash
-  readonly #images: EngineImages
+  readonly #images: ImageRoom
   #warnings: readonly string[] = []
 
-  private constructor(services: Services, images: EngineImages, trash: Trash) {
+  private constructor(services: Services, images: ImageRoom, trash: Trash) {
     this.#services = services
     this.#images = images
     this.#trash = trash
@@ -55,7 +56,7 @@ export class Engine implements EngineApi, AsyncDisposable {
     this.settings = services.settings
     this.containers = new ContainerService(services, this.#lifecycle, images)
     this.execs = new ExecService(services)
-    this.images = images.api
+    this.images = imagesApi(images.service, { services, lifecycle: this.#lifecycle, images: images.service })
     this.volumes = services.volumes
     this.networks = new NetworkService(services)
   }
@@ -92,7 +93,7 @@ export class Engine implements EngineApi, AsyncDisposable {
     const bus = new EventBus()
     const trash = new Trash(settings.folders.trash)
     const volumes = await VolumeStore.open({ folder: settings.folders.volumes, containers, bus, trash })
-    const images = await openImages({ settings, core, containers, bus })
+    const images = await ImageRoom.open({ settings, core, containers, bus })
     const services: Services = {
       settings,
       facts,
@@ -115,8 +116,8 @@ export class Engine implements EngineApi, AsyncDisposable {
 
   async #settle(): Promise<void> {
     const reconciler = { services: this.#services, lifecycle: this.#lifecycle, trash: this.#trash }
-    this.#warnings = await reconcile(reconciler)
-    await this.#images.containersKnown()
+    this.#warnings = [...this.#images.warnings, ...(await reconcile(reconciler))]
+    await this.#images.service.sweep()
     startWanted(reconciler)
   }
 
@@ -135,7 +136,6 @@ export class Engine implements EngineApi, AsyncDisposable {
   /** Containers stay as they are; the next engine on the same root goes on with them. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#lifecycle.close()
-    await this.#images[Symbol.asyncDispose]()
     await this.#trash[Symbol.asyncDispose]()
     await this.#services.core[Symbol.asyncDispose]()
   }

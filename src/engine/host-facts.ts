@@ -1,4 +1,5 @@
 /** What the host is like, as far as specs and refusals depend on it. Read once when the engine opens. */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { cpus, hostname, totalmem } from 'node:os'
 
@@ -14,6 +15,8 @@ export interface HostFacts {
   readonly lastCapability: number
   /** Whether clocks can be namespaced (/proc/self/ns/time, 5.6). */
   readonly timeNamespaces: boolean
+  /** Whether the host has POSIX message queues mounted, which `--ipc=host` shares. */
+  readonly messageQueues: boolean
 }
 
 export async function readHostFacts(): Promise<HostFacts> {
@@ -31,6 +34,7 @@ export async function readHostFacts(): Promise<HostFacts> {
     memory: totalmem(),
     lastCapability: Number(last),
     timeNamespaces: time !== '',
+    messageQueues: existsSync('/dev/mqueue'),
   }
 }
 

@@ -1,25 +1,14 @@
-/** The images as the rest of the engine needs them. */
+/** The images as the rest of the engine needs them, and `commit`, which needs both. */
+import { join } from 'node:path'
 import type { Core } from '../kernel/core-api.ts'
+import { unpackFilter } from '../store/unpack-filter.ts'
 import type { Container } from './container.ts'
 import type { Directory } from './directory.ts'
 import type { EventBus } from './events.ts'
+import { ImageService } from './images.ts'
 import type { Settings } from './options.ts'
 import type { ImageForContainer } from './services.ts'
-import type { AuthConfig, Images } from './types.ts'
-
-export interface EngineImages extends AsyncDisposable {
-  readonly api: Images
-  /** Throws not-found "No such image: x". */
-  forContainer(ref: string, platform: string | undefined): Promise<ImageForContainer>
-  /** Ids of the image and of images made from it. */
-  ancestors(ref: string): readonly string[]
-  /** Bytes of all layers. */
-  size(imageId: string): Promise<number>
-  count(): Promise<number>
-  /** Every container is in the directory now: what no image and no container needs may be freed. */
-  containersKnown(): Promise<void>
-  auth(config: AuthConfig): Promise<{ readonly status: string; readonly identityToken: string }>
-}
+import type { AuthConfig } from './types.ts'
 
 export interface ImageRoomOptions {
   readonly settings: Settings
@@ -28,6 +17,57 @@ export interface ImageRoomOptions {
   readonly bus: EventBus
 }
 
-export function openImages(_options: ImageRoomOptions): Promise<EngineImages> {
-  throw new Error('not there yet')
+export class ImageRoom {
+  readonly service: ImageService
+  /** What was found damaged when it was opened. */
+  readonly warnings: readonly string[]
+
+  private constructor(service: ImageService, warnings: readonly string[]) {
+    this.service = service
+    this.warnings = warnings
+  }
+
+  static async open(options: ImageRoomOptions): Promise<ImageRoom> {
+    const { settings, core, containers, bus } = options
+    const filter = unpackFilter()
+    const service = new ImageService({
+      root: join(settings.root, 'images'),
+      sandbox: () => Promise.resolve({ core, ...(filter === undefined ? {} : { filter }) }),
+      registry: { mirrors: settings.registryMirrors, insecure: settings.insecureRegistries },
+      onEvent: (action, id, attributes) => bus.emit('image', action, id, attributes),
+      usersOf: (imageId) =>
+        [...containers.values()]
+          .filter(({ record }) => record.imageId === imageId)
+          .map((container) => ({ id: container.id, running: container.running !== undefined })),
+      foldersInUse: () => new Set([...containers.values()].flatMap(({ record }) => record.lower)),
+    })
+    const damaged = await service.open()
+    return new ImageRoom(service, damaged.map((error) => error.message))
+  }
+
+  async forContainer(ref: string, platform: string | undefined): Promise<ImageForContainer> {
+    return this.service.forContainer(ref, platform)
+  }
+
+  /** Ids of the image and of images made from it; none for an unknown one. */
+  async ancestors(ref: string): Promise<readonly string[]> {
+    const image = await this.service.inspect(ref).catch(() => undefined)
+    if (image === undefined) return []
+    const all = await this.service.list({ all: true, filters: new Map() })
+    const from = (layers: readonly string[]): boolean => image.layers.every((layer, n) => layers[n] === layer)
+    return all.filter(({ layers }) => from(layers)).map(({ id }) => id)
+  }
+
+  async size(imageId: string): Promise<number> {
+    return (await this.service.inspect(imageId)).size
+  }
+
+  async count(): Promise<number> {
+    return (await this.service.list({ all: true, filters: new Map() })).length
+  }
+
+  auth(config: AuthConfig): Promise<{ readonly status: string; readonly identityToken: string }> {
+    return this.service.auth(config)
+  }
 }
+

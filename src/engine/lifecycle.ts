@@ -50,7 +50,6 @@ export class Lifecycle {
   }
 
   async #launch(container: Container, counters: { restartCount: number; lastDelay: number }): Promise<void> {
-    const { bus } = this.#services
     const before = container.record.state
     try {
       const shim = await this.#tryLaunch(container, counters)
@@ -60,7 +59,6 @@ export class Lifecycle {
       await this.#startFailed(container, before, error, exitCode)
       throw error
     }
-    bus.emit('container', 'start', container.id, eventAttributes(container))
     container.health?.begin()
   }
 
@@ -90,6 +88,8 @@ export class Lifecycle {
     const bundle = await bundleForStart(this.#services, container)
     const shim = await level.start(this.#services.core, bundle)
     this.adopt(container, shim, bundle)
+    // Before anything else can happen: the end of a short run may be on its way already.
+    this.#services.bus.emit('container', 'start', container.id, eventAttributes(container))
     return shim
   }
 

@@ -24,7 +24,8 @@ export interface MountInput {
   >
   /** Whether the container has a user namespace: binds are idmapped then, and the host's /proc, /sys are bound. */
   readonly userNamespace: boolean
-  readonly systemPathsOpen: boolean
+  /** Whether the host has /dev/mqueue. */
+  readonly hostQueues: boolean
   /** Shared /dev/shm for `--ipc=shareable` and those who join it. */
   readonly sharedShm: string | undefined
   readonly mounts: readonly ResolvedMount[]
@@ -66,7 +67,7 @@ function systemMounts(input: MountInput): OciMount[] {
     sysMount(input, ro),
     { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [ro, 'nosuid', 'noexec', 'nodev'] },
   ]
-  if (host.ipcMode !== 'none') list.push(queueMount(input), shmMount(input))
+  if (host.ipcMode !== 'none') list.push(...queueMount(input), shmMount(input))
   return list
 }
 
@@ -84,10 +85,10 @@ function sysMount(input: MountInput, ro: string): OciMount {
   return { destination: '/sys', type: 'sysfs', source: 'sysfs', options }
 }
 
-function queueMount(input: MountInput): OciMount {
+function queueMount(input: MountInput): OciMount[] {
   const options = ['nosuid', 'noexec', 'nodev']
-  if (input.host.ipcMode === 'host') return bindOf('/dev/mqueue', [...options, 'bind'])
-  return { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options }
+  if (input.host.ipcMode === 'host') return input.hostQueues ? [bindOf('/dev/mqueue', [...options, 'bind'])] : []
+  return [{ destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options }]
 }
 
 function shmMount(input: MountInput): OciMount {

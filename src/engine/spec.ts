@@ -55,7 +55,7 @@ export function buildSpec(input: SpecInput): OciSpec {
     mounts: mounts({
       host,
       userNamespace: range !== undefined,
-      systemPathsOpen: security.systemPathsOpen,
+      hostQueues: input.facts.messageQueues,
       sharedShm: input.sharedShm,
       mounts: input.mounts,
       files: input.files,
