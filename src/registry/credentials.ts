@@ -73,9 +73,8 @@ async function readConfig(path: string): Promise<Config | undefined> {
 function fromAuths(config: Config, server: string): StoredCredentials | undefined {
   const host = hostOf(server)
   const entries = Object.entries(config.auths ?? {})
-  const entry = (
-    entries.find(([key]) => key === server) ?? entries.find(([key]) => hostOf(key) === host)
-  )?.[1]
+  const entry = (entries.find(([key]) => key === server) ??
+    entries.find(([key]) => hostOf(key) === host))?.[1]
   if (entry === undefined) return undefined
   const decoded = Buffer.from(entry.auth ?? '', 'base64')
     .toString('utf8')

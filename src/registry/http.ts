@@ -72,13 +72,17 @@ export function exchange(request: HttpRequest): Promise<HttpResponse> {
         request.signal?.aborted === true ? abortReason(request.signal) : new ConnectionFailed(request, error),
       )
     }
+    let answer: http.IncomingMessage | undefined
     outgoing.setTimeout(request.stallMs, () => {
-      outgoing.destroy(
+      // Once there is a body, its reader is the one to be told; the request would only say "aborted".
+      const broken = answer ?? outgoing
+      broken.destroy(
         new Error(`no data for ${request.stallMs / 1000} seconds (the registry or the network stalls)`),
       )
     })
     outgoing.once('error', failed)
     outgoing.once('response', (incoming) => {
+      answer = incoming
       // Until the body is read, errors would be nobody's; its reader gets them as well.
       incoming.on('error', () => undefined)
       resolve({

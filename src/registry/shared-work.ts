@@ -13,7 +13,7 @@ interface Running<T> {
 export class SharedWork<T> {
   readonly #running = new Map<string, Running<T>>()
 
-  /** Rejects early when the caller's signal is aborted; the work goes on while others wait for it. */
+  /** Rejects when the caller's signal is aborted; the work goes on while others wait for it, else it has ended by then. */
   async run(
     key: string,
     caller: { readonly onProgress: OnProgress; readonly signal: AbortSignal },
@@ -38,6 +38,8 @@ export class SharedWork<T> {
       if (running.listeners.size === 0) {
         running.stop.abort()
         if (this.#running.get(key) === running) this.#running.delete(key)
+        // It has to clean up; whoever hears that it ended may look.
+        await running.result.catch(() => undefined)
       }
     }
   }

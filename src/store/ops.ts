@@ -99,7 +99,8 @@ export function encodeEntry(entry: Entry): Buffer {
   out.writeUInt32LE(entry.mtime.ns, 24)
   out.writeUInt32LE(entry.major ?? 0, 28)
   out.writeBigInt64LE(BigInt(entry.mtime.sec), 32)
-  out.writeBigUInt64LE(BigInt(entry.size ?? entry.minor ?? 0), 40)
+  const device = entry.kind === 'char' || entry.kind === 'block'
+  out.writeBigUInt64LE(BigInt((device ? entry.minor : entry.size) ?? 0), 40)
   path.copy(out, HEADER_BYTES)
   link.copy(out, HEADER_BYTES + path.length)
   xattrs.copy(out, HEADER_BYTES + path.length + link.length)

@@ -99,7 +99,8 @@ export function checksumFits(block: Buffer): boolean {
     unsigned += byte
     signed += byte > 127 ? byte - 256 : byte
   }
-  const told = number(block, 148, 8, 'checksum')
+  const text = untilZero(block.subarray(148, 156)).trim()
+  const told = /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : -1
   return told === unsigned || told === signed
 }
 

@@ -233,10 +233,12 @@ export function listener(): { readonly lines: string[]; readonly onProgress: (pr
   }
 }
 
+type PullOptions = Parameters<Images['pull']>[1]
+
 export function pullOptions(
   onProgress = listener().onProgress,
-  signal = new AbortController().signal,
-): Parameters<Images['pull']>[1] {
+  signal: PullOptions['signal'] = new AbortController().signal,
+): PullOptions {
   return { onProgress, signal }
 }
 
