@@ -10,6 +10,7 @@
 #include <sys/time.h>
 
 #define ANSWER_SECONDS 5
+#define RESERVED_MAX 65536
 
 /* How many acknowledgements (or ends of a dump) the messages in data ask for. */
 static int awaited(const char *data, uint32_t len)
@@ -63,11 +64,26 @@ static int answers(struct run *r, const struct step *s, int sock, int count, str
 	return 0;
 }
 
+/* Sockets of the host's network namespace, kept until the process ends: closing one of nf_tables waits out a grace
+ * period of 13 ms. The guest has a namespace of its own and so sockets of its own. */
+static int host_sockets[MAX_LINKS];
+
+static int netlink_socket(const struct step *s)
+{
+	int *kept = s->actor != GUEST && s->num[0] < MAX_LINKS ? &host_sockets[s->num[0]] : NULL;
+	if (kept && *kept > 0)
+		return *kept;
+	int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)s->num[0]);
+	if (kept)
+		*kept = sock;
+	return sock;
+}
+
 int do_netlink(struct run *r, const struct step *s, struct failure *f)
 {
 	uint32_t len = s->str[0].len, pid = (uint32_t)r->child;
 	char *data = malloc(len + 1);
-	int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, (int)s->num[0]), rc = -1;
+	int sock = netlink_socket(s), rc = -1;
 	struct sockaddr_nl to = {.nl_family = AF_NETLINK};
 	struct timeval limit = {ANSWER_SECONDS, 0};
 	int big = 1 << 20;
@@ -87,10 +103,14 @@ int do_netlink(struct run *r, const struct step *s, struct failure *f)
 		rc = answers(r, s, sock, awaited(data, len), f);
 out:
 	free(data);
-	if (sock >= 0)
+	if (sock >= 0 && s->actor == GUEST)
 		close(sock);
 	return rc;
 }
+
+/* Sockets that keep published ports, as long as the container lives. */
+static int reserved[RESERVED_MAX];
+static int reserved_count;
 
 /* IPv4 ports listen: every connection to them is redirected before it could get here, and SO_REUSEADDR, which
  * closed connections (TIME_WAIT) make necessary, only excludes others from a port that listens. IPv6 ports are
@@ -103,7 +123,7 @@ int do_reserve_port(struct run *r, const struct step *s, struct failure *f)
 	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)s->num[1])};
 	int v6 = s->str[0].len == 16, on = 1;
 	(void)r;
-	if (s->num[0] > 2 || (!v6 && s->str[0].len != 4)) {
+	if (reserved_count == RESERVED_MAX || s->num[0] > 2 || (!v6 && s->str[0].len != 4)) {
 		errno = EINVAL;
 		return fail(f, "port %u", (unsigned)s->num[1]);
 	}
@@ -120,7 +140,16 @@ int do_reserve_port(struct run *r, const struct step *s, struct failure *f)
 			close(fd);
 		return -1;
 	}
-	return 0; /* stays open as long as this process lives */
+	if (reserved_count < RESERVED_MAX)
+		reserved[reserved_count++] = fd;
+	return 0;
+}
+
+/* The container has ended: the next one may have its ports before this process is gone. */
+void release_ports(void)
+{
+	while (reserved_count)
+		close(reserved[--reserved_count]);
 }
 
 int do_device_program(struct run *r, const struct step *s, struct failure *f)

@@ -1,4 +1,6 @@
-/* How a process is made. The two sides meet at three points:
+/* How a process is made. The two sides meet at these points:
+ *   0 child → parent  'r'  guest steps that stand before the first parent step are done (only if there are any:
+ *                          a child that joins another's user namespace makes its own network namespace there)
  *   1 parent → child  'g'  maps, cgroups, mounts and network of the parent's side are ready
  *   2 child → parent  'u'  the child has its own copy of the descriptors (until then both share one table,
  *                          so that slots the parent filled after the clone are the child's too)
@@ -207,21 +209,10 @@ static void become_member(struct run *r)
 	setsid();
 }
 
-static void child_main(struct run *r, struct stdio io, int parent_sync) __attribute__((noreturn));
-static void child_main(struct run *r, struct stdio io, int parent_sync)
+static void run_guest(struct run *r, uint32_t from, uint32_t to)
 {
 	struct failure f = {0};
-	char go;
-	/* Not readable by those inside before execve: /proc/PID/exe and fd of a joining process (CVE-2016-9962). */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	struct iovec iov[2] = {{&go, 1}, {r->slot, sizeof r->slot}};
-	if (readv(r->sync, iov, 2) != 1 + (ssize_t)sizeof r->slot || unshare(CLONE_FILES))
-		_exit(125);
-	tell(r->sync, 'u', 0, 0, NULL);
-	close(parent_sync);
-	stdio_set(io);
-	setsid();
-	for (uint32_t i = 0; i < r->plan.count; i++) {
+	for (uint32_t i = from; i < to; i++) {
 		const struct step *s = &r->plan.step[i];
 		if (s->actor != GUEST)
 			continue;
@@ -233,6 +224,43 @@ static void child_main(struct run *r, struct stdio io, int parent_sync)
 		if ((s->op == OP_SETNS && s->num[1] & CLONE_NEWPID) || (s->op == OP_UNSHARE && s->num[0] & CLONE_NEWPID))
 			become_member(r);
 	}
+}
+
+/* Index of the first parent step; 0 when there is none: then nothing is early. */
+static uint32_t first_parent(const struct run *r)
+{
+	for (uint32_t i = 0; i < r->plan.count; i++)
+		if (r->plan.step[i].actor == PARENT)
+			return i;
+	return 0;
+}
+
+static int guest_between(const struct run *r, uint32_t from, uint32_t to)
+{
+	while (from < to && r->plan.step[from].actor != GUEST)
+		from++;
+	return from < to;
+}
+
+static void child_main(struct run *r, struct stdio io, int parent_sync) __attribute__((noreturn));
+static void child_main(struct run *r, struct stdio io, int parent_sync)
+{
+	char go;
+	/* Not readable by those inside before execve: /proc/PID/exe and fd of a joining process (CVE-2016-9962). */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	struct iovec iov[2] = {{&go, 1}, {r->slot, sizeof r->slot}};
+	uint32_t first = first_parent(r);
+	if (guest_between(r, 0, first)) {
+		run_guest(r, 0, first);
+		tell(r->sync, 'r', 0, 0, NULL);
+	}
+	if (readv(r->sync, iov, 2) != 1 + (ssize_t)sizeof r->slot || unshare(CLONE_FILES))
+		_exit(125);
+	tell(r->sync, 'u', 0, 0, NULL);
+	close(parent_sync);
+	stdio_set(io);
+	setsid();
+	run_guest(r, first, r->plan.count);
 	_exit(0);
 }
 
@@ -344,6 +372,22 @@ static int follow(struct run *r, int sync, struct born *born, uint32_t *step, st
 	return -1;
 }
 
+/* Point 0. A failure of an early guest step comes instead of 'r'; a dead child shows on the pidfd only. */
+static int await_ready(int sync, const struct born *born, uint32_t *step, struct failure *f)
+{
+	struct message m = {0};
+	int fd = -1;
+	struct pollfd p[2] = {{.fd = sync, .events = POLLIN}, {.fd = born->pidfd, .events = POLLIN}};
+	while (poll(p, 2, -1) < 0 && errno == EINTR)
+		;
+	if (p[0].revents && hear(sync, &m, &fd) == 1 && m.type == 'r')
+		return 0;
+	if (m.type == 'F')
+		*step = m.step;
+	*f = m.type == 'F' ? m.f : (struct failure){.err = ECHILD, .path = "the process ended early"};
+	return -1;
+}
+
 int run_plan(struct run *r, struct stdio io, int init, struct born *born, uint32_t *step, struct failure *f)
 {
 	uint32_t at;
@@ -364,6 +408,8 @@ int run_plan(struct run *r, struct stdio io, int init, struct born *born, uint32
 	if (make_child(r, clone, io, born, &sync, f))
 		goto fail;
 	fcntl_pidfd(born);
+	if (guest_between(r, 0, first_parent(r)) && await_ready(sync, born, step, f))
+		goto fail;
 	if (run_actor(r, PARENT, step, f))
 		goto fail;
 	struct iovec iov[2] = {{"g", 1}, {r->slot, sizeof r->slot}};

@@ -442,6 +442,7 @@ static void end_container(struct proc *p)
 	shim.over = 1;
 	shim.oom = oom_happened();
 	log_end(&shim.log);
+	release_ports();
 	run_after(&shim.run, shim.run.plan.count);
 	record_exit(p);
 	for (struct conn *c = shim.conns; c; c = c->next)

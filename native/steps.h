@@ -23,6 +23,9 @@ int step_run(struct run *r, const struct step *s, struct failure *f);
 /* The `after` steps before index `until`, last first; failures do not stop it. */
 void run_after(struct run *r, uint32_t until);
 
+/* Gives up the ports that reserve-port steps keep. */
+void release_ports(void);
+
 /* Last guest steps that never return on success. */
 int step_exec(struct run *r, const struct step *s, struct failure *f);
 int step_tty(struct run *r, const struct step *s, struct failure *f);

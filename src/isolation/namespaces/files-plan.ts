@@ -20,6 +20,8 @@ const CAPS = capabilityMask([
   'CAP_SETFCAP',
 ])
 
+const FINAL: ReadonlySet<Step['op']> = new Set(['pack', 'unpack', 'read'])
+
 /**
  * `steps` run as the container's root and see its files only, with a filter that allows file calls alone, since
  * those files are a stranger's. A running container's mount namespace is entered; of one that is not running the
@@ -32,7 +34,8 @@ export function filesPlan(bundle: Bundle, pid: number | undefined, steps: readon
     { actor: 'guest', op: 'caps', bounding: CAPS, effective: CAPS, permitted: CAPS, inheritable: 0n, ambient: 0n },
     { actor: 'guest', op: 'seccomp', ...unpackFilter(machine.arch) },
   ]
-  return { steps: [...enter, ...limits, ...steps] }
+  const last = steps.findIndex((step) => FINAL.has(step.op))
+  return { steps: [...enter, ...steps.slice(0, last), ...limits, ...steps.slice(last)] }
 }
 
 function enteredSteps(bundle: Bundle, pid: number): Step[] {

@@ -87,12 +87,14 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...timeSteps(spec),
     ...oomSteps(spec.process, 'host'),
     ...cloneSteps(namespaces, cgroup),
+    // Before the parent's steps, which put an interface into the network namespace.
+    ...joinSteps(namespaces),
     ...(userns?.steps ?? []),
     ...root.steps,
     ...mounts.parent,
     ...network.parent,
     ...rlimitSteps(spec.process),
-    ...joinSteps(namespaces),
+    ...memberSteps(namespaces),
     ...(userns === undefined ? [] : [becomeRoot]),
     { actor: 'guest', op: 'propagation', flags: treePropagation(spec.linux.rootfsPropagation ?? 'rprivate') },
     ...cgroup.guest,
@@ -180,9 +182,18 @@ function joinSteps(namespaces: Namespaces): Step[] {
     slot,
     flags: CLONE[type],
   })
-  if (user === undefined) return rest.map(enter)
-  const fresh: Step[] = namespaces.fresh === 0 ? [] : [{ actor: 'guest', op: 'unshare', flags: namespaces.fresh }]
-  return [enter(user), ...rest.filter((ns) => ns.type !== 'pid').map(enter), ...fresh, ...rest.filter((ns) => ns.type === 'pid').map(enter)]
+  if (user === undefined) return rest.filter((ns) => ns.type !== 'pid').map(enter)
+  const flags = (namespaces.fresh & ~CLONE.pid) >>> 0
+  const fresh: Step[] = flags === 0 ? [] : [{ actor: 'guest', op: 'unshare', flags }]
+  return [enter(user), ...rest.filter((ns) => ns.type !== 'pid').map(enter), ...fresh]
+}
+
+/** A PID namespace takes in only children to come, so here a child takes the process's place: once the parent is done with it. */
+function memberSteps(namespaces: Namespaces): Step[] {
+  const joined = namespaces.joined.find((ns) => ns.type === 'pid')
+  if (joined !== undefined) return [{ actor: 'guest', op: 'setns', slot: joined.slot, flags: CLONE.pid }]
+  const makes = namespaces.joined.some((ns) => ns.type === 'user') && (namespaces.fresh & CLONE.pid) !== 0
+  return makes ? [{ actor: 'guest', op: 'unshare', flags: CLONE.pid }] : []
 }
 
 function nameSteps(spec: OciSpec): Step[] {
