@@ -40,7 +40,10 @@ export interface CliSettings {
 }
 
 /** Makes a command's surroundings; `dispose` closes what was opened. */
-export function makeCli(world: World, settings: CliSettings): Cli & { readonly dispose: () => Promise<void> } {
+export function makeCli(
+  world: World,
+  settings: CliSettings,
+): Cli & { readonly dispose: () => Promise<void> } {
   let connected: Promise<Client> | undefined
   return {
     ...world,

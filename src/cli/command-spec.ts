@@ -29,7 +29,12 @@ export interface CommandSpec {
   /** The first word that is no flag ends the flags: what follows belongs to the container's command. */
   readonly stopsAtWord: boolean
   readonly examples: readonly Example[]
-  readonly run: (values: ReadonlyMap<string, unknown>, given: ReadonlySet<string>, args: readonly string[], cli: Cli) => Promise<number>
+  readonly run: (
+    values: ReadonlyMap<string, unknown>,
+    given: ReadonlySet<string>,
+    args: readonly string[],
+    cli: Cli,
+  ) => Promise<number>
 }
 
 /** A flag whose value's type only its own table knows. */

@@ -4,7 +4,12 @@ export interface Described {
   readonly path: string
   readonly summary: string
   readonly takes: 'containers' | 'images' | 'networks' | 'volumes' | 'nothing'
-  readonly flags: readonly { readonly name: string; readonly short: string | undefined; readonly summary: string; readonly hasValue: boolean }[]
+  readonly flags: readonly {
+    readonly name: string
+    readonly short: string | undefined
+    readonly summary: string
+    readonly hasValue: boolean
+  }[]
 }
 
 /** The words are asked of the engine when the key is pressed; without an engine there are none. */
@@ -18,14 +23,18 @@ const ASK: Readonly<Record<Described['takes'], string>> = {
 
 export function completionScript(shell: 'bash' | 'zsh' | 'fish', commands: readonly Described[]): string {
   if (shell === 'fish') return fish(commands)
-  return shell === 'bash' ? bash(commands) : `#compdef dewar\nautoload -U +X bashcompinit && bashcompinit\n${bash(commands)}`
+  return shell === 'bash'
+    ? bash(commands)
+    : `#compdef dewar\nautoload -U +X bashcompinit && bashcompinit\n${bash(commands)}`
 }
 
 function bash(commands: readonly Described[]): string {
   const groups = groupsOf(commands)
   const top = [...new Set(commands.map(({ path }) => path.split(' ')[0] ?? ''))].sort()
   const cases = commands.map(({ path, flags, takes }) => {
-    const words = flags.flatMap(({ name, short }) => (short === undefined ? [`--${name}`] : [`--${name}`, `-${short}`]))
+    const words = flags.flatMap(({ name, short }) =>
+      short === undefined ? [`--${name}`] : [`--${name}`, `-${short}`],
+    )
     return `    ${quote(path)}) flags=${quote([...words, '--help'].join(' '))}; ask=${quote(ASK[takes])} ;;`
   })
   const inner = [...groups].map(([group, names]) => `    ${group}) words=${quote(names.join(' '))} ;;`)
@@ -58,15 +67,24 @@ function fish(commands: readonly Described[]): string {
   const lines = ['# fish completion of dewar', 'complete -c dewar -f']
   for (const { path, summary, takes, flags } of commands) {
     const [first = '', second] = path.split(' ')
-    const seen = second === undefined ? `__fish_seen_subcommand_from ${first}` : `__fish_seen_subcommand_from ${first}; and __fish_seen_subcommand_from ${second}`
-    const offer = second === undefined ? '__fish_use_subcommand' : `__fish_seen_subcommand_from ${first}; and test (count (commandline -opc)) -eq 2`
+    const seen =
+      second === undefined
+        ? `__fish_seen_subcommand_from ${first}`
+        : `__fish_seen_subcommand_from ${first}; and __fish_seen_subcommand_from ${second}`
+    const offer =
+      second === undefined
+        ? '__fish_use_subcommand'
+        : `__fish_seen_subcommand_from ${first}; and test (count (commandline -opc)) -eq 2`
     lines.push(`complete -c dewar -n ${quote(offer)} -a ${second ?? first} -d ${quote(summary)}`)
     if (takes !== 'nothing') lines.push(`complete -c dewar -n ${quote(seen)} -a ${quote(`(${ASK[takes]})`)}`)
     for (const { name, short, summary: about, hasValue } of flags) {
-      lines.push(`complete -c dewar -n ${quote(seen)} -l ${name}${short === undefined ? '' : ` -s ${short}`}${hasValue ? ' -r' : ''} -d ${quote(about)}`)
+      lines.push(
+        `complete -c dewar -n ${quote(seen)} -l ${name}${short === undefined ? '' : ` -s ${short}`}${hasValue ? ' -r' : ''} -d ${quote(about)}`,
+      )
     }
   }
-  for (const group of groupsOf(commands).keys()) lines.push(`complete -c dewar -n __fish_use_subcommand -a ${group}`)
+  for (const group of groupsOf(commands).keys())
+    lines.push(`complete -c dewar -n __fish_use_subcommand -a ${group}`)
   return `${lines.join('\n')}\n`
 }
 

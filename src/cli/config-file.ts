@@ -69,7 +69,8 @@ function fromEntry(entry: Record<string, unknown>, serveraddress: string): Regis
   const { auth, identitytoken } = entry
   const plain = typeof auth === 'string' ? Buffer.from(auth, 'base64').toString('utf8') : ''
   const colon = plain.indexOf(':')
-  const names = colon < 0 ? {} : { username: plain.slice(0, colon), password: plain.slice(colon + 1).replace(/\0+$/, '') }
+  const names =
+    colon < 0 ? {} : { username: plain.slice(0, colon), password: plain.slice(colon + 1).replace(/\0+$/, '') }
   const token = typeof identitytoken === 'string' && identitytoken !== '' ? { identitytoken } : {}
   return { ...names, ...token, serveraddress }
 }
@@ -90,7 +91,12 @@ export function callHelper(helper: string, verb: 'get' | 'store' | 'erase', inpu
   return new Promise((resolve, reject) => {
     const child = execFile(program, [verb], { timeout: 60_000 }, (error, stdout) => {
       if (error === null) resolve(stdout)
-      else reject(new Failure(`error getting credentials - err: ${error.message}, out: \`${stdout.trim()}\` (is ${program} installed?)`))
+      else
+        reject(
+          new Failure(
+            `error getting credentials - err: ${error.message}, out: \`${stdout.trim()}\` (is ${program} installed?)`,
+          ),
+        )
     })
     child.stdin?.on('error', () => undefined)
     child.stdin?.end(input)

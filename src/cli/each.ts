@@ -6,7 +6,11 @@ import { engineMessage } from './run-argv.ts'
 const AT_ONCE = 50
 
 /** Does something to each name, many at once; shows in the order given what went well, and what did not at the end. */
-export async function eachName(names: readonly string[], cli: Cli, act: (name: string) => Promise<string | void>): Promise<number> {
+export async function eachName(
+  names: readonly string[],
+  cli: Cli,
+  act: (name: string) => Promise<string | void>,
+): Promise<number> {
   const results: Promise<string | void>[] = []
   const errors: string[] = []
   for (let from = 0; from < names.length; from += AT_ONCE) {

@@ -26,7 +26,9 @@ export async function connectOrStart(place: EnginePlace): Promise<Client> {
 
 async function startEngine(place: EnginePlace): Promise<Client> {
   if (process.getuid?.() !== 0) {
-    throw new Failure(`Cannot connect to the engine at ${place.host}: none runs there, and starting one needs root (use sudo, or DEWAR_HOST for an engine you may use)`)
+    throw new Failure(
+      `Cannot connect to the engine at ${place.host}: none runs there, and starting one needs root (use sudo, or DEWAR_HOST for an engine you may use)`,
+    )
   }
   const run = place.run ?? runFolderOf(place)
   const logPath = join(run, 'engine.log')
@@ -35,11 +37,15 @@ async function startEngine(place: EnginePlace): Promise<Client> {
   const logStart = (await log.stat()).size
   // Detached and unreferenced: the engine is a session of its own and outlives this command.
   const child = spawn(process.execPath, [daemonProgram(), ...daemonArguments(place)], {
-    detached: true, stdio: ['ignore', log.fd, log.fd], cwd: '/',
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+    cwd: '/',
   })
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message))
-    child.once('exit', (code, signal) => resolve(signal === null ? `it ended with exit code ${code}` : `it was killed by ${signal}`))
+    child.once('exit', (code, signal) =>
+      resolve(signal === null ? `it ended with exit code ${code}` : `it was killed by ${signal}`),
+    )
   })
   await log.close()
   child.unref()
@@ -52,7 +58,8 @@ export function daemonArguments(place: EnginePlace): string[] {
   return [
     ...(place.root === undefined ? [] : ['--root', place.root]),
     ...(place.run === undefined ? [] : ['--run', place.run]),
-    '-H', place.host,
+    '-H',
+    place.host,
   ]
 }
 
@@ -75,12 +82,18 @@ async function answered(host: string, ended: Promise<string>): Promise<Client | 
 
 async function story(host: string, problem: string, logPath: string, from: number): Promise<string> {
   const log = (await readFile(logPath).catch(() => Buffer.alloc(0))).subarray(from).toString('utf8')
-  const lines = log.trimEnd().split('\n').filter((line) => line !== '').slice(-LOG_LINES)
+  const lines = log
+    .trimEnd()
+    .split('\n')
+    .filter((line) => line !== '')
+    .slice(-LOG_LINES)
   const shown = lines.length === 0 ? '' : `\n${lines.map((line) => `  ${line}`).join('\n')}`
   return `starting the engine at ${host} failed: ${problem} (its log is ${logPath})${shown}`
 }
 
 function runFolderOf(place: EnginePlace): string {
   const address = parseAddress(place.host)
-  return address.kind === 'unix' && place.root !== undefined ? dirname(address.path) : defaultRunFolder(process.env)
+  return address.kind === 'unix' && place.root !== undefined
+    ? dirname(address.path)
+    : defaultRunFolder(process.env)
 }

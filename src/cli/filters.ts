@@ -3,7 +3,10 @@ import { strings } from './flags.ts'
 import type { Flag } from './flags.ts'
 
 /** --filter key=value; docker's error for anything else. */
-export function filterFlag(summary = 'Filter output based on conditions provided', short: string | null = 'f'): Flag<readonly string[]> {
+export function filterFlag(
+  summary = 'Filter output based on conditions provided',
+  short: string | null = 'f',
+): Flag<readonly string[]> {
   return strings(summary, { value: 'filter', check: checkFilter, ...(short === null ? {} : { short }) })
 }
 

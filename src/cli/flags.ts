@@ -47,7 +47,13 @@ export function strings(
   extra: Extra & { readonly check?: (word: string) => string } = {},
 ): Flag<readonly string[]> {
   const { check, ...rest } = extra
-  return { value: 'list', ...rest, summary, initial: [], add: (word, previous) => [...previous, check?.(word) ?? word] }
+  return {
+    value: 'list',
+    ...rest,
+    summary,
+    initial: [],
+    add: (word, previous) => [...previous, check?.(word) ?? word],
+  }
 }
 
 export function integer(summary: string, extra: Extra & { readonly initial?: number } = {}): Flag<number> {
@@ -64,7 +70,12 @@ export function duration(summary: string, extra: Extra = {}): Flag<number> {
   return { value: 'duration', ...extra, summary, initial: 0, add: (word) => parseDuration(word) }
 }
 
-export function custom<T>(summary: string, initial: T, add: (word: string, previous: T) => T, extra: Extra = {}): Flag<T> {
+export function custom<T>(
+  summary: string,
+  initial: T,
+  add: (word: string, previous: T) => T,
+  extra: Extra = {},
+): Flag<T> {
   return { value: 'string', ...extra, summary, initial, add }
 }
 

@@ -8,8 +8,24 @@ import { TYPED_NIL } from './template/print.ts'
  */
 const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'container.State': { Health: TYPED_NIL },
-  'container.Config': { Healthcheck: TYPED_NIL, StopSignal: '', StopTimeout: TYPED_NIL, Shell: [], ExposedPorts: {}, MacAddress: '', NetworkDisabled: false },
-  'container.HostConfig': { Init: TYPED_NIL, Mounts: [], Tmpfs: {}, Sysctls: {}, StorageOpt: {}, Annotations: {}, Runtime: '' },
+  'container.Config': {
+    Healthcheck: TYPED_NIL,
+    StopSignal: '',
+    StopTimeout: TYPED_NIL,
+    Shell: [],
+    ExposedPorts: {},
+    MacAddress: '',
+    NetworkDisabled: false,
+  },
+  'container.HostConfig': {
+    Init: TYPED_NIL,
+    Mounts: [],
+    Tmpfs: {},
+    Sysctls: {},
+    StorageOpt: {},
+    Annotations: {},
+    Runtime: '',
+  },
   container: { SizeRw: TYPED_NIL, SizeRootFs: TYPED_NIL },
   'image.Config': { Healthcheck: TYPED_NIL, StopSignal: '', Shell: [], ExposedPorts: {}, Volumes: {} },
   image: { RepoTags: [], RepoDigests: [], Comment: '', Author: '', Variant: '' },
@@ -17,11 +33,51 @@ const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 
 /** null in JSON, an empty list in Go. */
 const LISTS = new Set([
-  'Binds', 'VolumesFrom', 'CapAdd', 'CapDrop', 'Dns', 'DnsOptions', 'DnsSearch', 'ExtraHosts', 'GroupAdd', 'Links', 'SecurityOpt', 'Devices', 'DeviceCgroupRules',
-  'DeviceRequests', 'Ulimits', 'BlkioWeightDevice', 'BlkioDeviceReadBps', 'BlkioDeviceWriteBps', 'BlkioDeviceReadIOps', 'BlkioDeviceWriteIOps', 'MaskedPaths',
-  'ReadonlyPaths', 'Env', 'Cmd', 'Entrypoint', 'OnBuild', 'ExecIDs', 'Aliases', 'SecondaryIPAddresses', 'SecondaryIPv6Addresses', 'Args', 'RepoTags', 'RepoDigests', 'DNSNames',
+  'Binds',
+  'VolumesFrom',
+  'CapAdd',
+  'CapDrop',
+  'Dns',
+  'DnsOptions',
+  'DnsSearch',
+  'ExtraHosts',
+  'GroupAdd',
+  'Links',
+  'SecurityOpt',
+  'Devices',
+  'DeviceCgroupRules',
+  'DeviceRequests',
+  'Ulimits',
+  'BlkioWeightDevice',
+  'BlkioDeviceReadBps',
+  'BlkioDeviceWriteBps',
+  'BlkioDeviceReadIOps',
+  'BlkioDeviceWriteIOps',
+  'MaskedPaths',
+  'ReadonlyPaths',
+  'Env',
+  'Cmd',
+  'Entrypoint',
+  'OnBuild',
+  'ExecIDs',
+  'Aliases',
+  'SecondaryIPAddresses',
+  'SecondaryIPv6Addresses',
+  'Args',
+  'RepoTags',
+  'RepoDigests',
+  'DNSNames',
 ])
-const MAPS = new Set(['Labels', 'Volumes', 'ExposedPorts', 'PortBindings', 'Options', 'DriverOpts', 'Tmpfs', 'Sysctls'])
+const MAPS = new Set([
+  'Labels',
+  'Volumes',
+  'ExposedPorts',
+  'PortBindings',
+  'Options',
+  'DriverOpts',
+  'Tmpfs',
+  'Sysctls',
+])
 
 export function withGoZeroes(kind: string, value: Record<string, unknown>): Record<string, unknown> {
   return fill(kind, value)

@@ -70,11 +70,21 @@ export function unescapeFormat(format: string): string {
 /** The heading: the same template over the headings, with functions that change nothing. */
 function headerLine<T>(source: string, view: ListView<T>): string {
   const same = (value: unknown): unknown => value
-  const overrides = { json: same, split: same, join: same, title: same, lower: same, upper: same, pad: same, truncate: same, println: same }
+  const overrides = {
+    json: same,
+    split: same,
+    join: same,
+    title: same,
+    lower: same,
+    upper: same,
+    pad: same,
+    truncate: same,
+    println: same,
+  }
   const headers: Row = {
     typeName: 'formatter.SubHeaderContext',
     field: (name) => view.columns[name]?.header ?? '<no value>',
-    method: (_name, args) => String(args[0] ?? ''),
+    method: (_name, args) => printValue(args[0] ?? ''),
     toJSON: () => '',
   }
   return compileTemplate(source, { overrides }).render(headers)
@@ -85,12 +95,19 @@ export function rowOf<T>(item: T, view: ListView<T>): Row {
     typeName: view.typeName,
     field: (name) => view.columns[name]?.of(item),
     method: (name, args) => view.methods?.[name]?.(item, printValue(args[0])),
-    toJSON: () => Object.fromEntries(Object.keys(view.columns).sort().map((name) => [name, view.columns[name]?.of(item)])),
+    toJSON: () =>
+      Object.fromEntries(
+        Object.keys(view.columns)
+          .sort()
+          .map((name) => [name, view.columns[name]?.of(item)]),
+      ),
   }
 }
 
 /** A whole row is escaped for HTML as Go's json.Marshal does it, a single field is not: docker does both. */
 function jsonOfRow(value: unknown): string {
   const text = JSON.stringify(value ?? null)
-  return isRow(value) ? text.replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`) : text
+  return isRow(value)
+    ? text.replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
+    : text
 }

@@ -8,7 +8,11 @@ export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(folder, 'package.json'))) {
     const parent = dirname(folder)
-    if (parent === folder) throw new Failure('finding the package failed: no package.json above the program (reinstall dewar)', 125)
+    if (parent === folder)
+      throw new Failure(
+        'finding the package failed: no package.json above the program (reinstall dewar)',
+        125,
+      )
     folder = parent
   }
   return folder
@@ -23,6 +27,7 @@ export function packageVersion(): string {
 /** The engine's program. It is never imported: the client may not depend on the engine. */
 export function daemonProgram(): string {
   const path = join(packageRoot(), 'dist/src/daemon/main.js')
-  if (!existsSync(path)) throw new Failure(`starting the engine failed: ${path} is not there (run \`npm run build\`)`, 125)
+  if (!existsSync(path))
+    throw new Failure(`starting the engine failed: ${path} is not there (run \`npm run build\`)`, 125)
   return path
 }

@@ -115,7 +115,9 @@ class State {
       this.values.set(target, flag.parse(word, this.values.get(target)))
     } catch (error) {
       const shown = flag.short === undefined ? `--${name}` : `-${flag.short}, --${name}`
-      throw new FlagError(`invalid argument "${word}" for "${shown}" flag: ${error instanceof Error ? error.message : String(error)}`)
+      throw new FlagError(
+        `invalid argument "${word}" for "${shown}" flag: ${error instanceof Error ? error.message : String(error)}`,
+      )
     }
     this.given.add(target)
   }

@@ -27,7 +27,10 @@ class SpecCommand extends Command {
 export async function buildProgram(resolved: Resolved, cli: Cli): Promise<Command> {
   const program = new Command('dewar')
   program.enablePositionalOptions().exitOverride()
-  program.configureOutput({ writeOut: (text) => void cli.stdout.write(text), writeErr: (text) => void cli.stderr.write(text) })
+  program.configureOutput({
+    writeOut: (text) => void cli.stdout.write(text),
+    writeErr: (text) => void cli.stderr.write(text),
+  })
   if (resolved.kind === 'group') {
     resolved.register(program, cli)
     return program
@@ -57,12 +60,19 @@ async function runSpec(path: string, spec: CommandSpec, argv: readonly string[],
   return spec.run(parsed.values, parsed.given, parsed.words, cli)
 }
 
-function parseOrExplain(path: string, spec: CommandSpec, argv: readonly string[]): ReturnType<typeof parseFlags> {
+function parseOrExplain(
+  path: string,
+  spec: CommandSpec,
+  argv: readonly string[],
+): ReturnType<typeof parseFlags> {
   try {
     return parseFlags(argv, spec)
   } catch (error) {
     if (!(error instanceof FlagError)) throw error
-    throw new Failure(`${error.message}\n\n${usageLine(path, spec)}\n\nRun '${path} --help' for more information`, 125)
+    throw new Failure(
+      `${error.message}\n\n${usageLine(path, spec)}\n\nRun '${path} --help' for more information`,
+      125,
+    )
   }
 }
 
@@ -71,7 +81,10 @@ function checkArity(path: string, spec: CommandSpec, count: number): void {
   const { min, max } = spec.arity
   if (count >= min && count <= max) return
   const [wanted, verb] = requirement(min, max)
-  throw new Failure(`dewar: '${path}' ${wanted}\n\n${usageLine(path, spec)}\n\n${verb} '${path} --help' for more information`, 1)
+  throw new Failure(
+    `dewar: '${path}' ${wanted}\n\n${usageLine(path, spec)}\n\n${verb} '${path} --help' for more information`,
+    1,
+  )
 }
 
 function requirement(min: number, max: number): [string, string] {

@@ -29,7 +29,11 @@ interface Display {
 function plainDisplay(stream: NodeJS.WriteStream): Display {
   return {
     show: (line) => {
-      if (line.progressDetail !== undefined && (line.progressDetail.current > 0 || line.progressDetail.total > 0)) return
+      if (
+        line.progressDetail !== undefined &&
+        (line.progressDetail.current > 0 || line.progressDetail.total > 0)
+      )
+        return
       stream.write(plainText(line))
     },
     end: () => undefined,
@@ -74,8 +78,14 @@ async function terminalDisplay(stream: NodeJS.WriteStream): Promise<Display> {
       const sizes = total > 0 ? `${decimalSize(current)}/${decimalSize(total)}` : ''
       const bar = layers.get(line.id) ?? bars.create(1, 0, { id: line.id, status: line.status, sizes })
       layers.set(line.id, bar)
-      const done = /^(Pull complete|Already exists|Pushed|Layer already exists|Download complete)/.test(line.status)
-      bar.update(total > 0 ? Math.min(1, current / total) : done ? 1 : 0, { id: line.id, status: line.status, sizes })
+      const done = /^(Pull complete|Already exists|Pushed|Layer already exists|Download complete)/.test(
+        line.status,
+      )
+      bar.update(total > 0 ? Math.min(1, current / total) : done ? 1 : 0, {
+        id: line.id,
+        status: line.status,
+        sizes,
+      })
     },
     end: () => {
       bars.update()

@@ -36,4 +36,3 @@ export async function pullImage(client: Client, request: PullImage, cli: Cli): P
     if (problem !== '') throw new ClientError(0, problem)
   }
 }
-

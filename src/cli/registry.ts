@@ -66,7 +66,11 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   container: {
     summary: 'Manage containers',
     commands: {
-      ...pick('attach commit cp create diff exec export kill logs pause port rename restart rm run start stats stop top unpause update wait'.split(' ')),
+      ...pick(
+        'attach commit cp create diff exec export kill logs pause port rename restart rm run start stats stop top unpause update wait'.split(
+          ' ',
+        ),
+      ),
       inspect: async () => (await import('./commands/inspect.ts')).inspectContainer,
       ls: async () => (await import('./commands/ps.ts')).containerList,
       prune: async () => (await import('./commands/prune.ts')).pruneContainers,
@@ -119,13 +123,20 @@ export const GROUPS: Readonly<Record<string, Group>> = {
 const ALIASES: Readonly<Record<string, string>> = { list: 'ls', ps: 'ls', remove: 'rm' }
 
 export type Resolved =
-  | { readonly kind: 'spec'; readonly path: string; readonly group: string | undefined; readonly typed: string; readonly spec: CommandSpec }
+  | {
+      readonly kind: 'spec'
+      readonly path: string
+      readonly group: string | undefined
+      readonly typed: string
+      readonly spec: CommandSpec
+    }
   | { readonly kind: 'group'; readonly register: (program: Command, cli: Cli) => void }
 
 /** Finds the command that a command line names, and loads it. */
 export async function resolveName(name: string, rest: readonly string[]): Promise<Resolved> {
   const load = COMMANDS[name]
-  if (load !== undefined) return { kind: 'spec', path: `dewar ${name}`, group: undefined, typed: name, spec: await load() }
+  if (load !== undefined)
+    return { kind: 'spec', path: `dewar ${name}`, group: undefined, typed: name, spec: await load() }
   const group = GROUPS[name]
   if (group === undefined) throw unknownCommand(name)
   return resolveInGroup(name, group, rest)
@@ -136,10 +147,16 @@ async function resolveInGroup(name: string, group: Group, rest: readonly string[
   if (['', '--help', '-h', 'help'].includes(typed)) {
     const { groupHelp } = await import('./show-help.ts')
     // Asked for: stdout. Not asked for: stderr, so that a script's pipe does not take it for an answer.
-    return { kind: 'group', register: (program, cli) => groupHelp(program, name, typed === '' ? cli.stderr : cli.stdout) }
+    return {
+      kind: 'group',
+      register: (program, cli) => groupHelp(program, name, typed === '' ? cli.stderr : cli.stdout),
+    }
   }
   if (typed.startsWith('-')) {
-    throw new Failure(`unknown flag: ${typed}\n\nUsage:  dewar ${name} COMMAND\n\nRun 'dewar ${name} --help' for more information`, 125)
+    throw new Failure(
+      `unknown flag: ${typed}\n\nUsage:  dewar ${name} COMMAND\n\nRun 'dewar ${name} --help' for more information`,
+      125,
+    )
   }
   const load = group.commands[typed] ?? group.commands[ALIASES[typed] ?? '']
   if (load === undefined) throw unknownInGroup(name, group, typed)
@@ -148,12 +165,18 @@ async function resolveInGroup(name: string, group: Group, rest: readonly string[
 
 function unknownCommand(name: string): Failure {
   const names = [...Object.keys(COMMANDS), ...Object.keys(GROUPS)]
-  return new Failure(`dewar: unknown command: dewar ${name}${hint(suggest(name, names), '')}\n\nRun 'dewar --help' for more information`, 1)
+  return new Failure(
+    `dewar: unknown command: dewar ${name}${hint(suggest(name, names), '')}\n\nRun 'dewar --help' for more information`,
+    1,
+  )
 }
 
 function unknownInGroup(name: string, group: Group, typed: string): Failure {
   const found = hint(suggest(typed, Object.keys(group.commands)), `${name} `)
-  return new Failure(`dewar: unknown command: dewar ${name} ${typed}${found}\n\nUsage:  dewar ${name}\n\nRun 'dewar ${name} --help' for more information`, 1)
+  return new Failure(
+    `dewar: unknown command: dewar ${name} ${typed}${found}\n\nUsage:  dewar ${name}\n\nRun 'dewar ${name} --help' for more information`,
+    1,
+  )
 }
 
 function hint(names: readonly string[], prefix: string): string {

@@ -52,7 +52,10 @@ function parseGlobal(argv: readonly string[]): ReturnType<typeof parseFlags> {
     return parseFlags(argv, GLOBAL)
   } catch (error) {
     if (!(error instanceof FlagError)) throw error
-    throw new Failure(`${error.message}\n\nUsage:  dewar [OPTIONS] COMMAND [ARG...]\n\nRun 'dewar --help' for more information`, 125)
+    throw new Failure(
+      `${error.message}\n\nUsage:  dewar [OPTIONS] COMMAND [ARG...]\n\nRun 'dewar --help' for more information`,
+      125,
+    )
   }
 }
 
@@ -87,22 +90,33 @@ async function runProgram(program: Command, argv: readonly string[]): Promise<vo
   await program.parseAsync(argv, { from: 'user' })
 }
 
-function surroundings(values: ReadonlyMap<string, unknown>, world: World): Cli & { dispose: () => Promise<void> } {
+function surroundings(
+  values: ReadonlyMap<string, unknown>,
+  world: World,
+): Cli & { dispose: () => Promise<void> } {
   const word = (key: string): string => {
     const value = values.get(key)
     return typeof value === 'string' ? value : ''
   }
   const hosts = values.get('host')
   if (!['', 'default'].includes(word('context'))) {
-    throw new Failure(`choosing the engine failed: there is no context "${word('context')}" (dewar has none; use -H or DEWAR_HOST)`)
+    throw new Failure(
+      `choosing the engine failed: there is no context "${word('context')}" (dewar has none; use -H or DEWAR_HOST)`,
+    )
   }
-  const place = findEngine({ hosts: Array.isArray(hosts) ? hosts.map(String) : [], root: word('root'), run: word('run') }, world.env)
+  const place = findEngine(
+    { hosts: Array.isArray(hosts) ? hosts.map(String) : [], root: word('root'), run: word('run') },
+    world.env,
+  )
   const { env, stdin, stdout, stderr } = world
-  return makeCli({ env, stdin, stdout, stderr }, {
-    place,
-    configFolder: configFolder(env, word('config')),
-    connect: async (where) => (await import('./engine-start.ts')).connectOrStart(where),
-  })
+  return makeCli(
+    { env, stdin, stdout, stderr },
+    {
+      place,
+      configFolder: configFolder(env, word('config')),
+      connect: async (where) => (await import('./engine-start.ts')).connectOrStart(where),
+    },
+  )
 }
 
 function report(error: unknown, world: World, debug: boolean): number {

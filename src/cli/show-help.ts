@@ -24,7 +24,9 @@ export async function showHelp(words: readonly string[], world: World): Promise<
 }
 
 async function rootHelp(): Promise<string> {
-  const all = await Promise.all(Object.entries(COMMANDS).map(async ([name, load]) => listed(name, await load())))
+  const all = await Promise.all(
+    Object.entries(COMMANDS).map(async ([name, load]) => listed(name, await load())),
+  )
   const groups = Object.entries(GROUPS).map(([name, group]) => ({ name, summary: group.summary }))
   const common = COMMON.flatMap((name) => all.filter((entry) => entry.name === name))
   const others = all.filter((entry) => !COMMON.includes(entry.name)).sort(byName)
@@ -56,7 +58,11 @@ async function textOfGroup(name: string): Promise<string> {
 
 /** Registers a group so that naming it alone shows its help. */
 export function groupHelp(program: Command, name: string, out: NodeJS.WriteStream): void {
-  program.command(name).helpOption(false).allowUnknownOption().allowExcessArguments()
+  program
+    .command(name)
+    .helpOption(false)
+    .allowUnknownOption()
+    .allowExcessArguments()
     .action(async () => void out.write(await textOfGroup(name)))
 }
 

@@ -1,10 +1,28 @@
 const FORWARDED = [
-  'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGCONT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGIO', 'SIGPWR', 'SIGVTALRM', 'SIGXCPU', 'SIGXFSZ',
+  'SIGHUP',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGTERM',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGALRM',
+  'SIGCONT',
+  'SIGTSTP',
+  'SIGTTIN',
+  'SIGTTOU',
+  'SIGIO',
+  'SIGPWR',
+  'SIGVTALRM',
+  'SIGXCPU',
+  'SIGXFSZ',
 ] as const
 const FORCE_AFTER = 3
 
 /** Passes the signals that reach us on to the container; the third SIGINT or SIGTERM ends us. */
-export function forwardSignals(kill: (signal: string) => Promise<void>, warn: (line: string) => void): Disposable {
+export function forwardSignals(
+  kill: (signal: string) => Promise<void>,
+  warn: (line: string) => void,
+): Disposable {
   let pressed = 0
   const handlers = FORWARDED.map((signal) => {
     const handler = (): void => {

@@ -28,7 +28,9 @@ export interface Figures {
 export function figuresOf(stats: Stats): Figures {
   const networks = Object.values(stats.networks)
   const blocks = (op: string): number =>
-    stats.blkio_stats.io_service_bytes_recursive.filter((entry) => entry.op.toLowerCase() === op).reduce((sum, { value }) => sum + value, 0)
+    stats.blkio_stats.io_service_bytes_recursive
+      .filter((entry) => entry.op.toLowerCase() === op)
+      .reduce((sum, { value }) => sum + value, 0)
   return {
     cpu: cpuPercent(stats),
     memory: memoryInUse(stats),
@@ -58,7 +60,8 @@ const NONE = '--'
 const percent = (value: number): string => `${value.toFixed(2)}%`
 
 export function statsView(truncate: boolean): ListView<StatsEntry> {
-  const shown = (entry: StatsEntry, show: (figures: Figures) => string, empty = NONE): string => (entry.figures === undefined ? empty : show(entry.figures))
+  const shown = (entry: StatsEntry, show: (figures: Figures) => string, empty = NONE): string =>
+    entry.figures === undefined ? empty : show(entry.figures)
   const pair = (a: number, b: number): string => `${decimalSize(a, 3)} / ${decimalSize(b, 3)}`
   return {
     typeName: '*container.statsContext',
@@ -69,10 +72,27 @@ export function statsView(truncate: boolean): ListView<StatsEntry> {
       Name: { header: 'NAME', of: ({ name }) => (name.length > 1 ? name.slice(1) : NONE) },
       ID: { header: 'CONTAINER ID', of: ({ id }) => (truncate ? id.slice(0, 12) : id) },
       CPUPerc: { header: 'CPU %', of: (entry) => shown(entry, ({ cpu }) => percent(cpu)) },
-      MemUsage: { header: 'MEM USAGE / LIMIT', of: (entry) => shown(entry, ({ memory, memoryLimit }) => `${binarySize(memory)} / ${binarySize(memoryLimit)}`, '-- / --') },
-      MemPerc: { header: 'MEM %', of: (entry) => shown(entry, ({ memory, memoryLimit }) => percent(memoryLimit === 0 ? 0 : (memory / memoryLimit) * 100)) },
+      MemUsage: {
+        header: 'MEM USAGE / LIMIT',
+        of: (entry) =>
+          shown(
+            entry,
+            ({ memory, memoryLimit }) => `${binarySize(memory)} / ${binarySize(memoryLimit)}`,
+            '-- / --',
+          ),
+      },
+      MemPerc: {
+        header: 'MEM %',
+        of: (entry) =>
+          shown(entry, ({ memory, memoryLimit }) =>
+            percent(memoryLimit === 0 ? 0 : (memory / memoryLimit) * 100),
+          ),
+      },
       NetIO: { header: 'NET I/O', of: (entry) => shown(entry, ({ received, sent }) => pair(received, sent)) },
-      BlockIO: { header: 'BLOCK I/O', of: (entry) => shown(entry, ({ read, written }) => pair(read, written)) },
+      BlockIO: {
+        header: 'BLOCK I/O',
+        of: (entry) => shown(entry, ({ read, written }) => pair(read, written)),
+      },
       PIDs: { header: 'PIDS', of: (entry) => shown(entry, ({ processes }) => String(processes)) },
     },
   }

@@ -19,7 +19,9 @@ export const save = command({
   usage: '[OPTIONS] IMAGE [IMAGE...]',
   arity: atLeast(1),
   flags: { output: OUTPUT, platform: PLATFORM },
-  examples: [{ command: 'dewar save nginx | gzip > nginx.tar.gz', about: 'Carry an image to another machine' }],
+  examples: [
+    { command: 'dewar save nginx | gzip > nginx.tar.gz', about: 'Carry an image to another machine' },
+  ],
   run: async (flags, names, cli) => {
     refuseTerminal(flags.output, cli)
     const client = await cli.client()
@@ -54,7 +56,8 @@ export const load = command({
   },
   examples: [{ command: 'dewar load -i nginx.tar', about: 'What `dewar save` wrote' }],
   run: async (flags, _args, cli) => {
-    if (flags.input === '' && cli.stdin.isTTY) throw new Failure('requested load from stdin, but stdin is empty')
+    if (flags.input === '' && cli.stdin.isTTY)
+      throw new Failure('requested load from stdin, but stdin is empty')
     const input = flags.input === '' ? cli.stdin : await readable(flags.input)
     const client = await cli.client()
     const quiet = flags.quiet || cli.stdout.isTTY !== true
@@ -78,17 +81,23 @@ export const importCommand = command({
     const remote = /^https?:\/\//.test(source)
     const body = remote ? {} : { body: source === '-' ? cli.stdin : await readable(source) }
     const client = await cli.client()
-    await showProgress(client.images.import({
-      source: remote ? source : '-', ...body, repo,
-      ...(flags.message === '' ? {} : { message: flags.message }),
-      ...(flags.platform === '' ? {} : { platform: flags.platform }),
-      changes: flags.change,
-    }), cli.stdout)
+    await showProgress(
+      client.images.import({
+        source: remote ? source : '-',
+        ...body,
+        repo,
+        ...(flags.message === '' ? {} : { message: flags.message }),
+        ...(flags.platform === '' ? {} : { platform: flags.platform }),
+        changes: flags.change,
+      }),
+      cli.stdout,
+    )
   },
 })
 
 function refuseTerminal(output: string, cli: Cli): void {
-  if (output === '' && cli.stdout.isTTY) throw new Failure('cowardly refusing to save to a terminal. Use the -o flag or redirect')
+  if (output === '' && cli.stdout.isTTY)
+    throw new Failure('cowardly refusing to save to a terminal. Use the -o flag or redirect')
 }
 
 async function readable(path: string): Promise<Readable> {

@@ -14,14 +14,21 @@ export const commit = command({
     message: string('Commit message', { short: 'm' }),
     pause: bool('Pause container during commit', { short: 'p', initial: true }),
   },
-  examples: [{ command: `dewar commit -c 'CMD ["nginx"]' web web:edited`, about: 'Keep what was changed by hand' }],
+  examples: [
+    { command: `dewar commit -c 'CMD ["nginx"]' web web:edited`, about: 'Keep what was changed by hand' },
+  ],
   run: async (flags, [container = '', reference = ''], cli) => {
     const name = reference === '' ? undefined : withDefaultTag(parsed(reference))
     const client = await cli.client()
-    cli.say(await client.containers.commit(container, {
-      ...(name === undefined ? {} : { repo: fullRepository(name), tag: name.tag ?? '' }),
-      comment: flags.message, author: flags.author, pause: flags.pause, changes: flags.change,
-    }))
+    cli.say(
+      await client.containers.commit(container, {
+        ...(name === undefined ? {} : { repo: fullRepository(name), tag: name.tag ?? '' }),
+        comment: flags.message,
+        author: flags.author,
+        pause: flags.pause,
+        changes: flags.change,
+      }),
+    )
   },
 })
 

@@ -16,7 +16,9 @@ export const completion: CommandSpec = command({
   ],
   run: async (_flags, [shell = ''], cli) => {
     if (shell !== 'bash' && shell !== 'zsh' && shell !== 'fish') {
-      throw new Failure(`printing a completion failed: the shell "${shell}" is not known (use bash, zsh or fish)`)
+      throw new Failure(
+        `printing a completion failed: the shell "${shell}" is not known (use bash, zsh or fish)`,
+      )
     }
     cli.stdout.write(completionScript(shell, await describeAll()))
   },
@@ -28,9 +30,21 @@ async function describeAll(): Promise<Described[]> {
   const describe = async (path: string, load: () => Promise<CommandSpec>): Promise<Described> => {
     const { summary, usage, flags } = await load()
     const shown = Object.entries(flags).filter(([, flag]) => flag.hidden !== true)
-    return { path, summary, takes: takenBy(usage), flags: shown.map(([name, flag]) => ({ name, short: flag.short, summary: flag.summary, hasValue: flag.value !== undefined })) }
+    return {
+      path,
+      summary,
+      takes: takenBy(usage),
+      flags: shown.map(([name, flag]) => ({
+        name,
+        short: flag.short,
+        summary: flag.summary,
+        hasValue: flag.value !== undefined,
+      })),
+    }
   }
-  const groups = Object.entries(GROUPS).flatMap(([group, { commands }]) => Object.entries(commands).map(([name, load]) => describe(`${group} ${name}`, load)))
+  const groups = Object.entries(GROUPS).flatMap(([group, { commands }]) =>
+    Object.entries(commands).map(([name, load]) => describe(`${group} ${name}`, load)),
+  )
   return Promise.all([...Object.entries(COMMANDS).map(([name, load]) => describe(name, load)), ...groups])
 }
 

@@ -24,7 +24,10 @@ export const cp = command({
   flags: {
     archive: bool('Archive mode (copy all uid/gid information)', { short: 'a' }),
     'follow-link': bool('Always follow symbol link in SRC_PATH', { short: 'L' }),
-    quiet: bool('Suppress progress output during copy. Progress output is automatically suppressed if no terminal is attached', { short: 'q' }),
+    quiet: bool(
+      'Suppress progress output during copy. Progress output is automatically suppressed if no terminal is attached',
+      { short: 'q' },
+    ),
   },
   examples: [
     { command: 'dewar cp web:/etc/nginx/nginx.conf .', about: 'Out of a container' },
@@ -38,12 +41,24 @@ export const cp = command({
     const target = splitArgument(to)
     const quiet = flags.given.has('quiet') ? flags.quiet : cli.stdout.isTTY !== true
     const options = { followLink: flags['follow-link'], archive: flags.archive, quiet }
-    if (source.container !== undefined && target.container !== undefined) throw new Failure('copying between containers is not supported')
-    if (source.container === undefined && target.container === undefined) throw new Failure('must specify at least one container source')
+    if (source.container !== undefined && target.container !== undefined)
+      throw new Failure('copying between containers is not supported')
+    if (source.container === undefined && target.container === undefined)
+      throw new Failure('must specify at least one container source')
     const client = await cli.client()
     try {
-      if (source.container !== undefined) await copyOut(client, { container: source.container, path: source.path, local: target.path, ...options }, cli)
-      else await copyIn(client, { container: target.container ?? '', path: target.path, local: source.path, ...options }, cli)
+      if (source.container !== undefined)
+        await copyOut(
+          client,
+          { container: source.container, path: source.path, local: target.path, ...options },
+          cli,
+        )
+      else
+        await copyIn(
+          client,
+          { container: target.container ?? '', path: target.path, local: source.path, ...options },
+          cli,
+        )
     } catch (error) {
       throw worded(error)
     }
@@ -62,17 +77,24 @@ interface Copy {
 /** Errors of rules and of the local file system are the user's, not defects. */
 function worded(error: unknown): unknown {
   if (error instanceof ClientError || error instanceof Failure || !(error instanceof Error)) return error
-  if ('syscall' in error && 'path' in error) return new Failure(`${String(error.syscall)} ${String(error.path)}: ${errnoText(error)}`, 1, error)
+  if ('syscall' in error && 'path' in error)
+    return new Failure(`${String(error.syscall)} ${String(error.path)}: ${errnoText(error)}`, 1, error)
   return new Failure(error.message, 1, error)
 }
 
 async function copyOut(client: Client, copy: Copy, cli: Cli): Promise<void> {
   const local = copy.local === '-' ? '-' : keepTail(resolve(copy.local), copy.local)
   if (local !== '-') await checkOutput(local)
-  const { path, rebaseName } = copy.followLink ? await followed(client, copy) : { path: copy.path, rebaseName: undefined }
+  const { path, rebaseName } = copy.followLink
+    ? await followed(client, copy)
+    : { path: copy.path, rebaseName: undefined }
   const { stat: info, body } = await client.containers.getArchive(copy.container, path)
   if (local === '-') return pipeline(body, cli.stdout, { end: false })
-  const source: Source = { path, isDirectory: isDirectory(info), ...(rebaseName === undefined ? {} : { rebaseName }) }
+  const source: Source = {
+    path,
+    isDirectory: isDirectory(info),
+    ...(rebaseName === undefined ? {} : { rebaseName }),
+  }
   const { counted, bytes } = count(body)
   await unpack(counted, placeCopy(source, await localDestination(local)), { keepOwners: copy.archive })
   if (!copy.quiet) cli.warn(`Successfully copied ${decimalSize(bytes(), 3)} to ${local}`)
@@ -83,7 +105,8 @@ async function checkOutput(path: string): Promise<void> {
   const parent = await stat(folder).catch(() => undefined)
   if (parent === undefined) throw new Failure(`invalid output path: directory "${folder}" does not exist`)
   const there = await stat(path).catch(() => undefined)
-  if (there !== undefined && !there.isDirectory() && !there.isFile()) throw new Failure(`invalid output path: "${path}" must be a directory or a regular file`)
+  if (there !== undefined && !there.isDirectory() && !there.isFile())
+    throw new Failure(`invalid output path: "${path}" must be a directory or a regular file`)
 }
 
 async function localDestination(path: string): Promise<Destination> {
@@ -102,26 +125,41 @@ function isDirectory(info: PathStat): boolean {
 }
 
 /** -L: the link's target, under the link's own name. */
-async function followed(client: Client, copy: Copy): Promise<{ path: string; rebaseName: string | undefined }> {
+async function followed(
+  client: Client,
+  copy: Copy,
+): Promise<{ path: string; rebaseName: string | undefined }> {
   const info = await client.containers.statPath(copy.container, copy.path).catch(() => undefined)
   if (info === undefined || !hasBit(info.mode, GO_SYMLINK)) return { path: copy.path, rebaseName: undefined }
   const target = posix.resolve(posix.dirname(copy.path), info.linkTarget)
-  return { path: target, rebaseName: posix.basename(copy.path) === posix.basename(target) ? undefined : posix.basename(copy.path) }
+  return {
+    path: target,
+    rebaseName: posix.basename(copy.path) === posix.basename(target) ? undefined : posix.basename(copy.path),
+  }
 }
 
 async function copyIn(client: Client, copy: Copy, cli: Cli): Promise<void> {
   const destination = await containerDestination(client, copy)
   if (copy.local === '-') {
-    if (!destination.isDirectory) throw new Failure(`destination "${copy.container}:${copy.path}" must be a directory`)
-    return client.containers.putArchive(copy.container, destination.path, cli.stdin, { copyUidGid: copy.archive })
+    if (!destination.isDirectory)
+      throw new Failure(`destination "${copy.container}:${copy.path}" must be a directory`)
+    return client.containers.putArchive(copy.container, destination.path, cli.stdin, {
+      copyUidGid: copy.archive,
+    })
   }
   const local = keepTail(resolve(copy.local), copy.local)
   const source = await localSource(local, copy.followLink)
   const placement: Placement = placeCopy(source, destination)
-  const name = rebase(source.rebaseName ?? baseOf(source.path), { from: baseOf(source.path), to: placement.to })
-  const { counted, bytes } = count(packPath(source.path.replace(/\/+\.?$/, '') || '/', name === '.' ? '.' : placement.to))
+  const name = rebase(source.rebaseName ?? baseOf(source.path), {
+    from: baseOf(source.path),
+    to: placement.to,
+  })
+  const { counted, bytes } = count(
+    packPath(source.path.replace(/\/+\.?$/, '') || '/', name === '.' ? '.' : placement.to),
+  )
   await client.containers.putArchive(copy.container, placement.folder, counted, { copyUidGid: copy.archive })
-  if (!copy.quiet) cli.warn(`Successfully copied ${decimalSize(bytes(), 3)} to ${copy.container}:${copy.path}`)
+  if (!copy.quiet)
+    cli.warn(`Successfully copied ${decimalSize(bytes(), 3)} to ${copy.container}:${copy.path}`)
 }
 
 async function localSource(path: string, followLink: boolean): Promise<Source> {
@@ -133,7 +171,11 @@ async function localSource(path: string, followLink: boolean): Promise<Source> {
     const real = await realpath(bare)
     const followedInfo = await stat(real)
     const tail = keepTail(real, path)
-    return { path: tail, isDirectory: followedInfo.isDirectory(), ...(tail.endsWith('/.') ? {} : { rebaseName: posix.basename(bare) }) }
+    return {
+      path: tail,
+      isDirectory: followedInfo.isDirectory(),
+      ...(tail.endsWith('/.') ? {} : { rebaseName: posix.basename(bare) }),
+    }
   }
   if (assertsDirectory(path) && !info.isDirectory()) throw new Failure('not a directory')
   return { path, isDirectory: info.isDirectory() }
@@ -149,7 +191,8 @@ async function containerDestination(client: Client, copy: Copy): Promise<Destina
   if (info === undefined) return { path, exists: false, isDirectory: false }
   // Go's type bits other than directory and symlink: device, pipe, socket, irregular.
   const special = [2 ** 26, 2 ** 25, 2 ** 24, 2 ** 21, 2 ** 19].some((bit) => hasBit(info.mode, bit))
-  if (special) throw new Failure(`destination "${copy.container}:${copy.path}" must be a directory or a regular file`)
+  if (special)
+    throw new Failure(`destination "${copy.container}:${copy.path}" must be a directory or a regular file`)
   return { path, exists: true, isDirectory: isDirectory(info) }
 }
 

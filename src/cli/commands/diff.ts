@@ -14,14 +14,19 @@ export const diff = command({
   run: async (flags, [name = ''], cli) => {
     const client = await cli.client()
     const changes = await client.containers.changes(name)
-    printList(changes, {
-      typeName: '*container.diffContext',
-      quiet: 'Path',
-      table: ['Type', 'Path'],
-      columns: {
-        Type: { header: 'CHANGE TYPE', of: ({ Kind }) => KINDS[Kind] ?? '' },
-        Path: { header: 'PATH', of: ({ Path }) => Path },
+    printList(
+      changes,
+      {
+        typeName: '*container.diffContext',
+        quiet: 'Path',
+        table: ['Type', 'Path'],
+        columns: {
+          Type: { header: 'CHANGE TYPE', of: ({ Kind }) => KINDS[Kind] ?? '' },
+          Path: { header: 'PATH', of: ({ Path }) => Path },
+        },
       },
-    }, { format: flags.format, quiet: false }, cli)
+      { format: flags.format, quiet: false },
+      cli,
+    )
   },
 })

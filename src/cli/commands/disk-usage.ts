@@ -60,35 +60,76 @@ function share(part: number, total: number): string {
 }
 
 function summaries({ Images, Containers, Volumes, BuildCache, LayersSize }: DiskUsage): Summary[] {
-  const usedImages = sum(Images.filter((image) => image.Containers !== 0 && image.Size !== -1 && image.SharedSize !== -1).map((image) => image.Size - image.SharedSize))
+  const usedImages = sum(
+    Images.filter((image) => image.Containers !== 0 && image.Size !== -1 && image.SharedSize !== -1).map(
+      (image) => image.Size - image.SharedSize,
+    ),
+  )
   const containers = sum(Containers.map(({ SizeRw }) => SizeRw))
   const stopped = sum(Containers.filter(({ State }) => !ACTIVE.has(State)).map(({ SizeRw }) => SizeRw))
-  const known = Volumes.flatMap(({ UsageData }) => (UsageData === undefined || UsageData.Size === -1 ? [] : [UsageData]))
+  const known = Volumes.flatMap(({ UsageData }) =>
+    UsageData === undefined || UsageData.Size === -1 ? [] : [UsageData],
+  )
   const volumes = sum(known.map(({ Size }) => Size))
   const free = sum(known.filter(({ RefCount }) => RefCount === 0).map(({ Size }) => Size))
   const cache = sum(BuildCache.filter(({ Shared }) => !Shared).map(({ Size }) => Size))
   const cacheInUse = sum(BuildCache.filter(({ InUse, Shared }) => InUse && !Shared).map(({ Size }) => Size))
   return [
-    { type: 'Images', count: Images.length, active: Images.filter((image) => image.Containers > 0).length, size: LayersSize, reclaimable: share(LayersSize - usedImages, LayersSize) },
-    { type: 'Containers', count: Containers.length, active: Containers.filter(({ State }) => ACTIVE.has(State)).length, size: containers, reclaimable: share(stopped, containers) },
-    { type: 'Local Volumes', count: Volumes.length, active: Volumes.filter(({ UsageData }) => (UsageData?.RefCount ?? 0) > 0).length, size: volumes, reclaimable: share(free, volumes) },
-    { type: 'Build Cache', count: BuildCache.length, active: BuildCache.filter(({ InUse }) => InUse).length, size: cache, reclaimable: decimalSize(cache - cacheInUse) },
+    {
+      type: 'Images',
+      count: Images.length,
+      active: Images.filter((image) => image.Containers > 0).length,
+      size: LayersSize,
+      reclaimable: share(LayersSize - usedImages, LayersSize),
+    },
+    {
+      type: 'Containers',
+      count: Containers.length,
+      active: Containers.filter(({ State }) => ACTIVE.has(State)).length,
+      size: containers,
+      reclaimable: share(stopped, containers),
+    },
+    {
+      type: 'Local Volumes',
+      count: Volumes.length,
+      active: Volumes.filter(({ UsageData }) => (UsageData?.RefCount ?? 0) > 0).length,
+      size: volumes,
+      reclaimable: share(free, volumes),
+    },
+    {
+      type: 'Build Cache',
+      count: BuildCache.length,
+      active: BuildCache.filter(({ InUse }) => InUse).length,
+      size: cache,
+      reclaimable: decimalSize(cache - cacheInUse),
+    },
   ]
 }
 
 function printVerbose(usage: DiskUsage, cli: Cli): number {
   const table = { format: '', quiet: false }
   const images = usage.Images.flatMap((image) => rowsOf(image, false, false).slice(0, 1))
-  const imageColumns = ['Repository', 'Tag', 'ID', 'CreatedSince', 'Size', 'SharedSize', 'UniqueSize', 'Containers']
+  const imageColumns = [
+    'Repository',
+    'Tag',
+    'ID',
+    'CreatedSince',
+    'Size',
+    'SharedSize',
+    'UniqueSize',
+    'Containers',
+  ]
   const containers = usage.Containers.map((container) => ({ ...container, SizeRootFs: 0 }))
   const containerColumns = ['ID', 'Image', 'Command', 'LocalVolumes', 'Size', 'RunningFor', 'Status', 'Names']
   const size = summaries(usage)[3]?.size ?? 0
-  cli.stdout.write([
-    `Images space usage:\n\n${renderList(images, { ...imageView(true, false), table: imageColumns }, table)}`,
-    `Containers space usage:\n\n${renderList(containers, { ...containerView(true, true), table: containerColumns }, table)}`,
-    `Local Volumes space usage:\n\n${renderList(usage.Volumes, { ...VOLUME_VIEW, table: ['Name', 'Links', 'Size'] }, table)}`,
-    `Build cache usage: ${decimalSize(size)}\n\n${renderList(usage.BuildCache, CACHE_VIEW, table)}`,
-  ].join('\n'))
+  cli.stdout.write(
+    [
+      `Images space usage:\n\n${renderList(images, { ...imageView(true, false), table: imageColumns }, table)}`,
+      `Containers space usage:\n\n${renderList(containers, { ...containerView(true, true), table: containerColumns }, table)}`,
+      `Local Volumes space usage:\n\n${renderList(usage.Volumes, { ...VOLUME_VIEW, table: ['Name', 'Links', 'Size'] }, table)}`,
+      `Build cache usage: ${decimalSize(size)}\n\n${renderList(usage.BuildCache, CACHE_VIEW, table)}`,
+    ].join('\n'),
+  )
   return 0
 }
 

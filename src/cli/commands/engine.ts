@@ -25,14 +25,27 @@ export const engine = command({
   },
   examples: [
     { command: 'dewar engine', about: 'The engine of this machine; any other command starts it by itself' },
-    { command: 'dewar engine --root /tmp/r --run /tmp/e -H unix:///tmp/e/dewar.sock --bridge dwr1 --subnet 10.99.0.0/24', about: 'A second one beside it' },
+    {
+      command:
+        'dewar engine --root /tmp/r --run /tmp/e -H unix:///tmp/e/dewar.sock --bridge dwr1 --subnet 10.99.0.0/24',
+      about: 'A second one beside it',
+    },
   ],
   run: async (flags, _args, cli) => {
-    if (process.getuid?.() !== 0) throw new Failure('running the engine failed: it makes namespaces, mounts and networks, which needs root (use sudo)', 125)
+    if (process.getuid?.() !== 0)
+      throw new Failure(
+        'running the engine failed: it makes namespaces, mounts and networks, which needs root (use sudo)',
+        125,
+      )
     const root = flags.root === '' ? (cli.place.root ?? '') : flags.root
     const run = flags.run === '' ? (cli.place.run ?? '') : flags.run
     const values = { ...flags, root, run }
-    const passed = PASSED.flatMap((name) => [values[name]].flat().filter((value) => value !== '').flatMap((value) => [`--${name}`, value]))
+    const passed = PASSED.flatMap((name) =>
+      [values[name]]
+        .flat()
+        .filter((value) => value !== '')
+        .flatMap((value) => [`--${name}`, value]),
+    )
     const hosts = (flags.host.length > 0 ? flags.host : [cli.place.host]).flatMap((host) => ['-H', host])
     return runForeground([daemonProgram(), ...passed, ...hosts, ...(flags.debug ? ['--debug'] : [])])
   },
@@ -48,7 +61,9 @@ function runForeground(args: readonly string[]): Promise<number> {
     return { signal, handler }
   })
   return new Promise((resolve, reject) => {
-    child.once('error', (error) => reject(new Failure(`running the engine failed: ${error.message}`, 125, error)))
+    child.once('error', (error) =>
+      reject(new Failure(`running the engine failed: ${error.message}`, 125, error)),
+    )
     child.once('exit', (code, signal) => {
       handlers.forEach(({ signal: name, handler }) => process.off(name, handler))
       resolve(signal === null ? (code ?? 0) : 128 + constants.signals[signal])

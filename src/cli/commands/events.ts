@@ -50,7 +50,9 @@ function templateOf(format: string): Template | undefined {
 }
 
 function pretty(event: EngineEvent & { readonly line: string }): string {
-  const attributes = Object.keys(event.Actor.Attributes).sort().map((key) => `${key}=${event.Actor.Attributes[key]}`)
+  const attributes = Object.keys(event.Actor.Attributes)
+    .sort()
+    .map((key) => `${key}=${event.Actor.Attributes[key]}`)
   const time = localRfc3339Nano(event.time, nanosecondsOf(event.line))
   return `${time} ${event.Type} ${event.Action} ${event.Actor.ID}${attributes.length === 0 ? '' : ` (${attributes.join(', ')})`}`
 }

@@ -17,7 +17,10 @@ export const exec = command({
   flags: {
     detach: bool('Detached mode: run command in the background', { short: 'd' }),
     'detach-keys': string('Override the key sequence for detaching a container'),
-    env: strings('Set environment variables', { short: 'e', check: (word) => environmentWord(word, process.env) }),
+    env: strings('Set environment variables', {
+      short: 'e',
+      check: (word) => environmentWord(word, process.env),
+    }),
     'env-file': strings('Read in a file of environment variables'),
     interactive: bool('Keep STDIN open even if not attached', { short: 'i' }),
     privileged: bool('Give extended privileges to the command'),
@@ -37,12 +40,24 @@ export const exec = command({
     await client.containers.inspect(container)
     if (attach) checkTty(cli, flags.interactive, flags.tty)
     const size = flags.tty ? (terminalSize(cli) ?? { rows: 0, columns: 0 }) : undefined
-    const detachKeys = flags['detach-keys'] === '' ? setting(await readConfig(cli.configFolder), 'detachKeys') : flags['detach-keys']
-    const console: { ConsoleSize?: [number, number] } = size === undefined ? {} : { ConsoleSize: [size.rows, size.columns] }
+    const detachKeys =
+      flags['detach-keys'] === ''
+        ? setting(await readConfig(cli.configFolder), 'detachKeys')
+        : flags['detach-keys']
+    const console: { ConsoleSize?: [number, number] } =
+      size === undefined ? {} : { ConsoleSize: [size.rows, size.columns] }
     const id = await client.execs.create(container, {
-      User: flags.user, Privileged: flags.privileged, Tty: flags.tty, ...console,
-      AttachStdin: attach && flags.interactive, AttachStderr: attach, AttachStdout: attach,
-      DetachKeys: detachKeys, Env: env.length === 0 ? null : env, WorkingDir: flags.workdir, Cmd: cmd,
+      User: flags.user,
+      Privileged: flags.privileged,
+      Tty: flags.tty,
+      ...console,
+      AttachStdin: attach && flags.interactive,
+      AttachStderr: attach,
+      AttachStdout: attach,
+      DetachKeys: detachKeys,
+      Env: env.length === 0 ? null : env,
+      WorkingDir: flags.workdir,
+      Cmd: cmd,
     })
     const start = { Tty: flags.tty, ...console }
     if (!attach) {
@@ -60,11 +75,20 @@ interface Interaction {
   readonly detachKeys: string
 }
 
-async function interact(client: Client, { id, start, stdin, detachKeys }: Interaction, cli: Cli): Promise<number> {
+async function interact(
+  client: Client,
+  { id, start, stdin, detachKeys }: Interaction,
+  cli: Cli,
+): Promise<number> {
   const connection = await client.execs.attach(id, start)
   using _size = start.Tty && cli.stdin.isTTY ? followSize(cli, (size) => client.execs.resize(id, size)) : null
   const end = await streamContainer({
-    connection, tty: start.Tty, stdin: stdin ? cli.stdin : null, stdout: cli.stdout, stderr: start.Tty ? cli.stdout : cli.stderr, detachKeys,
+    connection,
+    tty: start.Tty,
+    stdin: stdin ? cli.stdin : null,
+    stdout: cli.stdout,
+    stderr: start.Tty ? cli.stdout : cli.stderr,
+    detachKeys,
   })
   if (end === 'detached') throw new Failure('read escape sequence', 1)
   return (await client.execs.inspect(id)).ExitCode

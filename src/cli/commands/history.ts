@@ -24,7 +24,12 @@ export const history = command({
   run: async (flags, [image = ''], cli) => {
     const client = await cli.client()
     const lines = await client.images.history(image)
-    printList(lines, historyView(!flags['no-trunc'], flags.human), { format: flags.format, quiet: flags.quiet }, cli)
+    printList(
+      lines,
+      historyView(!flags['no-trunc'], flags.human),
+      { format: flags.format, quiet: flags.quiet },
+      cli,
+    )
   },
 })
 
@@ -41,7 +46,11 @@ function historyView(truncate: boolean, human: boolean): ListView<HistoryLine> {
       ID: { header: 'IMAGE', of: ({ Id }) => (truncate ? shortId(Id) : Id) },
       CreatedAt: { header: 'CREATED AT', of: ({ Created }) => localRfc3339(Created) },
       CreatedSince: { header: 'CREATED', of: created },
-      CreatedBy: { header: 'CREATED BY', of: ({ CreatedBy }) => (truncate ? ellipsis(CreatedBy.replaceAll('\t', ' '), 45) : CreatedBy.replaceAll('\t', ' ')) },
+      CreatedBy: {
+        header: 'CREATED BY',
+        of: ({ CreatedBy }) =>
+          truncate ? ellipsis(CreatedBy.replaceAll('\t', ' '), 45) : CreatedBy.replaceAll('\t', ' '),
+      },
       Size: { header: 'SIZE', of: ({ Size }) => (human ? decimalSize(Size, 3) : String(Size)) },
       Comment: { header: 'COMMENT', of: ({ Comment }) => Comment },
     },

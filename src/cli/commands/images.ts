@@ -29,13 +29,20 @@ function listCommand(name: string): CommandSpec {
       'no-trunc': bool("Don't truncate output"),
       quiet: bool('Only show image IDs', { short: 'q' }),
     },
-    examples: [{ command: 'dewar images --filter dangling=true -q', about: 'Images that nothing names any more' }],
+    examples: [
+      { command: 'dewar images --filter dangling=true -q', about: 'Images that nothing names any more' },
+    ],
     run: async (flags, [reference = ''], cli) => {
-      const format = flags.format === '' && !flags.quiet ? setting(await readConfig(cli.configFolder), 'imagesFormat') : flags.format
+      const format =
+        flags.format === '' && !flags.quiet
+          ? setting(await readConfig(cli.configFolder), 'imagesFormat')
+          : flags.format
       const filters = toFilters(flags.filter, reference === '' ? {} : { reference: [reference] })
       const client = await cli.client()
       const found = await client.images.list({ all: flags.all, filters })
-      const rows = found.flatMap((image) => rowsOf(image, flags.digests || format.includes('{{.Digest}}'), flags.digests))
+      const rows = found.flatMap((image) =>
+        rowsOf(image, flags.digests || format.includes('{{.Digest}}'), flags.digests),
+      )
       printList(rows, imageView(!flags['no-trunc'], flags.digests), { format, quiet: flags.quiet }, cli)
     },
   })
@@ -52,7 +59,9 @@ const NONE = '<none>'
 
 /** One row per tag; digests only where they are asked for; images without a name one row of <none>. */
 export function rowsOf(image: ImageSummary, needDigest: boolean, rowPerDigest: boolean): ImageRow[] {
-  const dangling = image.RepoTags.every((tag) => tag === '<none>:<none>') && image.RepoDigests.every((digest) => digest === '<none>@<none>')
+  const dangling =
+    image.RepoTags.every((tag) => tag === '<none>:<none>') &&
+    image.RepoDigests.every((digest) => digest === '<none>@<none>')
   if (dangling) return [{ image, repository: NONE, tag: NONE, digest: NONE }]
   const tags = grouped(image.RepoTags, (name) => name.tag)
   const digests = grouped(image.RepoDigests, (name) => name.digest)
@@ -61,7 +70,9 @@ export function rowsOf(image: ImageSummary, needDigest: boolean, rowPerDigest: b
     const known = needDigest ? (digests.get(repository) ?? []) : []
     digests.delete(repository)
     for (const tag of names) {
-      rows.push(...(known.length === 0 ? [NONE] : known).map((digest) => ({ image, repository, tag, digest })))
+      rows.push(
+        ...(known.length === 0 ? [NONE] : known).map((digest) => ({ image, repository, tag, digest })),
+      )
     }
   }
   for (const [repository, values] of digests) {
@@ -70,13 +81,17 @@ export function rowsOf(image: ImageSummary, needDigest: boolean, rowPerDigest: b
   return rows
 }
 
-function grouped(references: readonly string[], part: (name: ReturnType<typeof parseImageName>) => string | undefined): Map<string, string[]> {
+function grouped(
+  references: readonly string[],
+  part: (name: ReturnType<typeof parseImageName>) => string | undefined,
+): Map<string, string[]> {
   const groups = new Map<string, string[]>()
   for (const reference of references) {
     try {
       const name = parseImageName(reference)
       const value = part(name)
-      if (value !== undefined) groups.set(familiarRepository(name), [...(groups.get(familiarRepository(name)) ?? []), value])
+      if (value !== undefined)
+        groups.set(familiarRepository(name), [...(groups.get(familiarRepository(name)) ?? []), value])
     } catch {
       // Docker leaves out what it cannot read, too.
     }
@@ -94,13 +109,26 @@ export function imageView(truncate: boolean, digests: boolean): ListView<ImageRo
       Repository: { header: 'REPOSITORY', of: ({ repository }) => repository },
       Tag: { header: 'TAG', of: ({ tag }) => tag },
       Digest: { header: 'DIGEST', of: ({ digest }) => digest },
-      CreatedSince: { header: 'CREATED', of: ({ image }) => (image.Created <= 0 ? 'N/A' : `${humanDuration(Date.now() - image.Created * 1000)} ago`) },
+      CreatedSince: {
+        header: 'CREATED',
+        of: ({ image }) =>
+          image.Created <= 0 ? 'N/A' : `${humanDuration(Date.now() - image.Created * 1000)} ago`,
+      },
       CreatedAt: { header: 'CREATED AT', of: ({ image }) => goTime(image.Created) },
       Size: { header: 'SIZE', of: ({ image }) => decimalSize(image.Size, 3) },
-      Containers: { header: 'CONTAINERS', of: ({ image }) => (image.Containers === -1 ? 'N/A' : String(image.Containers)) },
+      Containers: {
+        header: 'CONTAINERS',
+        of: ({ image }) => (image.Containers === -1 ? 'N/A' : String(image.Containers)),
+      },
       VirtualSize: { header: 'SIZE', of: ({ image }) => decimalSize(image.Size) },
-      SharedSize: { header: 'SHARED SIZE', of: ({ image }) => (image.SharedSize === -1 ? 'N/A' : decimalSize(image.SharedSize)) },
-      UniqueSize: { header: 'UNIQUE SIZE', of: ({ image }) => (image.SharedSize === -1 ? 'N/A' : decimalSize(image.Size - image.SharedSize)) },
+      SharedSize: {
+        header: 'SHARED SIZE',
+        of: ({ image }) => (image.SharedSize === -1 ? 'N/A' : decimalSize(image.SharedSize)),
+      },
+      UniqueSize: {
+        header: 'UNIQUE SIZE',
+        of: ({ image }) => (image.SharedSize === -1 ? 'N/A' : decimalSize(image.Size - image.SharedSize)),
+      },
     },
   }
 }

@@ -20,7 +20,9 @@ export const info = command({
     const client = await cli.client()
     if (flags.format !== '') return showFormatted(flags.format, await client.system.infoRaw(), cli)
     const server = await client.system.info()
-    cli.stdout.write(`Client:\n Version:    ${packageVersion()}\n Context:    default\n Debug Mode: false\n\nServer:\n${serverText(server)}\n`)
+    cli.stdout.write(
+      `Client:\n Version:    ${packageVersion()}\n Context:    default\n Debug Mode: false\n\nServer:\n${serverText(server)}\n`,
+    )
     for (const warning of server.Warnings) cli.warn(warning)
     return 0
   },
@@ -28,7 +30,13 @@ export const info = command({
 
 function showFormatted(format: string, raw: string, cli: Cli): number {
   const parsed: unknown = JSON.parse(raw)
-  const clientInfo = { Debug: false, Version: packageVersion(), Context: 'default', Plugins: [], Warnings: null }
+  const clientInfo = {
+    Debug: false,
+    Version: packageVersion(),
+    Context: 'default',
+    Plugins: [],
+    Warnings: null,
+  }
   const all = isRecord(parsed) ? { ...parsed, ClientInfo: clientInfo } : parsed
   try {
     cli.say(compileTemplate(format === 'json' ? '{{json .}}' : unescapeFormat(format)).render(all))
@@ -42,25 +50,49 @@ function showFormatted(format: string, raw: string, cli: Cli): number {
 }
 
 function serverText(info: Info): string {
-  const line = (label: string, value: string | number | boolean): string => (value === '' ? '' : ` ${label}: ${value}\n`)
+  const line = (label: string, value: string | number | boolean): string =>
+    value === '' ? '' : ` ${label}: ${value}\n`
   const always = (label: string, value: string | number | boolean): string => ` ${label}: ${value}\n`
   const indented = (values: readonly string[]): string => values.map((value) => `  ${value}\n`).join('')
   return [
-    always('Containers', info.Containers), always(' Running', info.ContainersRunning), always(' Paused', info.ContainersPaused), always(' Stopped', info.ContainersStopped),
-    always('Images', info.Images), line('Server Version', info.ServerVersion), line('Storage Driver', info.Driver),
+    always('Containers', info.Containers),
+    always(' Running', info.ContainersRunning),
+    always(' Paused', info.ContainersPaused),
+    always(' Stopped', info.ContainersStopped),
+    always('Images', info.Images),
+    line('Server Version', info.ServerVersion),
+    line('Storage Driver', info.Driver),
     indented(info.DriverStatus.map(([key = '', value = '']) => `${key}: ${value}`)),
-    line('Logging Driver', info.LoggingDriver), line('Cgroup Driver', info.CgroupDriver), line('Cgroup Version', info.CgroupVersion),
-    ' Plugins:\n', always(' Volume', info.Plugins.Volume.join(' ')), always(' Network', info.Plugins.Network.join(' ')),
-    info.Plugins.Authorization.length === 0 ? '' : always(' Authorization', info.Plugins.Authorization.join(' ')),
+    line('Logging Driver', info.LoggingDriver),
+    line('Cgroup Driver', info.CgroupDriver),
+    line('Cgroup Version', info.CgroupVersion),
+    ' Plugins:\n',
+    always(' Volume', info.Plugins.Volume.join(' ')),
+    always(' Network', info.Plugins.Network.join(' ')),
+    info.Plugins.Authorization.length === 0
+      ? ''
+      : always(' Authorization', info.Plugins.Authorization.join(' ')),
     always(' Log', info.Plugins.Log.join(' ')),
     info.CDISpecDirs.length === 0 ? '' : ` CDI spec directories:\n${indented(info.CDISpecDirs)}`,
     always('Swarm', info.Swarm.LocalNodeState),
-    Object.keys(info.Runtimes).length === 0 ? '' : always('Runtimes', Object.keys(info.Runtimes).join(' ')) + always('Default Runtime', info.DefaultRuntime),
+    Object.keys(info.Runtimes).length === 0
+      ? ''
+      : always('Runtimes', Object.keys(info.Runtimes).join(' ')) +
+        always('Default Runtime', info.DefaultRuntime),
     info.OSType === 'linux' ? linuxText(info) : '',
-    line('Kernel Version', info.KernelVersion), line('Operating System', info.OperatingSystem), line('OSType', info.OSType), line('Architecture', info.Architecture),
-    always('CPUs', info.NCPU), always('Total Memory', binarySize(info.MemTotal)), line('Name', info.Name), line('ID', info.ID),
-    always('Docker Root Dir', info.DockerRootDir), always('Debug Mode', info.Debug),
-    line('HTTP Proxy', info.HttpProxy), line('HTTPS Proxy', info.HttpsProxy), line('No Proxy', info.NoProxy),
+    line('Kernel Version', info.KernelVersion),
+    line('Operating System', info.OperatingSystem),
+    line('OSType', info.OSType),
+    line('Architecture', info.Architecture),
+    always('CPUs', info.NCPU),
+    always('Total Memory', binarySize(info.MemTotal)),
+    line('Name', info.Name),
+    line('ID', info.ID),
+    always('Docker Root Dir', info.DockerRootDir),
+    always('Debug Mode', info.Debug),
+    line('HTTP Proxy', info.HttpProxy),
+    line('HTTPS Proxy', info.HttpsProxy),
+    line('No Proxy', info.NoProxy),
     info.Labels.length === 0 ? '' : ` Labels:\n${indented(info.Labels)}`,
     always('Experimental', info.ExperimentalBuild),
     registriesText(info),
@@ -69,18 +101,34 @@ function serverText(info: Info): string {
 }
 
 function linuxText(info: Info): string {
-  const security = info.SecurityOptions.map((option) => Object.fromEntries(option.split(',').map((part) => part.split('='))))
-  const options = security.flatMap((option) => [`  ${option['name'] ?? ''}\n`, option['profile'] === undefined ? '' : `   Profile: ${option['profile']}\n`])
+  const options = info.SecurityOptions.map((option) => new Map(option.split(',').map(pairOf)))
+  const lines = options.flatMap((option) => {
+    const profile = option.get('profile')
+    return [`  ${option.get('name') ?? ''}\n`, profile === undefined ? '' : `   Profile: ${profile}\n`]
+  })
+  const commits = [info.ContainerdCommit, info.RuncCommit, info.InitCommit].map(({ ID }) => ID)
   return [
-    ` Init Binary: ${info.InitBinary}\n containerd version: ${info.ContainerdCommit.ID}\n runc version: ${info.RuncCommit.ID}\n init version: ${info.InitCommit.ID}\n`,
-    options.length === 0 ? '' : ` Security Options:\n${options.join('')}`,
+    ` Init Binary: ${info.InitBinary}\n`,
+    ` containerd version: ${commits[0]}\n runc version: ${commits[1]}\n init version: ${commits[2]}\n`,
+    lines.length === 0 ? '' : ` Security Options:\n${lines.join('')}`,
   ].join('')
 }
 
+function pairOf(text: string): [string, string] {
+  const at = text.indexOf('=')
+  return at < 0 ? ['name', text] : [text.slice(0, at), text.slice(at + 1)]
+}
+
 function registriesText(info: Info): string {
-  const insecure = Object.values(info.RegistryConfig.IndexConfigs).filter(({ Secure }) => !Secure).map(({ Name }) => Name)
-  const lines = [...insecure, ...info.RegistryConfig.InsecureRegistryCIDRs].map((name) => `  ${name}\n`).join('')
-  const shown = info.RegistryConfig.InsecureRegistryCIDRs.length + Object.keys(info.RegistryConfig.IndexConfigs).length > 0
+  const insecure = Object.values(info.RegistryConfig.IndexConfigs)
+    .filter(({ Secure }) => !Secure)
+    .map(({ Name }) => Name)
+  const lines = [...insecure, ...info.RegistryConfig.InsecureRegistryCIDRs]
+    .map((name) => `  ${name}\n`)
+    .join('')
+  const shown =
+    info.RegistryConfig.InsecureRegistryCIDRs.length + Object.keys(info.RegistryConfig.IndexConfigs).length >
+    0
   const mirrors = info.RegistryConfig.Mirrors.map((mirror) => `  ${mirror}\n`).join('')
   return `${shown ? ` Insecure Registries:\n${lines}` : ''}${mirrors === '' ? '' : ` Registry Mirrors:\n${mirrors}`}`
 }

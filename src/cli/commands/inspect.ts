@@ -16,7 +16,18 @@ type Kind = 'container' | 'image' | 'network' | 'volume'
 type Fetch = (name: string) => Promise<{ readonly kind: Kind; readonly raw: string }>
 
 const FORMAT = string("Format output using a custom template: 'json' or a Go template", { short: 'f' })
-const TYPES = ['config', 'container', 'image', 'network', 'node', 'plugin', 'secret', 'service', 'task', 'volume']
+const TYPES = [
+  'config',
+  'container',
+  'image',
+  'network',
+  'node',
+  'plugin',
+  'secret',
+  'service',
+  'task',
+  'volume',
+]
 
 export const inspect = command({
   name: 'inspect',
@@ -29,22 +40,46 @@ export const inspect = command({
     type: string('Only inspect objects of the given type'),
   },
   examples: [
-    { command: "dewar inspect -f '{{.State.Status}} {{.State.ExitCode}}' web", about: 'Two facts of a container' },
-    { command: "dewar inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' web", about: 'Its address' },
+    {
+      command: "dewar inspect -f '{{.State.Status}} {{.State.ExitCode}}' web",
+      about: 'Two facts of a container',
+    },
+    {
+      command: "dewar inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' web",
+      about: 'Its address',
+    },
     { command: "dewar inspect -f '{{json .Config}}' web", about: 'A part as JSON' },
   ],
   run: async (flags, names, cli) => {
-    if (flags.given.has('type') && flags.type === '') throw new Failure(`type is empty: must be one of ${quotedTypes()}`)
-    if (flags.type !== '' && !TYPES.includes(flags.type)) throw new Failure(`unknown type: "${flags.type}": must be one of ${quotedTypes()}`)
+    if (flags.given.has('type') && flags.type === '')
+      throw new Failure(`type is empty: must be one of ${quotedTypes()}`)
+    if (flags.type !== '' && !TYPES.includes(flags.type))
+      throw new Failure(`unknown type: "${flags.type}": must be one of ${quotedTypes()}`)
     const client = await cli.client()
     await inspectEach(names, flags.format, anyKind(client, flags.type, flags.size, cli), cli)
   },
 })
 
-export const inspectContainer = oneKind('container', 'Display detailed information on one or more containers', 'CONTAINER [CONTAINER...]')
-export const inspectImage = oneKind('image', 'Display detailed information on one or more images', 'IMAGE [IMAGE...]')
-export const inspectNetwork = oneKind('network', 'Display detailed information on one or more networks', 'NETWORK [NETWORK...]')
-export const inspectVolume = oneKind('volume', 'Display detailed information on one or more volumes', 'VOLUME [VOLUME...]')
+export const inspectContainer = oneKind(
+  'container',
+  'Display detailed information on one or more containers',
+  'CONTAINER [CONTAINER...]',
+)
+export const inspectImage = oneKind(
+  'image',
+  'Display detailed information on one or more images',
+  'IMAGE [IMAGE...]',
+)
+export const inspectNetwork = oneKind(
+  'network',
+  'Display detailed information on one or more networks',
+  'NETWORK [NETWORK...]',
+)
+export const inspectVolume = oneKind(
+  'volume',
+  'Display detailed information on one or more volumes',
+  'VOLUME [VOLUME...]',
+)
 
 function quotedTypes(): string {
   return TYPES.map((type) => `"${type}"`).join(', ')
@@ -65,7 +100,12 @@ function oneKind(kind: Kind, summary: string, usage: string): CommandSpec {
     run: async (flags, names, cli) => {
       const client = await cli.client()
       const size = 'size' in flags && flags.size === true
-      await inspectEach(names, flags.format, async (name) => ({ kind, raw: await fetchers(client, size)[kind](name) }), cli)
+      await inspectEach(
+        names,
+        flags.format,
+        async (name) => ({ kind, raw: await fetchers(client, size)[kind](name) }),
+        cli,
+      )
     },
   })
 }
@@ -90,7 +130,10 @@ function anyKind(client: Client, type: string, size: boolean, cli: Cli): Fetch {
         if (size && kind !== 'container') cli.warn(`WARNING: --size ignored for ${kind}`)
         return { kind, raw }
       } catch (error) {
-        const skip = type === '' && (isNotFound(error) || (error instanceof ClientError && /not supported|invalid reference format/.test(error.message)))
+        const skip =
+          type === '' &&
+          (isNotFound(error) ||
+            (error instanceof ClientError && /not supported|invalid reference format/.test(error.message)))
         if (!skip) throw error
       }
     }

@@ -7,12 +7,19 @@ import { bool, integer, string } from '../flags.ts'
 
 const STOP_FLAGS = {
   signal: string('Signal to send to the container', { short: 's' }),
-  time: integer('Seconds to wait before killing the container (deprecated: use --timeout)', { hidden: true, aliasOf: 'timeout' }),
+  time: integer('Seconds to wait before killing the container (deprecated: use --timeout)', {
+    hidden: true,
+    aliasOf: 'timeout',
+  }),
   timeout: integer('Seconds to wait before killing the container', { short: 't' }),
 } as const
 const MANY = 'CONTAINER [CONTAINER...]'
 
-function stopOptions(flags: { readonly signal: string; readonly timeout: number; readonly given: ReadonlySet<string> }): { signal?: string; timeout?: number } {
+function stopOptions(flags: {
+  readonly signal: string
+  readonly timeout: number
+  readonly given: ReadonlySet<string>
+}): { signal?: string; timeout?: number } {
   return {
     ...(flags.signal === '' ? {} : { signal: flags.signal }),
     ...(flags.given.has('timeout') ? { timeout: flags.timeout } : {}),
@@ -54,7 +61,9 @@ export const kill = command({
   examples: [{ command: 'dewar kill -s HUP web', about: 'Have it read its settings again' }],
   run: async (flags, names, cli) => {
     const { containers } = await cli.client()
-    return eachName(names, cli, (name) => containers.kill(name, flags.signal === '' ? undefined : flags.signal))
+    return eachName(names, cli, (name) =>
+      containers.kill(name, flags.signal === '' ? undefined : flags.signal),
+    )
   },
 })
 
@@ -142,7 +151,8 @@ export const rename = command({
   flags: {},
   examples: [{ command: 'dewar rename web shop', about: 'The container web is called shop from now on' }],
   run: async (_flags, [from = '', to = ''], cli) => {
-    if (from.trim() === '' || to.trim() === '') throw new Failure('Error: Neither old nor new names may be empty')
+    if (from.trim() === '' || to.trim() === '')
+      throw new Failure('Error: Neither old nor new names may be empty')
     const { containers } = await cli.client()
     await containers.rename(from.trim(), to.trim()).catch((error: unknown) => {
       throw new Failure(`${messageFor(error)}\nError: failed to rename container named ${from.trim()}`)

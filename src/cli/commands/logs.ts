@@ -13,10 +13,14 @@ export const logs = command({
   flags: {
     details: bool('Show extra details provided to logs'),
     follow: bool('Follow log output', { short: 'f' }),
-    since: string('Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)'),
+    since: string(
+      'Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)',
+    ),
     tail: string('Number of lines to show from the end of the logs', { short: 'n', initial: 'all' }),
     timestamps: bool('Show timestamps', { short: 't' }),
-    until: string('Show logs before a timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)'),
+    until: string(
+      'Show logs before a timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)',
+    ),
   },
   examples: [{ command: 'dewar logs -f --tail 100 web', about: 'The last hundred lines, and what follows' }],
   run: async (flags, [name = ''], cli) => {
@@ -30,7 +34,12 @@ export const logs = command({
       }
     }
     const body = await client.containers.logs(Id, {
-      stdout: true, stderr: true, follow: flags.follow, timestamps: flags.timestamps, details: flags.details, tail: flags.tail,
+      stdout: true,
+      stderr: true,
+      follow: flags.follow,
+      timestamps: flags.timestamps,
+      details: flags.details,
+      tail: flags.tail,
       ...(flags.since === '' ? {} : { since: time(flags.since, 'since') }),
       ...(flags.until === '' ? {} : { until: time(flags.until, 'until') }),
     })

@@ -46,7 +46,14 @@ function networkView(truncate: boolean): ListView<Network> {
       IPv4: { header: 'IPV4', of: ({ EnableIPv4 }) => String(EnableIPv4) },
       IPv6: { header: 'IPV6', of: ({ EnableIPv6 }) => String(EnableIPv6) },
       Internal: { header: 'INTERNAL', of: ({ Internal }) => String(Internal) },
-      Labels: { header: 'LABELS', of: ({ Labels }) => Object.entries(Labels).map(([key, value]) => `${key}=${value}`).sort().join(',') },
+      Labels: {
+        header: 'LABELS',
+        of: ({ Labels }) =>
+          Object.entries(Labels)
+            .map(([key, value]) => `${key}=${value}`)
+            .sort()
+            .join(','),
+      },
       CreatedAt: { header: 'CREATED AT', of: ({ Created }) => goTimeOf(Created) },
     },
   }
@@ -54,7 +61,12 @@ function networkView(truncate: boolean): ListView<Network> {
 
 function goTimeOf(iso: string): string {
   const seconds = Date.parse(iso) / 1000
-  return Number.isNaN(seconds) ? iso : goTime(seconds).replace(/ [+-]\d{4} .*$/, `${/\.\d+/.exec(iso)?.[0].replace(/0+$/, '') ?? ''} +0000 UTC`)
+  return Number.isNaN(seconds)
+    ? iso
+    : goTime(seconds).replace(
+        / [+-]\d{4} .*$/,
+        `${/\.\d+/.exec(iso)?.[0].replace(/0+$/, '') ?? ''} +0000 UTC`,
+      )
 }
 
 export const createNetwork = command({
@@ -89,13 +101,20 @@ export const createNetwork = command({
     const config = poolsOf(flags.subnet, flags['ip-range'], flags.gateway, toMap(flags['aux-address']))
     const client = await cli.client()
     const { Id } = await client.networks.create({
-      Name: name, Driver: flags.driver, Scope: flags.scope,
+      Name: name,
+      Driver: flags.driver,
+      Scope: flags.scope,
       ...(flags.given.has('ipv4') ? { EnableIPv4: flags.ipv4 } : {}),
       ...(flags.given.has('ipv6') ? { EnableIPv6: flags.ipv6 } : {}),
       IPAM: { Driver: flags['ipam-driver'], Options: toMap(flags['ipam-opt']), Config: config },
-      Internal: flags.internal, Attachable: flags.attachable, Ingress: flags.ingress, ConfigOnly: flags['config-only'],
+      Internal: flags.internal,
+      Attachable: flags.attachable,
+      Ingress: flags.ingress,
+      ConfigOnly: flags['config-only'],
       ConfigFrom: flags['config-from'] === '' ? null : { Network: flags['config-from'] },
-      Options: toMap(flags.opt), Labels: toMap(flags.label), CheckDuplicate: true,
+      Options: toMap(flags.opt),
+      Labels: toMap(flags.label),
+      CheckDuplicate: true,
     })
     cli.say(Id)
   },
@@ -109,11 +128,18 @@ interface Pool {
 }
 
 /** Which gateway and range belong to which subnet: the one that holds their address. */
-function poolsOf(subnets: readonly string[], ranges: readonly string[], gateways: readonly string[], aux: Readonly<Record<string, string>>): object[] {
-  if (subnets.length < ranges.length || subnets.length < gateways.length) throw new Failure('every ip-range or gateway must have a corresponding subnet')
+function poolsOf(
+  subnets: readonly string[],
+  ranges: readonly string[],
+  gateways: readonly string[],
+  aux: Readonly<Record<string, string>>,
+): object[] {
+  if (subnets.length < ranges.length || subnets.length < gateways.length)
+    throw new Failure('every ip-range or gateway must have a corresponding subnet')
   const pools: Pool[] = subnets.map((Subnet) => ({ Subnet }))
   const poolFor = (address: string, what: string): Pool => {
-    const found = pools.find(({ Subnet }) => inSubnet(address, Subnet)) ?? (pools.length === 1 ? pools[0] : undefined)
+    const found =
+      pools.find(({ Subnet }) => inSubnet(address, Subnet)) ?? (pools.length === 1 ? pools[0] : undefined)
     if (found === undefined) throw new Failure(`no matching subnet for ${what} ${address}`)
     return found
   }
@@ -128,7 +154,8 @@ function poolsOf(subnets: readonly string[], ranges: readonly string[], gateways
 
 function inSubnet(address: string, subnet: string): boolean {
   const [base = '', length = '32'] = subnet.split('/')
-  if (address.includes(':') || base.includes(':')) return address.includes(':') && base.includes(':') && address.split(':')[0] === base.split(':')[0]
+  if (address.includes(':') || base.includes(':'))
+    return address.includes(':') && base.includes(':') && address.split(':')[0] === base.split(':')[0]
   const number = (ip: string): number => ip.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)
   const size = 2 ** (32 - Number(length))
   return Math.floor(number(address) / size) === Math.floor(number(base) / size)
@@ -162,10 +189,17 @@ export const removeNetworks = command({
 const ENDPOINT_FLAGS = {
   alias: strings('Add network-scoped alias for the container'),
   'driver-opt': strings('driver options for the network'),
-  'gw-priority': integer('Highest gw-priority provides the default gateway. Accepts positive and negative values'),
+  'gw-priority': integer(
+    'Highest gw-priority provides the default gateway. Accepts positive and negative values',
+  ),
   ip: string('IPv4 address (e.g., "172.30.100.104")'),
   ip6: string('IPv6 address (e.g., "2001:db8::33")'),
-  link: custom<readonly string[]>('Add link to another container', [], (word, previous) => [...previous, word], { value: 'list' }),
+  link: custom<readonly string[]>(
+    'Add link to another container',
+    [],
+    (word, previous) => [...previous, word],
+    { value: 'list' },
+  ),
   'link-local-ip': strings('Add a link-local address for the container'),
 } as const
 
@@ -175,7 +209,9 @@ export const connectNetwork = command({
   usage: '[OPTIONS] NETWORK CONTAINER',
   arity: exactly(2),
   flags: ENDPOINT_FLAGS,
-  examples: [{ command: 'dewar network connect --alias db back postgres', about: 'Others on it reach it as db' }],
+  examples: [
+    { command: 'dewar network connect --alias db back postgres', about: 'Others on it reach it as db' },
+  ],
   run: async (flags, [network = '', container = ''], cli) => {
     const client = await cli.client()
     const options = toMap(flags['driver-opt'])

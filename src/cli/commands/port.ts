@@ -12,20 +12,28 @@ export const port = command({
   run: async (_flags, [name = '', wanted = ''], cli) => {
     const client = await cli.client()
     const { NetworkSettings } = await client.containers.inspect(name)
-    const lines = wanted === '' ? allPorts(NetworkSettings.Ports) : onePort(NetworkSettings.Ports, wanted, name)
+    const lines =
+      wanted === '' ? allPorts(NetworkSettings.Ports) : onePort(NetworkSettings.Ports, wanted, name)
     if (lines.length > 0) cli.say(lines.sort(natural).join('\n'))
   },
 })
 
-type Bindings = Readonly<Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | undefined>>
+type Bindings = Readonly<
+  Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | undefined>
+>
 
 function allPorts(ports: Bindings): string[] {
-  return Object.entries(ports).flatMap(([inner, bindings]) => (bindings ?? []).map(({ HostIp, HostPort }) => `${inner} -> ${joinHostPort(HostIp, HostPort)}`))
+  return Object.entries(ports).flatMap(([inner, bindings]) =>
+    (bindings ?? []).map(({ HostIp, HostPort }) => `${inner} -> ${joinHostPort(HostIp, HostPort)}`),
+  )
 }
 
 function onePort(ports: Bindings, wanted: string, name: string): string[] {
   const [number = '', protocol = ''] = wanted.split('/')
-  if (!/^\d+$/.test(number)) throw new Failure(`Error: invalid port (${number}): strconv.ParseUint: parsing "${number}": invalid syntax`)
+  if (!/^\d+$/.test(number))
+    throw new Failure(
+      `Error: invalid port (${number}): strconv.ParseUint: parsing "${number}": invalid syntax`,
+    )
   const bindings = ports[`${number}/${protocol === '' ? 'tcp' : protocol}`] ?? []
   if (bindings.length === 0) throw new Failure(`Error: No public port '${wanted}' published for ${name}`)
   return bindings.map(({ HostIp, HostPort }) => joinHostPort(HostIp, HostPort))

@@ -16,9 +16,19 @@ export const pruneContainers = command({
   usage: '[OPTIONS]',
   arity: none,
   flags: { filter: FILTER, force: FORCE },
-  examples: [{ command: 'dewar container prune --filter until=24h', about: 'Those that were created a day ago or before' }],
+  examples: [
+    {
+      command: 'dewar container prune --filter until=24h',
+      about: 'Those that were created a day ago or before',
+    },
+  ],
   run: async (flags, _args, cli) => {
-    await ask(flags.force, 'WARNING! This will remove all stopped containers.\nAre you sure you want to continue?', 'container', cli)
+    await ask(
+      flags.force,
+      'WARNING! This will remove all stopped containers.\nAre you sure you want to continue?',
+      'container',
+      cli,
+    )
     const client = await cli.client()
     const { text, bytes } = await prunedContainers(client, toFilters(flags.filter))
     say(text, cli)
@@ -31,7 +41,11 @@ export const pruneImages = command({
   summary: 'Remove unused images',
   usage: '[OPTIONS]',
   arity: none,
-  flags: { all: bool('Remove all unused images, not just dangling ones', { short: 'a' }), filter: FILTER, force: FORCE },
+  flags: {
+    all: bool('Remove all unused images, not just dangling ones', { short: 'a' }),
+    filter: FILTER,
+    force: FORCE,
+  },
   examples: [{ command: 'dewar image prune -a', about: 'All that no container uses' }],
   run: async (flags, _args, cli) => {
     const warning = flags.all
@@ -53,7 +67,12 @@ export const pruneNetworks = command({
   flags: { filter: FILTER, force: FORCE },
   examples: [{ command: 'dewar network prune -f', about: 'Without a question' }],
   run: async (flags, _args, cli) => {
-    await ask(flags.force, 'WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue?', 'network', cli)
+    await ask(
+      flags.force,
+      'WARNING! This will remove all custom networks not used by at least one container.\nAre you sure you want to continue?',
+      'network',
+      cli,
+    )
     const client = await cli.client()
     say((await prunedNetworks(client, toFilters(flags.filter))).text, cli)
   },
@@ -64,13 +83,25 @@ export const pruneVolumes = command({
   summary: 'Remove unused local volumes',
   usage: '[OPTIONS]',
   arity: none,
-  flags: { all: bool('Remove all unused volumes, not just anonymous ones', { short: 'a' }), filter: filterFlag('Provide filter values (e.g. "label=<label>")', null), force: FORCE },
+  flags: {
+    all: bool('Remove all unused volumes, not just anonymous ones', { short: 'a' }),
+    filter: filterFlag('Provide filter values (e.g. "label=<label>")', null),
+    force: FORCE,
+  },
   examples: [{ command: 'dewar volume prune -a', about: 'Named ones too' }],
   run: async (flags, _args, cli) => {
     const kind = flags.all ? 'all' : 'anonymous'
-    await ask(flags.force, `WARNING! This will remove ${kind} local volumes not used by at least one container.\nAre you sure you want to continue?`, 'volume', cli)
+    await ask(
+      flags.force,
+      `WARNING! This will remove ${kind} local volumes not used by at least one container.\nAre you sure you want to continue?`,
+      'volume',
+      cli,
+    )
     const client = await cli.client()
-    const { text, bytes } = await prunedVolumes(client, toFilters(flags.filter, flags.all ? { all: ['true'] } : {}))
+    const { text, bytes } = await prunedVolumes(
+      client,
+      toFilters(flags.filter, flags.all ? { all: ['true'] } : {}),
+    )
     say(text, cli)
     cli.say(`Total reclaimed space: ${decimalSize(bytes)}`)
   },
@@ -90,7 +121,8 @@ export const pruneSystem = command({
   examples: [{ command: 'dewar system prune -a --volumes', about: 'All that nothing uses' }],
   run: async (flags, _args, cli) => {
     const filters = toFilters(flags.filter)
-    if (flags.volumes && filters['until'] !== undefined) throw new Failure('ERROR: The "until" filter is not supported with "--volumes"')
+    if (flags.volumes && filters['until'] !== undefined)
+      throw new Failure('ERROR: The "until" filter is not supported with "--volumes"')
     await ask(flags.force, systemWarning(flags.all, flags.volumes, flags.filter), 'system', cli)
     const client = await cli.client()
     const steps: (() => Promise<Outcome>)[] = [
@@ -116,7 +148,9 @@ interface Outcome {
 }
 
 function outcome(title: string, lines: readonly string[], pruned: Pruned): Outcome {
-  return lines.length === 0 ? { text: '', bytes: 0 } : { text: `${title}:\n${lines.map((line) => `${line}\n`).join('')}`, bytes: pruned.SpaceReclaimed }
+  return lines.length === 0
+    ? { text: '', bytes: 0 }
+    : { text: `${title}:\n${lines.map((line) => `${line}\n`).join('')}`, bytes: pruned.SpaceReclaimed }
 }
 
 async function prunedContainers(client: Client, filters: Filters): Promise<Outcome> {
@@ -126,7 +160,9 @@ async function prunedContainers(client: Client, filters: Filters): Promise<Outco
 
 async function prunedImages(client: Client, all: boolean, filters: Filters): Promise<Outcome> {
   const pruned = await client.images.prune({ ...filters, dangling: [all ? 'false' : 'true'] })
-  const lines = pruned.ImagesDeleted.map(({ Untagged, Deleted }) => (Untagged === '' ? `deleted: ${Deleted}` : `untagged: ${Untagged}`))
+  const lines = pruned.ImagesDeleted.map(({ Untagged, Deleted }) =>
+    Untagged === '' ? `deleted: ${Deleted}` : `untagged: ${Untagged}`,
+  )
   return outcome('Deleted Images', lines, pruned)
 }
 
@@ -161,6 +197,12 @@ function systemWarning(all: boolean, volumes: boolean, filters: readonly string[
     all ? 'all images without at least one container associated to them' : 'all dangling images',
     all ? 'all build cache' : 'unused build cache',
   ]
-  const filtered = filters.length === 0 ? '' : `\n  Items to be pruned will be filtered with:${[...filters].sort().map((filter) => `\n  - ${filter}`).join('')}\n`
+  const filtered =
+    filters.length === 0
+      ? ''
+      : `\n  Items to be pruned will be filtered with:${[...filters]
+          .sort()
+          .map((filter) => `\n  - ${filter}`)
+          .join('')}\n`
   return `WARNING! This will remove:${items.map((item) => `\n  - ${item}`).join('')}\n${filtered}\nAre you sure you want to continue?`
 }

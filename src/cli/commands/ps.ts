@@ -37,12 +37,18 @@ function listCommand(name: string, typed: string): CommandSpec {
       { command: `${typed} --format 'table {{.Names}}\\t{{.Status}}'`, about: 'Only what you want to see' },
     ],
     run: async (flags, _args, cli) => {
-      const format = flags.format === '' && !flags.quiet ? setting(await readConfig(cli.configFolder), 'psFormat') : flags.format
+      const format =
+        flags.format === '' && !flags.quiet
+          ? setting(await readConfig(cli.configFolder), 'psFormat')
+          : flags.format
       const size = flags.size || /\.Size\b/.test(format) || (format === 'json' && flags.size)
       const limit = flags.latest && flags.last === -1 ? 1 : flags.last
       const client = await cli.client()
       const containers = await client.containers.list({
-        all: flags.all || flags.last > 0 || flags.latest, size, filters: toFilters(flags.filter), ...(limit > 0 ? { limit } : {}),
+        all: flags.all || flags.last > 0 || flags.latest,
+        size,
+        filters: toFilters(flags.filter),
+        ...(limit > 0 ? { limit } : {}),
       })
       printList(containers, containerView(!flags['no-trunc'], size), { format, quiet: flags.quiet }, cli)
     },
@@ -64,15 +70,32 @@ export function containerView(truncate: boolean, size: boolean): ListView<Contai
       Image: { header: 'IMAGE', of: (item) => imageOf(item, truncate) },
       Command: { header: 'COMMAND', of: (item) => goQuote(short(item.Command, 20)) },
       CreatedAt: { header: 'CREATED AT', of: (item) => goTime(item.Created) },
-      RunningFor: { header: 'CREATED', of: (item) => `${humanDuration(Date.now() - item.Created * 1000)} ago` },
+      RunningFor: {
+        header: 'CREATED',
+        of: (item) => `${humanDuration(Date.now() - item.Created * 1000)} ago`,
+      },
       Platform: { header: 'PLATFORM', of: () => null },
       Ports: { header: 'PORTS', of: (item) => displayPorts(item.Ports) },
       State: { header: 'STATE', of: (item) => item.State },
       Status: { header: 'STATUS', of: (item) => item.Status },
       Size: { header: 'SIZE', of: sizeOf },
-      Labels: { header: 'LABELS', of: (item) => Object.entries(item.Labels).map(([key, value]) => `${key}=${value}`).sort().join(',') },
-      Mounts: { header: 'MOUNTS', of: (item) => item.Mounts.map((mount) => short(mount.Name === '' ? mount.Source : mount.Name, 15)).join(',') },
-      LocalVolumes: { header: 'LOCAL VOLUMES', of: (item) => String(item.Mounts.filter(({ Driver }) => Driver === 'local').length) },
+      Labels: {
+        header: 'LABELS',
+        of: (item) =>
+          Object.entries(item.Labels)
+            .map(([key, value]) => `${key}=${value}`)
+            .sort()
+            .join(','),
+      },
+      Mounts: {
+        header: 'MOUNTS',
+        of: (item) =>
+          item.Mounts.map((mount) => short(mount.Name === '' ? mount.Source : mount.Name, 15)).join(','),
+      },
+      LocalVolumes: {
+        header: 'LOCAL VOLUMES',
+        of: (item) => String(item.Mounts.filter(({ Driver }) => Driver === 'local').length),
+      },
       Networks: { header: 'NETWORKS', of: (item) => Object.keys(item.NetworkSettings.Networks).join(',') },
     },
   }
@@ -110,4 +133,12 @@ export function goQuote(text: string): string {
   return `"${text.replace(/[\\"]/g, '\\$&').replace(/[\x00-\x1f\x7f]/g, (character) => QUOTED[character] ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`
 }
 
-const QUOTED: Readonly<Record<string, string>> = { '\n': '\\n', '\t': '\\t', '\r': '\\r', '\x07': '\\a', '\b': '\\b', '\f': '\\f', '\v': '\\v' }
+const QUOTED: Readonly<Record<string, string>> = {
+  '\n': '\\n',
+  '\t': '\\t',
+  '\r': '\\r',
+  '\x07': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\v': '\\v',
+}

@@ -27,7 +27,11 @@ export const pull = command({
     const name = flags['all-tags'] ? named : withDefaultTag(named)
     if (onlyName && !flags['all-tags'] && !flags.quiet) cli.say('Using default tag: latest')
     const client = await cli.client()
-    await pullImage(client, { name, platform: flags.platform, all: flags['all-tags'], out: flags.quiet ? undefined : cli.stdout }, cli)
+    await pullImage(
+      client,
+      { name, platform: flags.platform, all: flags['all-tags'], out: flags.quiet ? undefined : cli.stdout },
+      cli,
+    )
     cli.say(shown(name, flags['all-tags']))
   },
 })

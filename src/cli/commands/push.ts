@@ -1,7 +1,7 @@
 import { command, exactly } from '../command-spec.ts'
 import { Failure } from '../failure.ts'
 import { bool, string } from '../flags.ts'
-import { familiarName, familiarRepository, fullRepository, withDefaultTag } from '../image-name.ts'
+import { familiarName, familiarRepository, withDefaultTag } from '../image-name.ts'
 import { authFor } from '../pull-image.ts'
 import { showProgress } from '../progress.ts'
 import { imageName } from './pull.ts'
@@ -17,10 +17,13 @@ export const push = command({
     platform: string('Push a platform-specific manifest'),
     quiet: bool('Suppress verbose output', { short: 'q' }),
   },
-  examples: [{ command: 'dewar push registry.example.com/team/app:1.0', about: 'After `dewar tag` and `dewar login`' }],
+  examples: [
+    { command: 'dewar push registry.example.com/team/app:1.0', about: 'After `dewar tag` and `dewar login`' },
+  ],
   run: async (flags, [reference = ''], cli) => {
     const named = imageName(reference)
-    if (flags['all-tags'] && named.tag !== undefined) throw new Failure("tag can't be used with --all-tags/-a")
+    if (flags['all-tags'] && named.tag !== undefined)
+      throw new Failure("tag can't be used with --all-tags/-a")
     const name = flags['all-tags'] ? named : withDefaultTag(named)
     if (!flags['all-tags'] && named.tag === undefined && !flags.quiet) cli.say('Using default tag: latest')
     const auth = await authFor(name, cli)

@@ -25,7 +25,10 @@ function removeCommand(name: string): CommandSpec {
       const errors: ClientError[] = []
       for (const image of names) {
         try {
-          for (const { Deleted, Untagged } of await images.remove(image, { force: flags.force, noPrune: flags['no-prune'] })) {
+          for (const { Deleted, Untagged } of await images.remove(image, {
+            force: flags.force,
+            noPrune: flags['no-prune'],
+          })) {
             cli.say(Deleted === '' ? `Untagged: ${Untagged}` : `Deleted: ${Deleted}`)
           }
         } catch (error) {
@@ -49,7 +52,12 @@ export const tag = command({
   usage: 'SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]',
   arity: exactly(2),
   flags: {},
-  examples: [{ command: 'dewar tag app:latest registry.example.com/team/app:1.0', about: 'Name it for a registry, then push it' }],
+  examples: [
+    {
+      command: 'dewar tag app:latest registry.example.com/team/app:1.0',
+      about: 'Name it for a registry, then push it',
+    },
+  ],
   run: async (_flags, [source = '', target = ''], cli) => {
     const name = withDefaultTag(targetName(target))
     if (name.digest !== undefined) throw new Failure('refusing to create a tag with a digest reference')
@@ -62,6 +70,8 @@ function targetName(text: string): ReturnType<typeof parseImageName> {
   try {
     return parseImageName(text)
   } catch (error) {
-    throw new Failure(`Error parsing reference: ${JSON.stringify(text)} is not a valid repository/tag: ${error instanceof Error ? error.message : ''}`)
+    throw new Failure(
+      `Error parsing reference: ${JSON.stringify(text)} is not a valid repository/tag: ${error instanceof Error ? error.message : ''}`,
+    )
   }
 }

@@ -33,12 +33,16 @@ export const run = command({
     { command: 'dewar run --rm busybox echo hello', about: 'One command, nothing left behind' },
     { command: 'dewar run -it --rm debian bash', about: 'A shell' },
     { command: 'dewar run -d --name web -p 8080:80 nginx', about: 'A web server on port 8080' },
-    { command: 'dewar run --rm -m 256m --cpus 0.5 --read-only --network none python -c "print(1)"', about: 'Code you do not trust' },
+    {
+      command: 'dewar run --rm -m 256m --cpus 0.5 --read-only --network none python -c "print(1)"',
+      about: 'Code you do not trust',
+    },
   ],
   run: async (flags, [image = '', ...args], cli) => {
     const body = asked('run', flags, image, args)
     if (!flags.detach) checkTty(cli, body.AttachStdin, body.Tty)
-    else if (flags.attach.length > 0) throw new Failure('conflicting options: cannot specify both --attach and --detach')
+    else if (flags.attach.length > 0)
+      throw new Failure('conflicting options: cannot specify both --attach and --detach')
     const client = await cli.client().catch((error: unknown) => {
       throw asFailure('run', error)
     })
@@ -47,10 +51,12 @@ export const run = command({
     const id = await created(client, flags, final, cli).catch((error: unknown) => {
       throw asFailure('run', error)
     })
-    using _signals = flags['sig-proxy'] ? forwardSignals((signal) => client.containers.kill(id, signal), cli.warn) : null
+    using _signals = flags['sig-proxy']
+      ? forwardSignals((signal) => client.containers.kill(id, signal), cli.warn)
+      : null
     return final.AttachStdin || final.AttachStdout || final.AttachStderr
-      ? runAttached(client, { id, body: final, detachKeys: flags['detach-keys'] }, cli)
-      : runDetached(client, id, cli)
+      ? await runAttached(client, { id, body: final, detachKeys: flags['detach-keys'] }, cli)
+      : await runDetached(client, id, cli)
   },
 })
 
@@ -61,7 +67,12 @@ export const create = command({
   arity: atLeast(1),
   stopsAtWord: true,
   flags: CREATE_FLAGS,
-  examples: [{ command: 'dewar create --name job busybox sh -c "sleep 5"', about: 'Start it later with `dewar start job`' }],
+  examples: [
+    {
+      command: 'dewar create --name job busybox sh -c "sleep 5"',
+      about: 'Start it later with `dewar start job`',
+    },
+  ],
   run: async (flags, [image = '', ...args], cli) => {
     const body = asked('create', flags, image, args)
     cli.say(await created(await cli.client(), flags, body, cli))
@@ -71,7 +82,11 @@ export const create = command({
 /** The request that the flags mean; a bad flag ends with docker's code 125. */
 function asked(name: string, flags: CreateFlags, image: string, args: readonly string[]): CreateBody {
   if (!['always', 'missing', 'never', ''].includes(flags.pull)) {
-    throw withHelp(name, `invalid pull option: '${flags.pull}': must be one of "always", "missing" or "never"`, 125)
+    throw withHelp(
+      name,
+      `invalid pull option: '${flags.pull}': must be one of "always", "missing" or "never"`,
+      125,
+    )
   }
   try {
     return createBody(flags, image, args, { cwd: process.cwd(), env: process.env })
@@ -97,13 +112,22 @@ interface Attached {
   readonly detachKeys: string
 }
 
-async function runAttached(client: Client, { id, body, detachKeys: given }: Attached, cli: Cli): Promise<number> {
+async function runAttached(
+  client: Client,
+  { id, body, detachKeys: given }: Attached,
+  cli: Cli,
+): Promise<number> {
   const detachKeys = given === '' ? setting(await readConfig(cli.configFolder), 'detachKeys') : given
   const connection = await client.containers.attach(id, {
-    stdin: body.AttachStdin, stdout: body.AttachStdout, stderr: body.AttachStderr, ...(detachKeys === '' ? {} : { detachKeys }),
+    stdin: body.AttachStdin,
+    stdout: body.AttachStdout,
+    stderr: body.AttachStderr,
+    ...(detachKeys === '' ? {} : { detachKeys }),
   })
   // 1. Attach, 2. wait, 3. start: a container that ends at once is not missed, neither its output nor its code.
-  const waiting = await client.containers.wait(id, { condition: body.HostConfig.AutoRemove ? 'removed' : 'next-exit' })
+  const waiting = await client.containers.wait(id, {
+    condition: body.HostConfig.AutoRemove ? 'removed' : 'next-exit',
+  })
   const stop = new AbortController()
   const streaming = streamContainer({
     connection,
@@ -122,8 +146,10 @@ async function runAttached(client: Client, { id, body, detachKeys: given }: Atta
     if (body.HostConfig.AutoRemove) await waiting.result.catch(() => undefined)
     throw error
   }
-  using _size = body.Tty && cli.stdout.isTTY ? followSize(cli, (size) => client.containers.resize(id, size)) : null
-  if (!body.AttachStdout && !body.AttachStderr) void waiting.result.then(() => stop.abort()).catch(() => undefined)
+  using _size =
+    body.Tty && cli.stdout.isTTY ? followSize(cli, (size) => client.containers.resize(id, size)) : null
+  if (!body.AttachStdout && !body.AttachStderr)
+    void waiting.result.then(() => stop.abort()).catch(() => undefined)
   if ((await streaming) === 'detached') return 0
   return exitCodeOf(await waiting.result, cli)
 }
@@ -142,13 +168,20 @@ async function start(client: Client, id: string): Promise<void> {
 
 /** Docker's exit codes: 127 when the command is not there, 126 when it cannot be run, 125 for the rest. */
 export function asFailure(name: string, error: unknown): Failure {
-  if (error instanceof Failure) return new Failure(error.message, error.exitCode === 1 ? 125 : error.exitCode, error)
-  const text = error instanceof ClientError ? engineMessage(error) : error instanceof Error ? error.message : String(error)
+  if (error instanceof Failure)
+    return new Failure(error.message, error.exitCode === 1 ? 125 : error.exitCode, error)
+  const text =
+    error instanceof ClientError
+      ? engineMessage(error)
+      : error instanceof Error
+        ? error.message
+        : String(error)
   return withHelp(name, text, startExitCode(text), error)
 }
 
 export function startExitCode(text: string): number {
-  if (/executable file not found|no such file or directory|system cannot find the file specified/.test(text)) return 127
+  if (/executable file not found|no such file or directory|system cannot find the file specified/.test(text))
+    return 127
   if (/permission denied|is a directory/.test(text)) return 126
   return 125
 }

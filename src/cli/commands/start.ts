@@ -29,7 +29,11 @@ export const start = command({
     const client = await cli.client()
     if (!flags.attach && !flags.interactive) return startAll(client, names, cli)
     if (names.length > 1) throw new Failure('you cannot start and attach multiple containers at once')
-    return startAttached(client, { name: names[0] ?? '', stdin: flags.interactive, detachKeys: flags['detach-keys'] }, cli)
+    return startAttached(
+      client,
+      { name: names[0] ?? '', stdin: flags.interactive, detachKeys: flags['detach-keys'] },
+      cli,
+    )
   },
 })
 
@@ -59,13 +63,27 @@ async function startAttached(client: Client, request: Attach, cli: Cli): Promise
   const { Id: id, Config, HostConfig } = await client.containers.inspect(request.name)
   const tty = Config.Tty
   using _signals = tty ? null : forwardSignals((signal) => client.containers.kill(id, signal), cli.warn)
-  const detachKeys = request.detachKeys === '' ? setting(await readConfig(cli.configFolder), 'detachKeys') : request.detachKeys
+  const detachKeys =
+    request.detachKeys === '' ? setting(await readConfig(cli.configFolder), 'detachKeys') : request.detachKeys
   const stdin = request.stdin && Config.OpenStdin
-  const connection = await client.containers.attach(id, { stdin, stdout: true, stderr: true, ...(detachKeys === '' ? {} : { detachKeys }) })
-  const waiting = await client.containers.wait(id, { condition: HostConfig.AutoRemove ? 'removed' : 'next-exit' })
+  const connection = await client.containers.attach(id, {
+    stdin,
+    stdout: true,
+    stderr: true,
+    ...(detachKeys === '' ? {} : { detachKeys }),
+  })
+  const waiting = await client.containers.wait(id, {
+    condition: HostConfig.AutoRemove ? 'removed' : 'next-exit',
+  })
   const stop = new AbortController()
   const streaming = streamContainer({
-    connection, tty, stdin: stdin ? cli.stdin : null, stdout: cli.stdout, stderr: cli.stderr, detachKeys, signal: stop.signal,
+    connection,
+    tty,
+    stdin: stdin ? cli.stdin : null,
+    stdout: cli.stdout,
+    stderr: cli.stderr,
+    detachKeys,
+    signal: stop.signal,
   })
   try {
     await client.containers.start(id)

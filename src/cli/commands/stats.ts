@@ -26,7 +26,10 @@ export const stats = command({
   examples: [{ command: 'dewar stats --no-stream', about: 'One reading of all that run' }],
   run: async (flags, names, cli) => {
     const client = await cli.client()
-    const options = { format: flags.format === '' ? setting(await readConfig(cli.configFolder), 'statsFormat') : flags.format, quiet: false }
+    const options = {
+      format: flags.format === '' ? setting(await readConfig(cli.configFolder), 'statsFormat') : flags.format,
+      quiet: false,
+    }
     await using board = new Board(client, !flags['no-stream'])
     if (names.length === 0) await board.watchAll(flags.all)
     else board.add(names)
@@ -40,7 +43,13 @@ export const stats = command({
 })
 
 /** Redraws in place, line by line, so that nothing flickers. */
-async function draw(board: Board, options: ListOptions, truncate: boolean, named: boolean, cli: Cli): Promise<void> {
+async function draw(
+  board: Board,
+  options: ListOptions,
+  truncate: boolean,
+  named: boolean,
+  cli: Cli,
+): Promise<void> {
   for (;;) {
     const table = renderList(board.entries(), statsView(truncate), options)
     const lines = table.split('\n').map((line) => `${line}\x1b[K`)
@@ -56,7 +65,10 @@ class Board implements AsyncDisposable {
   failure: Error | undefined
   readonly #client: Client
   readonly #stream: boolean
-  readonly #rows = new Map<string, { entry: StatsEntry; readonly stop: AbortController; readonly first: Promise<void> }>()
+  readonly #rows = new Map<
+    string,
+    { entry: StatsEntry; readonly stop: AbortController; readonly first: Promise<void> }
+  >()
   readonly #stop = new AbortController()
 
   constructor(client: Client, stream: boolean) {
@@ -96,7 +108,9 @@ class Board implements AsyncDisposable {
   async first(strict: boolean): Promise<void> {
     const waits = [...this.#rows.values()].map(({ first }) => first)
     const stop = new AbortController()
-    const enough = this.#stream ? [delay(FIRST_LIMIT_MS, undefined, { signal: stop.signal }).catch(() => undefined)] : []
+    const enough = this.#stream
+      ? [delay(FIRST_LIMIT_MS, undefined, { signal: stop.signal }).catch(() => undefined)]
+      : []
     const all = strict ? Promise.all(waits) : Promise.allSettled(waits)
     await Promise.race([all, ...enough]).finally(() => stop.abort())
   }

@@ -22,8 +22,17 @@ export const version = command({
     const { server, api, problem } = await ask(cli)
     const info = {
       Client: {
-        Version: packageVersion(), ApiVersion: api, DefaultAPIVersion: NEWEST_API, GitCommit: '', GoVersion: '', NodeVersion: process.version,
-        Os: process.platform, Arch: process.arch === 'x64' ? 'amd64' : process.arch, BuildTime: '', Context: 'default', APIVersion: api,
+        Version: packageVersion(),
+        ApiVersion: api,
+        DefaultAPIVersion: NEWEST_API,
+        GitCommit: '',
+        GoVersion: '',
+        NodeVersion: process.version,
+        Os: process.platform,
+        Arch: process.arch === 'x64' ? 'amd64' : process.arch,
+        BuildTime: '',
+        Context: 'default',
+        APIVersion: api,
       },
       // Go's names beside JSON's: people write {{.Server.APIVersion}}.
       Server: server === undefined ? null : { ...server, APIVersion: server.ApiVersion },
@@ -85,7 +94,13 @@ function serverLines(server: VersionInfo): string[] {
 function componentLines({ Name, Version, Details }: VersionInfo['Components'][number]): string[] {
   const detail = (key: string): string => Details[key] ?? ''
   if (Name !== 'Engine') {
-    return [` ${Name}:`, `  Version:\t${Version}`, ...Object.keys(Details).sort().map((key) => `  ${key}:\t${Details[key]}`)]
+    return [
+      ` ${Name}:`,
+      `  Version:\t${Version}`,
+      ...Object.keys(Details)
+        .sort()
+        .map((key) => `  ${key}:\t${Details[key]}`),
+    ]
   }
   return [
     ' Engine:',

@@ -39,9 +39,22 @@ export const VOLUME_VIEW: ListView<Volume> = {
     Driver: { header: 'DRIVER', of: ({ Driver }) => Driver },
     Scope: { header: 'SCOPE', of: ({ Scope }) => Scope },
     Mountpoint: { header: 'MOUNTPOINT', of: ({ Mountpoint }) => Mountpoint },
-    Labels: { header: 'LABELS', of: ({ Labels }) => Object.entries(Labels).map(([key, value]) => `${key}=${value}`).sort().join(',') },
-    Links: { header: 'LINKS', of: ({ UsageData }) => (UsageData === undefined ? 'N/A' : String(UsageData.RefCount)) },
-    Size: { header: 'SIZE', of: ({ UsageData }) => (UsageData === undefined ? 'N/A' : decimalSize(UsageData.Size)) },
+    Labels: {
+      header: 'LABELS',
+      of: ({ Labels }) =>
+        Object.entries(Labels)
+          .map(([key, value]) => `${key}=${value}`)
+          .sort()
+          .join(','),
+    },
+    Links: {
+      header: 'LINKS',
+      of: ({ UsageData }) => (UsageData === undefined ? 'N/A' : String(UsageData.RefCount)),
+    },
+    Size: {
+      header: 'SIZE',
+      of: ({ UsageData }) => (UsageData === undefined ? 'N/A' : decimalSize(UsageData.Size)),
+    },
     Group: { header: 'GROUP', of: () => 'N/A' },
     Availability: { header: 'AVAILABILITY', of: () => 'N/A' },
     Status: { header: 'STATUS', of: () => 'N/A' },
@@ -59,12 +72,20 @@ export const createVolume = command({
     name: string('Specify volume name', { hidden: true }),
     opt: strings('Set driver specific options', { short: 'o', value: 'map' }),
   },
-  examples: [{ command: 'dewar volume create --label keep=yes data', about: 'Then: dewar run -v data:/var/lib/x …' }],
+  examples: [
+    { command: 'dewar volume create --label keep=yes data', about: 'Then: dewar run -v data:/var/lib/x …' },
+  ],
   run: async (flags, [name = ''], cli) => {
-    if (name !== '' && flags.name !== '') throw new Failure('conflicting options: cannot specify a volume-name through both --name and as a positional arg')
+    if (name !== '' && flags.name !== '')
+      throw new Failure(
+        'conflicting options: cannot specify a volume-name through both --name and as a positional arg',
+      )
     const client = await cli.client()
     const volume = await client.volumes.create({
-      Driver: flags.driver, DriverOpts: toMap(flags.opt), Labels: toMap(flags.label), ...(name + flags.name === '' ? {} : { Name: name + flags.name }),
+      Driver: flags.driver,
+      DriverOpts: toMap(flags.opt),
+      Labels: toMap(flags.label),
+      ...(name + flags.name === '' ? {} : { Name: name + flags.name }),
     })
     cli.say(volume.Name)
   },

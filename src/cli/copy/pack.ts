@@ -10,25 +10,35 @@ import type { Pack } from 'tar-stream'
 /** A tar stream of a local file or folder, its top entry called `name`. Errors destroy the stream. */
 export function packPath(path: string, name: string): Readable {
   const archive = tarPack()
-  addTree(archive, path, name, new Map()).then(() => archive.finalize(), (error: Error) => archive.destroy(error))
+  addTree(archive, path, name, new Map()).then(
+    () => archive.finalize(),
+    (error: Error) => archive.destroy(error),
+  )
   // tar-stream's streams are streamx's; over iteration they become one of Node's, errors and all.
   return Readable.from(archive, { objectMode: false })
 }
 
 async function addTree(archive: Pack, path: string, name: string, seen: Map<string, string>): Promise<void> {
   const info = await lstat(path)
-  if (info.isSymbolicLink()) return addEntry(archive, { ...headerOf(info, name), type: 'symlink', linkname: await readlink(path) })
+  if (info.isSymbolicLink())
+    return addEntry(archive, { ...headerOf(info, name), type: 'symlink', linkname: await readlink(path) })
   if (info.isFile()) return addFile(archive, path, info, name, seen)
   if (info.isDirectory()) {
     await addEntry(archive, { ...headerOf(info, `${name}/`), type: 'directory' })
-    for (const child of (await readdir(path)).sort()) await addTree(archive, join(path, child), `${name}/${child}`, seen)
+    for (const child of (await readdir(path)).sort())
+      await addTree(archive, join(path, child), `${name}/${child}`, seen)
     return
   }
   if (info.isFIFO()) return addEntry(archive, { ...headerOf(info, name), type: 'fifo' })
   // Sockets have no place in an archive; docker leaves them out as well.
   if (info.isSocket()) return
   const type = info.isBlockDevice() ? 'block-device' : 'character-device'
-  return addEntry(archive, { ...headerOf(info, name), type, devmajor: Math.floor(info.rdev / 256), devminor: info.rdev % 256 })
+  return addEntry(archive, {
+    ...headerOf(info, name),
+    type,
+    devmajor: Math.floor(info.rdev / 256),
+    devminor: info.rdev % 256,
+  })
 }
 
 type Header = Parameters<Pack['entry']>[0]
@@ -43,10 +53,17 @@ function addEntry(archive: Pack, header: Header): Promise<void> {
   })
 }
 
-async function addFile(archive: Pack, path: string, info: Stats, name: string, seen: Map<string, string>): Promise<void> {
+async function addFile(
+  archive: Pack,
+  path: string,
+  info: Stats,
+  name: string,
+  seen: Map<string, string>,
+): Promise<void> {
   const inode = `${info.dev}:${info.ino}`
   const first = info.nlink > 1 ? seen.get(inode) : undefined
-  if (first !== undefined) return addEntry(archive, { ...headerOf(info, name), type: 'link', linkname: first })
+  if (first !== undefined)
+    return addEntry(archive, { ...headerOf(info, name), type: 'link', linkname: first })
   if (info.nlink > 1) seen.set(inode, name)
   const entry = archive.entry({ ...headerOf(info, name), type: 'file', size: info.size })
   if (info.size === 0) {

@@ -2,7 +2,10 @@
 import { posix } from 'node:path'
 
 /** CONTAINER:PATH or a local path. A local path that holds a colon is written ./a:b or /a:b. */
-export function splitArgument(word: string): { readonly container: string | undefined; readonly path: string } {
+export function splitArgument(word: string): {
+  readonly container: string | undefined
+  readonly path: string
+} {
   if (word.startsWith('/')) return { container: undefined, path: word }
   const colon = word.indexOf(':')
   if (colon < 0 || word.startsWith('.')) return { container: undefined, path: word }

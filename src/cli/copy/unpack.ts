@@ -28,7 +28,8 @@ export async function unpack(source: Readable, placement: Placement, options: Un
     const header = entry.header
     const path = await safePath(placement.folder, rebase(header.name, placement))
     await writeEntry({ header, path, body: Readable.from(entry, { objectMode: false }), placement, options })
-    if (header.type === 'directory') folders.push({ path, mtime: header.mtime ?? new Date(0), mode: modeOf(header, options) })
+    if (header.type === 'directory')
+      folders.push({ path, mtime: header.mtime ?? new Date(0), mode: modeOf(header, options) })
   }
   await reading
   // Last, innermost first: writing into a folder changes its time, and may need more rights than it will have.
@@ -55,7 +56,9 @@ export async function safePath(folder: string, name: string): Promise<string> {
 }
 
 function refusal(name: string, why: string): Failure {
-  return new Failure(`copying failed: the archive's entry ${JSON.stringify(name)} ${why} (the container's files are not to be trusted; nothing was written for it)`)
+  return new Failure(
+    `copying failed: the archive's entry ${JSON.stringify(name)} ${why} (the container's files are not to be trusted; nothing was written for it)`,
+  )
 }
 
 interface Entry {
@@ -69,12 +72,14 @@ interface Entry {
 async function writeEntry({ header, path, body, placement, options }: Entry): Promise<void> {
   const there = await lstat(path).catch(() => undefined)
   if (header.type === 'directory') {
-    if (there !== undefined && !there.isDirectory()) throw new Failure(`cannot overwrite non-directory "${path}" with directory "${path}"`)
+    if (there !== undefined && !there.isDirectory())
+      throw new Failure(`cannot overwrite non-directory "${path}" with directory "${path}"`)
     if (there === undefined) await mkdir(path, { mode: 0o700 })
     if (options.keepOwners) await lchown(path, header.uid ?? 0, header.gid ?? 0)
     return
   }
-  if (there?.isDirectory() === true) throw new Failure(`cannot overwrite directory "${path}" with non-directory "${dirname(path)}"`)
+  if (there?.isDirectory() === true)
+    throw new Failure(`cannot overwrite directory "${path}" with non-directory "${dirname(path)}"`)
   if (there !== undefined) await rm(path)
   await create({ header, path, body, placement, options })
   if (options.keepOwners && header.type !== 'link') await lchown(path, header.uid ?? 0, header.gid ?? 0)
@@ -95,11 +100,14 @@ async function create({ header, path, body, placement }: Entry): Promise<void> {
       return symlink(header.linkname ?? '', path)
     case 'link': {
       const target = await safePath(placement.folder, rebase(header.linkname ?? '', placement))
-      if ((await lstat(target)).isSymbolicLink()) throw refusal(header.name, 'is a hard link to a symbolic link')
+      if ((await lstat(target)).isSymbolicLink())
+        throw refusal(header.name, 'is a hard link to a symbolic link')
       return link(target, path)
     }
     default:
-      throw new Failure(`copying ${header.name} failed: it is a ${header.type ?? 'special file'}, which is not made on the host (leave it out)`)
+      throw new Failure(
+        `copying ${header.name} failed: it is a ${header.type ?? 'special file'}, which is not made on the host (leave it out)`,
+      )
   }
 }
 

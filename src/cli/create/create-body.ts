@@ -35,13 +35,23 @@ export interface Surroundings {
 }
 
 /** Turns the flags of `run`/`create` into the request. Pure but for the files that flags name. Throws Error in docker's words. */
-export function createBody(flags: CreateFlags, image: string, args: readonly string[], where: Surroundings): CreateBody {
+export function createBody(
+  flags: CreateFlags,
+  image: string,
+  args: readonly string[],
+  where: Surroundings,
+): CreateBody {
   refuse(flags)
   const ports = parsePorts(flags.publish, flags.expose)
   const volumes = parseVolumes(flags.volume, where.cwd)
   const health = healthcheck(flags)
   const networks = endpointsOf(flags.network, {
-    aliases: flags['network-alias'], links: flags.link, ip: flags.ip, ip6: flags.ip6, mac: flags['mac-address'], linkLocal: flags['link-local-ip'],
+    aliases: flags['network-alias'],
+    links: flags.link,
+    ip: flags.ip,
+    ip6: flags.ip6,
+    mac: flags['mac-address'],
+    linkLocal: flags['link-local-ip'],
   })
   const attachStdin = flags.attach.includes('stdin') || flags.interactive
   const attachOutput = (name: string): boolean => flags.attach.length === 0 || flags.attach.includes(name)
@@ -75,11 +85,16 @@ export function createBody(flags: CreateFlags, image: string, args: readonly str
 }
 
 function refuse(flags: CreateFlags): void {
-  if (flags.gpus.length > 0) throw new Error('--gpus is not supported: no level of dewar gives a container a GPU (take the flag away)')
-  if (flags['memory-swappiness'] !== -1 && (flags['memory-swappiness'] < 0 || flags['memory-swappiness'] > 100)) {
+  if (flags.gpus.length > 0)
+    throw new Error('--gpus is not supported: no level of dewar gives a container a GPU (take the flag away)')
+  if (
+    flags['memory-swappiness'] !== -1 &&
+    (flags['memory-swappiness'] < 0 || flags['memory-swappiness'] > 100)
+  ) {
     throw new Error(`invalid value: ${flags['memory-swappiness']}. Valid memory swappiness range is 0-100`)
   }
-  if (flags['log-driver'] === 'none' && flags['log-opt'].length > 0) throw new Error('invalid logging opts for driver none')
+  if (flags['log-driver'] === 'none' && flags['log-opt'].length > 0)
+    throw new Error('invalid logging opts for driver none')
   if (!/^$|^host$|^container:./.test(flags.pid)) throw new Error('--pid: invalid PID mode')
   if (!/^$|^host$/.test(flags.uts)) throw new Error('--uts: invalid UTS mode')
   if (!/^$|^host$/.test(flags.userns)) throw new Error('--userns: invalid USER mode')
@@ -157,7 +172,10 @@ function resources(flags: CreateFlags): object {
     CpusetMems: flags['cpuset-mems'],
     Devices: flags.device.filter((device) => !isCdiName(device)).map(parseDevice),
     DeviceCgroupRules: orNull(flags['device-cgroup-rule']),
-    DeviceRequests: cdi.length === 0 ? null : [{ Driver: 'cdi', Count: 0, DeviceIDs: cdi, Capabilities: null, Options: null }],
+    DeviceRequests:
+      cdi.length === 0
+        ? null
+        : [{ Driver: 'cdi', Count: 0, DeviceIDs: cdi, Capabilities: null, Options: null }],
     MemoryReservation: flags['memory-reservation'],
     MemorySwap: flags['memory-swap'],
     MemorySwappiness: flags['memory-swappiness'],
@@ -172,7 +190,13 @@ function resources(flags: CreateFlags): object {
 }
 
 function healthcheck(flags: CreateFlags): object | undefined {
-  const names = ['health-interval', 'health-timeout', 'health-start-period', 'health-start-interval', 'health-retries'] as const
+  const names = [
+    'health-interval',
+    'health-timeout',
+    'health-start-period',
+    'health-start-interval',
+    'health-retries',
+  ] as const
   const any = flags['health-cmd'] !== '' || names.some((name) => flags[name] !== 0)
   if (flags['no-healthcheck']) {
     if (any) throw new Error('--no-healthcheck conflicts with --health-* options')
@@ -197,10 +221,12 @@ function storageOptions(words: readonly string[]): Record<string, string> {
 }
 
 function tmpfsMap(words: readonly string[]): Record<string, string> {
-  return Object.fromEntries(words.map((word) => {
-    const [target, options] = cut(word, ':')
-    return [target, options ?? '']
-  }))
+  return Object.fromEntries(
+    words.map((word) => {
+      const [target, options] = cut(word, ':')
+      return [target, options ?? '']
+    }),
+  )
 }
 
 function orNull<T>(list: readonly T[]): readonly T[] | null {
@@ -219,4 +245,3 @@ function text(key: string, value: string): object {
 function number(key: string, value: number): object {
   return value === 0 ? {} : { [key]: value }
 }
-

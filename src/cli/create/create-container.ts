@@ -22,14 +22,17 @@ export async function createContainer(client: Client, request: CreateRequest, cl
   const { body, pull } = request
   const cidfile = body.HostConfig.ContainerIDFile
   if (cidfile !== '' && existsSync(cidfile)) {
-    throw new Error(`container ID file found, make sure the other container isn't running or delete ${cidfile}`)
+    throw new Error(
+      `container ID file found, make sure the other container isn't running or delete ${cidfile}`,
+    )
   }
   if (cidfile !== '') await writeFile(cidfile, '')
   try {
     const image = nameOrId(body.Image)
     if (pull === 'always' && image !== undefined) await fetchImage(client, request, image, cli)
     const created = await createOrPull(client, withConsoleSize(request, cli), image, cli)
-    for (const warning of [...created.Warnings, ...localDnsWarning(body.HostConfig.Dns)]) cli.warn(`WARNING: ${warning}`)
+    for (const warning of [...created.Warnings, ...localDnsWarning(body.HostConfig.Dns)])
+      cli.warn(`WARNING: ${warning}`)
     if (cidfile !== '') await writeFile(cidfile, created.Id)
     return created.Id
   } catch (error) {
@@ -38,8 +41,16 @@ export async function createContainer(client: Client, request: CreateRequest, cl
   }
 }
 
-async function createOrPull(client: Client, request: CreateRequest, image: ImageName | undefined, cli: Cli): Promise<{ Id: string; Warnings: readonly string[] }> {
-  const options = { ...(request.name === '' ? {} : { name: request.name }), ...(request.platform === '' ? {} : { platform: request.platform }) }
+async function createOrPull(
+  client: Client,
+  request: CreateRequest,
+  image: ImageName | undefined,
+  cli: Cli,
+): Promise<{ Id: string; Warnings: readonly string[] }> {
+  const options = {
+    ...(request.name === '' ? {} : { name: request.name }),
+    ...(request.platform === '' ? {} : { platform: request.platform }),
+  }
   try {
     return await client.containers.create(request.body, options)
   } catch (error) {
@@ -51,7 +62,11 @@ async function createOrPull(client: Client, request: CreateRequest, image: Image
 }
 
 async function fetchImage(client: Client, request: CreateRequest, name: ImageName, cli: Cli): Promise<void> {
-  await pullImage(client, { name, platform: request.platform, out: request.quiet ? undefined : cli.stderr }, cli)
+  await pullImage(
+    client,
+    { name, platform: request.platform, out: request.quiet ? undefined : cli.stderr },
+    cli,
+  )
 }
 
 /** undefined for an image's id, which cannot be pulled. */
@@ -63,7 +78,10 @@ function withConsoleSize(request: CreateRequest, cli: Cli): CreateRequest {
   const size = terminalSize(cli)
   if (size === undefined) return request
   const { body } = request
-  return { ...request, body: { ...body, HostConfig: { ...body.HostConfig, ConsoleSize: [size.rows, size.columns] } } }
+  return {
+    ...request,
+    body: { ...body, HostConfig: { ...body.HostConfig, ConsoleSize: [size.rows, size.columns] } },
+  }
 }
 
 function localDnsWarning(servers: readonly string[]): string[] {

@@ -11,7 +11,11 @@ export function environmentWord(word: string, env: NodeJS.ProcessEnv): string {
 }
 
 /** Lines of NAME=value: files first, then what was given by flag. A bare NAME takes the client's value, or is dropped. */
-export function readKeyValues(files: readonly string[], given: readonly string[], env: NodeJS.ProcessEnv | undefined): string[] {
+export function readKeyValues(
+  files: readonly string[],
+  given: readonly string[],
+  env: NodeJS.ProcessEnv | undefined,
+): string[] {
   return [...files.flatMap((file) => readKeyValueFile(file, env)), ...given]
 }
 
@@ -23,9 +27,14 @@ function readKeyValueFile(file: string, env: NodeJS.ProcessEnv | undefined): str
     throw new Error(`open ${file}: ${errnoText(error)}`, { cause: error })
   }
   try {
-    return text.replace(/^\uFEFF/, '').split(/\r?\n/).flatMap((line) => parseLine(line.trimStart(), env))
+    return text
+      .replace(/^\uFEFF/, '')
+      .split(/\r?\n/)
+      .flatMap((line) => parseLine(line.trimStart(), env))
   } catch (error) {
-    throw new Error(`invalid env file (${file}): ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    throw new Error(`invalid env file (${file}): ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
   }
 }
 
@@ -42,8 +51,10 @@ function parseLine(line: string, env: NodeJS.ProcessEnv | undefined): string[] {
 
 /** key=value words as an object; a word without = has an empty value. */
 export function toMap(words: readonly string[]): Record<string, string> {
-  return Object.fromEntries(words.map((word) => {
-    const [key, value] = cut(word, '=')
-    return [key, value ?? '']
-  }))
+  return Object.fromEntries(
+    words.map((word) => {
+      const [key, value] = cut(word, '=')
+      return [key, value ?? '']
+    }),
+  )
 }

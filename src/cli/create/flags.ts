@@ -7,8 +7,19 @@ import { parseNetwork } from './networks.ts'
 import type { NetworkAttachment } from './networks.ts'
 import { environmentWord } from './environment.ts'
 import {
-  attachWord, deviceRuleWord, extraHostWord, ipWord, labelWord, linkWord, parseCpus, parseMemorySwap, parseOperations, parseRate,
-  parseUlimit, parseWeightDevice, sysctlWord,
+  attachWord,
+  deviceRuleWord,
+  extraHostWord,
+  ipWord,
+  labelWord,
+  linkWord,
+  parseCpus,
+  parseMemorySwap,
+  parseOperations,
+  parseRate,
+  parseUlimit,
+  parseWeightDevice,
+  sysctlWord,
 } from './words.ts'
 import type { Ulimit } from './words.ts'
 
@@ -18,10 +29,19 @@ const rates = (summary: string, parse: (word: string) => Rate): ReturnType<typeo
 
 export const CREATE_FLAGS = {
   'add-host': strings('Add a custom host-to-IP mapping (host:ip)', { check: extraHostWord }),
-  annotation: strings('Add an annotation to the container (passed through to the OCI runtime)', { value: 'map' }),
+  annotation: strings('Add an annotation to the container (passed through to the OCI runtime)', {
+    value: 'map',
+  }),
   attach: strings('Attach to STDIN, STDOUT or STDERR', { short: 'a', check: attachWord }),
-  'blkio-weight': integer('Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)', { value: 'uint16' }),
-  'blkio-weight-device': custom<readonly object[]>('Block IO weight (relative device weight)', [], (word, previous) => [...previous, parseWeightDevice(word)], { value: 'list' }),
+  'blkio-weight': integer('Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)', {
+    value: 'uint16',
+  }),
+  'blkio-weight-device': custom<readonly object[]>(
+    'Block IO weight (relative device weight)',
+    [],
+    (word, previous) => [...previous, parseWeightDevice(word)],
+    { value: 'list' },
+  ),
   'cap-add': strings('Add Linux capabilities'),
   'cap-drop': strings('Drop Linux capabilities'),
   'cgroup-parent': string('Optional parent cgroup for the container'),
@@ -48,7 +68,10 @@ export const CREATE_FLAGS = {
   'dns-search': strings('Set custom DNS search domains'),
   domainname: string('Container NIS domain name'),
   entrypoint: string('Overwrite the default ENTRYPOINT of the image'),
-  env: strings('Set environment variables', { short: 'e', check: (word) => environmentWord(word, process.env) }),
+  env: strings('Set environment variables', {
+    short: 'e',
+    check: (word) => environmentWord(word, process.env),
+  }),
   'env-file': strings('Read in a file of environment variables'),
   expose: strings('Expose a port or a range of ports'),
   gpus: strings('GPU devices to add to the container: not supported, refused', { value: 'gpu-request' }),
@@ -56,8 +79,12 @@ export const CREATE_FLAGS = {
   'health-cmd': string('Command to run to check health'),
   'health-interval': duration('Time between running the check (ms|s|m|h) (default 0s)'),
   'health-retries': integer('Consecutive failures needed to report unhealthy'),
-  'health-start-interval': duration('Time between running the check during the start period (ms|s|m|h) (default 0s)'),
-  'health-start-period': duration('Start period for the container to initialize before starting health-retries countdown (ms|s|m|h) (default 0s)'),
+  'health-start-interval': duration(
+    'Time between running the check during the start period (ms|s|m|h) (default 0s)',
+  ),
+  'health-start-period': duration(
+    'Start period for the container to initialize before starting health-retries countdown (ms|s|m|h) (default 0s)',
+  ),
   'health-timeout': duration('Maximum time to allow one check to run (ms|s|m|h) (default 0s)'),
   hostname: string('Container host name', { short: 'h' }),
   init: bool('Run an init inside the container that forwards signals and reaps processes'),
@@ -75,13 +102,36 @@ export const CREATE_FLAGS = {
   'mac-address': string('Container MAC address (e.g., 92:d0:c6:0a:29:33)'),
   memory: bytes('Memory limit', { short: 'm' }),
   'memory-reservation': bytes('Memory soft limit'),
-  'memory-swap': custom("Swap limit equal to memory plus swap: '-1' to enable unlimited swap", 0, (word) => parseMemorySwap(word), { value: 'bytes' }),
+  'memory-swap': custom(
+    "Swap limit equal to memory plus swap: '-1' to enable unlimited swap",
+    0,
+    (word) => parseMemorySwap(word),
+    { value: 'bytes' },
+  ),
   'memory-swappiness': integer('Tune container memory swappiness (0 to 100)', { initial: -1 }),
-  mount: custom<readonly Mount[]>('Attach a filesystem mount to the container', [], (word, previous) => [...previous, parseMount(word, process.cwd())], { value: 'mount' }),
+  mount: custom<readonly Mount[]>(
+    'Attach a filesystem mount to the container',
+    [],
+    (word, previous) => [...previous, parseMount(word, process.cwd())],
+    { value: 'mount' },
+  ),
   name: string('Assign a name to the container'),
-  net: custom<readonly NetworkAttachment[]>('Connect a container to a network', [], (word, previous) => [...previous, parseNetwork(word)], { hidden: true, aliasOf: 'network', value: 'network' }),
-  'net-alias': strings('Add network-scoped alias for the container', { hidden: true, aliasOf: 'network-alias' }),
-  network: custom<readonly NetworkAttachment[]>('Connect a container to a network', [], (word, previous) => [...previous, parseNetwork(word)], { value: 'network' }),
+  net: custom<readonly NetworkAttachment[]>(
+    'Connect a container to a network',
+    [],
+    (word, previous) => [...previous, parseNetwork(word)],
+    { hidden: true, aliasOf: 'network', value: 'network' },
+  ),
+  'net-alias': strings('Add network-scoped alias for the container', {
+    hidden: true,
+    aliasOf: 'network-alias',
+  }),
+  network: custom<readonly NetworkAttachment[]>(
+    'Connect a container to a network',
+    [],
+    (word, previous) => [...previous, parseNetwork(word)],
+    { value: 'network' },
+  ),
   'network-alias': strings('Add network-scoped alias for the container'),
   'no-healthcheck': bool('Disable any container-specified HEALTHCHECK'),
   'oom-kill-disable': bool('Disable OOM Killer'),
@@ -106,10 +156,15 @@ export const CREATE_FLAGS = {
   sysctl: strings('Sysctl options', { check: sysctlWord, value: 'map' }),
   tmpfs: strings('Mount a tmpfs directory'),
   tty: bool('Allocate a pseudo-TTY', { short: 't' }),
-  ulimit: custom<readonly Ulimit[]>('Ulimit options', [], (word, previous) => {
-    const limit = parseUlimit(word)
-    return [...previous.filter(({ Name }) => Name !== limit.Name), limit]
-  }, { value: 'ulimit' }),
+  ulimit: custom<readonly Ulimit[]>(
+    'Ulimit options',
+    [],
+    (word, previous) => {
+      const limit = parseUlimit(word)
+      return [...previous.filter(({ Name }) => Name !== limit.Name), limit]
+    },
+    { value: 'ulimit' },
+  ),
   user: string('Username or UID (format: <name|uid>[:<group|gid>])', { short: 'u' }),
   userns: string('User namespace to use'),
   uts: string('UTS namespace to use'),

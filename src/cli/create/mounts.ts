@@ -9,8 +9,18 @@ export interface Mount {
   Target?: string
   ReadOnly?: boolean
   Consistency?: string
-  BindOptions?: { Propagation?: string; NonRecursive?: boolean; ReadOnlyNonRecursive?: boolean; ReadOnlyForceRecursive?: boolean }
-  VolumeOptions?: { NoCopy?: boolean; Labels?: Record<string, string>; Subpath?: string; DriverConfig?: { Name?: string; Options?: Record<string, string> } }
+  BindOptions?: {
+    Propagation?: string
+    NonRecursive?: boolean
+    ReadOnlyNonRecursive?: boolean
+    ReadOnlyForceRecursive?: boolean
+  }
+  VolumeOptions?: {
+    NoCopy?: boolean
+    Labels?: Record<string, string>
+    Subpath?: string
+    DriverConfig?: { Name?: string; Options?: Record<string, string> }
+  }
   ImageOptions?: { Subpath?: string }
   TmpfsOptions?: { SizeBytes?: number; Mode?: number }
 }
@@ -30,7 +40,8 @@ export function parseMount(spec: string, cwd: string): Mount {
     const key = given.toLowerCase()
     const set = key === 'source' || key === 'src' ? sourceSetter(cwd) : SETTERS[key]
     if (value === undefined) {
-      if (!SWITCHES.has(key) || set === undefined) throw new Error(`invalid field '${field}' must be a key=value pair`)
+      if (!SWITCHES.has(key) || set === undefined)
+        throw new Error(`invalid field '${field}' must be a key=value pair`)
       set(mount, 'true', key)
       continue
     }
@@ -78,7 +89,10 @@ function setRecursive(mount: Mount, value: string, key: string): void {
   if (value === 'disabled') bind(mount).NonRecursive = true
   else if (value === 'writable') bind(mount).ReadOnlyNonRecursive = true
   else if (value === 'readonly') bind(mount).ReadOnlyForceRecursive = true
-  else throw new Error(`invalid value for ${key}: ${value} (must be "enabled", "disabled", "writable", or "readonly")`)
+  else
+    throw new Error(
+      `invalid value for ${key}: ${value} (must be "enabled", "disabled", "writable", or "readonly")`,
+    )
 }
 
 function bind(mount: Mount): NonNullable<Mount['BindOptions']> {
@@ -136,9 +150,12 @@ function checkMount(mount: Mount): void {
     throw new Error("option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction")
   }
   if (options?.ReadOnlyForceRecursive !== true) return
-  if (mount.ReadOnly !== true) throw new Error("option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction")
+  if (mount.ReadOnly !== true)
+    throw new Error("option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction")
   if (options.Propagation !== 'rprivate') {
-    throw new Error("option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction")
+    throw new Error(
+      "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction",
+    )
   }
 }
 

@@ -16,7 +16,16 @@ export interface NetworkAttachment {
 }
 
 const EMPTY: NetworkAttachment = {
-  target: '', aliases: [], links: [], ip: '', ip6: '', mac: '', linkLocal: [], driverOptions: {}, gatewayPriority: 0, long: false,
+  target: '',
+  aliases: [],
+  links: [],
+  ip: '',
+  ip6: '',
+  mac: '',
+  linkLocal: [],
+  driverOptions: {},
+  gatewayPriority: 0,
+  long: false,
 }
 
 export function parseNetwork(word: string): NetworkAttachment {
@@ -70,12 +79,16 @@ export interface FirstNetworkFlags {
 }
 
 /** NetworkingConfig.EndpointsConfig. Docker leaves a single network without options out of it. */
-export function endpointsOf(networks: readonly NetworkAttachment[], flags: FirstNetworkFlags): Record<string, object> {
+export function endpointsOf(
+  networks: readonly NetworkAttachment[],
+  flags: FirstNetworkFlags,
+): Record<string, object> {
   const endpoints: Record<string, object> = {}
   const first = networks[0] ?? { ...EMPTY, target: 'default' }
   const all = [withFlags(first, flags), ...networks.slice(1)]
   for (const network of all) {
-    if (endpoints[network.target] !== undefined) throw new Error(`network ${JSON.stringify(network.target)} is specified multiple times`)
+    if (endpoints[network.target] !== undefined)
+      throw new Error(`network ${JSON.stringify(network.target)} is specified multiple times`)
     checkAttachment(network)
     const given = networks.length
     if (given === 1 && isPlain(network)) continue
@@ -90,7 +103,8 @@ export function endpointsOf(networks: readonly NetworkAttachment[], flags: First
 
 function withFlags(network: NetworkAttachment, flags: FirstNetworkFlags): NetworkAttachment {
   const both = (mine: string | readonly string[], other: string | readonly string[], what: string): void => {
-    if (mine.length > 0 && other.length > 0) throw new Error(`conflicting options: cannot specify both ${what}`)
+    if (mine.length > 0 && other.length > 0)
+      throw new Error(`conflicting options: cannot specify both ${what}`)
   }
   both(network.aliases, flags.aliases, '--network-alias and per-network alias')
   both(network.ip, flags.ip, '--ip and per-network IPv4 address')
@@ -111,16 +125,21 @@ function withFlags(network: NetworkAttachment, flags: FirstNetworkFlags): Networ
 
 function checkAttachment(network: NetworkAttachment): void {
   if (network.target.trim() === '') throw new Error('no name set for network')
-  if (network.mac !== '' && !/^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(network.mac)) throw new Error(`${network.mac} is not a valid mac address`)
+  if (network.mac !== '' && !/^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(network.mac))
+    throw new Error(`${network.mac} is not a valid mac address`)
   if (isUserDefined(network.target)) return
-  if (network.aliases.length > 0) throw new Error('network-scoped aliases are only supported for user-defined networks')
+  if (network.aliases.length > 0)
+    throw new Error('network-scoped aliases are only supported for user-defined networks')
   if (network.links.length > 0) throw new Error('links are only supported for user-defined networks')
 }
 
 function isPlain(network: NetworkAttachment): boolean {
   const { aliases, links, ip, ip6, mac, linkLocal, driverOptions, gatewayPriority } = network
-  return aliases.length + links.length + linkLocal.length + Object.keys(driverOptions).length === 0
-    && `${ip}${ip6}${mac}` === '' && gatewayPriority === 0
+  return (
+    aliases.length + links.length + linkLocal.length + Object.keys(driverOptions).length === 0 &&
+    `${ip}${ip6}${mac}` === '' &&
+    gatewayPriority === 0
+  )
 }
 
 export function isUserDefined(target: string): boolean {
@@ -129,11 +148,14 @@ export function isUserDefined(target: string): boolean {
 
 function endpointJson(network: NetworkAttachment): object {
   const { ip, ip6, linkLocal } = network
-  const ipam = ip === '' && ip6 === '' && linkLocal.length === 0 ? null : {
-    ...(ip === '' ? {} : { IPv4Address: ip }),
-    ...(ip6 === '' ? {} : { IPv6Address: ip6 }),
-    ...(linkLocal.length === 0 ? {} : { LinkLocalIPs: linkLocal }),
-  }
+  const ipam =
+    ip === '' && ip6 === '' && linkLocal.length === 0
+      ? null
+      : {
+          ...(ip === '' ? {} : { IPv4Address: ip }),
+          ...(ip6 === '' ? {} : { IPv6Address: ip6 }),
+          ...(linkLocal.length === 0 ? {} : { LinkLocalIPs: linkLocal }),
+        }
   return {
     IPAMConfig: ipam,
     Links: network.links.length > 0 ? network.links : null,
@@ -141,7 +163,14 @@ function endpointJson(network: NetworkAttachment): object {
     MacAddress: network.mac,
     DriverOpts: Object.keys(network.driverOptions).length > 0 ? network.driverOptions : null,
     GwPriority: network.gatewayPriority,
-    NetworkID: '', EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, IPv6Gateway: '', GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0, DNSNames: null,
+    NetworkID: '',
+    EndpointID: '',
+    Gateway: '',
+    IPAddress: '',
+    IPPrefixLen: 0,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    DNSNames: null,
   }
 }

@@ -33,7 +33,8 @@ export function parsePorts(publish: readonly string[], expose: readonly string[]
     if (spec.includes(':')) throw new Error(`invalid port format for --expose: ${spec}`)
     const { port, protocol } = splitProtocol(spec)
     const range = parseRange(port)
-    if (range === undefined) throw new Error(`invalid range format for --expose: ${spec}, error: ${rangeProblem(port)}`)
+    if (range === undefined)
+      throw new Error(`invalid range format for --expose: ${spec}, error: ${rangeProblem(port)}`)
     for (let at = range.first; at <= range.last; at += 1) ports.exposed[`${at}/${protocol}`] ??= {}
   }
   return ports
@@ -43,8 +44,9 @@ function longForm(spec: string): string {
   if (!spec.includes('=')) return spec
   const fields = new Map([['protocol', 'tcp']])
   for (const part of spec.split(',')) {
-    const [key = '', value] = cut(part, '=')
-    if (value === undefined || key === '') throw new Error(`invalid publish opts format (should be name=value but got '${part}')`)
+    const [key, value] = cut(part, '=')
+    if (value === undefined || key === '')
+      throw new Error(`invalid publish opts format (should be name=value but got '${part}')`)
     fields.set(key, value)
   }
   return `${fields.get('published') ?? ''}:${fields.get('target') ?? ''}/${fields.get('protocol') ?? ''}`
@@ -107,7 +109,8 @@ function parseRange(text: string): Range | undefined {
 function rangeProblem(text: string): string {
   if (text === '') return 'empty string specified for ports'
   const match = /^(\d+)-(\d+)$/.exec(text)
-  if (match !== null && Number(match[2]) < Number(match[1])) return `invalid range specified for port: ${text}`
+  if (match !== null && Number(match[2]) < Number(match[1]))
+    return `invalid range specified for port: ${text}`
   return `strconv.ParseUint: parsing "${text}": ${/^\d+$/.test(text) ? 'value out of range' : 'invalid syntax'}`
 }
 

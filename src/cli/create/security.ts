@@ -19,7 +19,8 @@ export function parseSecurity(words: readonly string[]): Security {
 function parseOption(word: string): string {
   let [key, value] = cut(word, '=')
   if (value === undefined && key !== 'no-new-privileges') [key, value] = cut(word, ':')
-  if ((value === undefined || value === '') && key !== 'no-new-privileges') throw new Error(`Invalid --security-opt: ${JSON.stringify(word)}`)
+  if ((value === undefined || value === '') && key !== 'no-new-privileges')
+    throw new Error(`Invalid --security-opt: ${JSON.stringify(word)}`)
   if (key !== 'seccomp' || value === undefined || value === 'unconfined' || value === 'builtin') return word
   return `seccomp=${readProfile(value)}`
 }
@@ -29,11 +30,16 @@ function readProfile(path: string): string {
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
-    throw new Error(`opening seccomp profile (${path}) failed: open ${path}: ${errnoText(error)}`, { cause: error })
+    throw new Error(`opening seccomp profile (${path}) failed: open ${path}: ${errnoText(error)}`, {
+      cause: error,
+    })
   }
   try {
     return JSON.stringify(JSON.parse(text))
   } catch (error) {
-    throw new Error(`compacting json for seccomp profile (${path}) failed: ${error instanceof Error ? error.message : ''}`, { cause: error })
+    throw new Error(
+      `compacting json for seccomp profile (${path}) failed: ${error instanceof Error ? error.message : ''}`,
+      { cause: error },
+    )
   }
 }

@@ -24,7 +24,8 @@ function sourceOf(spec: string): string | undefined {
   if (spec === '') throw new Error('invalid empty volume spec')
   if (spec.length <= 2) return undefined
   const sections = spec.split(':')
-  if (sections.some((section) => section === '')) throw new Error(`invalid spec: ${spec}: empty section between colons`)
+  if (sections.some((section) => section === ''))
+    throw new Error(`invalid spec: ${spec}: empty section between colons`)
   if (sections.length > 3) throw new Error(`invalid spec: ${spec}: too many colons`)
   return sections.length === 1 ? undefined : sections[0]
 }

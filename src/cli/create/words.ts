@@ -39,15 +39,24 @@ export function extraHostWord(word: string): string {
   return `${host}:${bare}`
 }
 
-const SYSCTLS = new Set(['msgmax', 'msgmnb', 'msgmni', 'sem', 'shmall', 'shmmax', 'shmmni', 'shm_rmid_forced'].map((name) => `kernel.${name}`))
+const SYSCTLS = new Set(
+  ['msgmax', 'msgmnb', 'msgmni', 'sem', 'shmall', 'shmmax', 'shmmni', 'shm_rmid_forced'].map(
+    (name) => `kernel.${name}`,
+  ),
+)
 
 export function sysctlWord(word: string): string {
   const [key, value] = cut(word, '=')
-  if (value !== undefined && (SYSCTLS.has(key) || key.startsWith('net.') || key.startsWith('fs.mqueue.'))) return word
+  if (value !== undefined && (SYSCTLS.has(key) || key.startsWith('net.') || key.startsWith('fs.mqueue.')))
+    return word
   throw new Error(`sysctl '${word}' is not allowed`)
 }
 
-const ULIMITS = new Set('as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'.split(' '))
+const ULIMITS = new Set(
+  'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'.split(
+    ' ',
+  ),
+)
 
 export interface Ulimit {
   readonly Name: string
@@ -61,20 +70,26 @@ export function parseUlimit(word: string): Ulimit {
   if (limits === undefined) throw new Error(`invalid ulimit argument: ${word}`)
   if (!ULIMITS.has(name)) throw new Error(`invalid ulimit type: ${name}`)
   const parts = limits.split(':')
-  if (parts.length > 2) throw new Error(`too many limit value arguments - ${limits}, can only have up to two, \`soft[:hard]\``)
+  if (parts.length > 2)
+    throw new Error(`too many limit value arguments - ${limits}, can only have up to two, \`soft[:hard]\``)
   const [soft = 0, hard = soft] = parts.map((part) => {
     if (!/^[+-]?\d+$/.test(part)) throw new Error(`strconv.ParseInt: parsing "${part}": invalid syntax`)
     return Number(part)
   })
-  if (hard !== -1 && soft === -1) throw new Error(`ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: ${hard}`)
-  if (hard !== -1 && soft > hard) throw new Error(`ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`)
+  if (hard !== -1 && soft === -1)
+    throw new Error(
+      `ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: ${hard}`,
+    )
+  if (hard !== -1 && soft > hard)
+    throw new Error(`ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`)
   return { Name: name, Hard: hard, Soft: soft }
 }
 
 export function parseWeightDevice(word: string): { Path: string; Weight: number } {
   const { path, value } = devicePair(word)
   const weight = Number(value)
-  if (!/^\d+$/.test(value) || (weight > 0 && (weight < 10 || weight > 1000))) throw new Error(`invalid weight for device: ${word}`)
+  if (!/^\d+$/.test(value) || (weight > 0 && (weight < 10 || weight > 1000)))
+    throw new Error(`invalid weight for device: ${word}`)
   return { Path: path, Weight: weight }
 }
 
@@ -83,14 +98,18 @@ export function parseRate(word: string): { Path: string; Rate: number } {
   try {
     return { Path: path, Rate: parseBytes(value) }
   } catch {
-    throw new Error(`invalid rate for device: ${word}. The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb`)
+    throw new Error(
+      `invalid rate for device: ${word}. The correct format is <device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb`,
+    )
   }
 }
 
 export function parseOperations(word: string): { Path: string; Rate: number } {
   const { path, value } = devicePair(word)
   if (!/^\d+$/.test(value)) {
-    throw new Error(`invalid rate for device: ${word}. The correct format is <device-path>:<number>. Number must be a positive integer`)
+    throw new Error(
+      `invalid rate for device: ${word}. The correct format is <device-path>:<number>. Number must be a positive integer`,
+    )
   }
   return { Path: path, Rate: Number(value) }
 }
@@ -124,7 +143,8 @@ export function parseMemorySwap(word: string): number {
 /** --restart no|always|unless-stopped|on-failure[:N]; what names are good the engine decides. */
 export function parseRestart(policy: string): { Name: string; MaximumRetryCount: number } {
   const [name, count] = cut(policy, ':')
-  if (count !== undefined && name === '') throw new Error('invalid restart policy format: no policy provided before colon')
+  if (count !== undefined && name === '')
+    throw new Error('invalid restart policy format: no policy provided before colon')
   if (count !== undefined && count !== '' && !/^[+-]?\d+$/.test(count)) {
     throw new Error('invalid restart policy format: maximum retry count must be an integer')
   }

@@ -6,7 +6,15 @@ export type TemplateFunction = (...args: readonly unknown[]) => unknown
 
 /** Go's idea of empty: false, 0, nothing, and empty text, lists and maps. */
 export function isTrue(value: unknown): boolean {
-  if (value === null || value === undefined || value === TYPED_NIL || value === false || value === 0 || value === '') return false
+  if (
+    value === null ||
+    value === undefined ||
+    value === TYPED_NIL ||
+    value === false ||
+    value === 0 ||
+    value === ''
+  )
+    return false
   if (Array.isArray(value)) return value.length > 0
   if (isRecord(value)) return Object.keys(value).length > 0
   return true
@@ -14,7 +22,9 @@ export function isTrue(value: unknown): boolean {
 
 function textOf(value: unknown, name: string): string {
   if (typeof value === 'string') return value
-  throw new TemplateError(`error calling ${name}: wrong type for value; expected string; got ${goType(value)}`)
+  throw new TemplateError(
+    `error calling ${name}: wrong type for value; expected string; got ${goType(value)}`,
+  )
 }
 
 function numberOf(value: unknown, name: string): number {
@@ -34,11 +44,13 @@ function indexInto(value: unknown, ...keys: readonly unknown[]): unknown {
   return keys.reduce<unknown>((current, key) => {
     if (Array.isArray(current)) {
       const index = numberOf(key, 'index')
-      if (index < 0 || index >= current.length) throw new TemplateError(`error calling index: index out of range: ${index}`)
+      if (index < 0 || index >= current.length)
+        throw new TemplateError(`error calling index: index out of range: ${index}`)
       return current[index]
     }
     if (isRecord(current)) return current[textOf(key, 'index')] ?? emptyMember(current)
-    if (current === null || current === undefined) throw new TemplateError('error calling index: index of untyped nil')
+    if (current === null || current === undefined)
+      throw new TemplateError('error calling index: index of untyped nil')
     throw new TemplateError(`error calling index: can't index item of type ${goType(current)}`)
   }, value)
 }
@@ -53,7 +65,8 @@ function sliceOf(value: unknown, from: unknown = 0, to?: unknown): unknown {
   const end = to === undefined ? undefined : numberOf(to, 'slice')
   if (typeof value === 'string' || Array.isArray(value)) {
     const limit = value.length
-    if (start > limit || (end ?? limit) > limit) throw new TemplateError(`error calling slice: index out of range: ${end ?? start}`)
+    if (start > limit || (end ?? limit) > limit)
+      throw new TemplateError(`error calling slice: index out of range: ${end ?? start}`)
     return value.slice(start, end)
   }
   throw new TemplateError(`error calling slice: can't slice item of type ${goType(value)}`)
@@ -87,17 +100,29 @@ function truncate(text: unknown, length: unknown): string {
   return value.slice(0, Math.max(0, numberOf(length, 'truncate')))
 }
 
-const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&#34;', "'": '&#39;' }
+const HTML: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&#34;',
+  "'": '&#39;',
+}
 
 /** The functions docker gives its templates, and Go's own. */
 export const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   json: (value) => goJson(value, false),
   split: (text, separator) => textOf(text, 'split').split(textOf(separator, 'split')),
-  join: (list, separator) => (Array.isArray(list) ? list.map(printValue).join(textOf(separator, 'join')) : ''),
-  title: (text) => textOf(text, 'title').replace(/(^|[^\p{L}\p{N}_'])(\p{L})/gu, (_, before: string, letter: string) => before + letter.toUpperCase()),
+  join: (list, separator) =>
+    Array.isArray(list) ? list.map(printValue).join(textOf(separator, 'join')) : '',
+  title: (text) =>
+    textOf(text, 'title').replace(
+      /(^|[^\p{L}\p{N}_'])(\p{L})/gu,
+      (_, before: string, letter: string) => before + letter.toUpperCase(),
+    ),
   lower: (text) => textOf(text, 'lower').toLowerCase(),
   upper: (text) => textOf(text, 'upper').toUpperCase(),
-  pad: (text, before, after) => `${' '.repeat(numberOf(before, 'pad'))}${textOf(text, 'pad')}${' '.repeat(numberOf(after, 'pad'))}`,
+  pad: (text, before, after) =>
+    `${' '.repeat(numberOf(before, 'pad'))}${textOf(text, 'pad')}${' '.repeat(numberOf(after, 'pad'))}`,
   truncate,
   len: lengthOf,
   index: indexInto,

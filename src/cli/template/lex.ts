@@ -5,7 +5,12 @@ export class TemplateError extends Error {
 
 export type Token =
   | { readonly kind: 'field' | 'variable' | 'name' | 'operator'; readonly text: string; readonly at: number }
-  | { readonly kind: 'literal'; readonly value: string | number | boolean | null; readonly text: string; readonly at: number }
+  | {
+      readonly kind: 'literal'
+      readonly value: string | number | boolean | null
+      readonly text: string
+      readonly at: number
+    }
 
 export type Piece =
   | { readonly kind: 'text'; readonly text: string }
@@ -54,7 +59,10 @@ function readAction(source: string, open: number): { tokens?: Token[]; end: numb
 const PATTERNS: readonly (readonly [RegExp, (text: string, at: number) => Token])[] = [
   [/^"(?:[^"\\\n]|\\.)*"/, (text, at) => ({ kind: 'literal', value: unquote(text), text, at })],
   [/^`[^`]*`/, (text, at) => ({ kind: 'literal', value: text.slice(1, -1), text, at })],
-  [/^[+-]?\d[\d_]*(?:\.\d+)?(?![\w.])/, (text, at) => ({ kind: 'literal', value: Number(text.replaceAll('_', '')), text, at })],
+  [
+    /^[+-]?\d[\d_]*(?:\.\d+)?(?![\w.])/,
+    (text, at) => ({ kind: 'literal', value: Number(text.replaceAll('_', '')), text, at }),
+  ],
   [/^(?:true|false)(?!\w)/, (text, at) => ({ kind: 'literal', value: text === 'true', text, at })],
   [/^nil(?!\w)/, (text, at) => ({ kind: 'literal', value: null, text, at })],
   [/^\$\w*/, (text, at) => ({ kind: 'variable', text, at })],
@@ -73,10 +81,23 @@ function readToken(source: string, at: number): Token {
   if (rest.startsWith('"')) throw new TemplateError(`template: :${line}: unterminated quoted string`)
   const bad = [...rest][0] ?? ''
   const code = bad.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0') ?? '0000'
-  throw new TemplateError(`template: :${line}: unexpected ${code === '007D' ? '"}" in operand' : `unrecognized character in action: U+${code} '${bad}'`}`)
+  throw new TemplateError(
+    `template: :${line}: unexpected ${code === '007D' ? '"}" in operand' : `unrecognized character in action: U+${code} '${bad}'`}`,
+  )
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '"': '"', "'": "'", '\\': '\\', a: '\x07', b: '\b', f: '\f', v: '\v' }
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  '"': '"',
+  "'": "'",
+  '\\': '\\',
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  v: '\v',
+}
 
 function unquote(text: string): string {
   return text.slice(1, -1).replace(/\\(x[\da-fA-F]{2}|u[\da-fA-F]{4}|.)/g, (_, escape: string) => {

@@ -4,7 +4,12 @@ import type { Piece, Token } from './lex.ts'
 export type Operand =
   | { readonly kind: 'dot'; readonly at: number }
   | { readonly kind: 'field'; readonly path: readonly string[]; readonly at: number }
-  | { readonly kind: 'variable'; readonly name: string; readonly path: readonly string[]; readonly at: number }
+  | {
+      readonly kind: 'variable'
+      readonly name: string
+      readonly path: readonly string[]
+      readonly at: number
+    }
   | { readonly kind: 'chain'; readonly pipe: Pipe; readonly path: readonly string[]; readonly at: number }
   | { readonly kind: 'literal'; readonly value: string | number | boolean | null; readonly at: number }
   | { readonly kind: 'function'; readonly name: string; readonly at: number }
@@ -24,7 +29,12 @@ export interface Pipe {
 export type Node =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'print'; readonly pipe: Pipe }
-  | { readonly kind: 'if' | 'range' | 'with'; readonly pipe: Pipe; readonly body: readonly Node[]; readonly otherwise: readonly Node[] }
+  | {
+      readonly kind: 'if' | 'range' | 'with'
+      readonly pipe: Pipe
+      readonly body: readonly Node[]
+      readonly otherwise: readonly Node[]
+    }
   | { readonly kind: 'break' | 'continue' }
 
 /** Parses a template; `functions` are the names it may call. Throws TemplateError in Go's words. */
@@ -132,10 +142,12 @@ class Parser {
       const { path, at } = this.#path(token, queue)
       return { kind: 'field', path: [token.text.slice(1), ...path], at }
     }
-    if (token.kind === 'variable' && !this.#variables.includes(token.text)) throw this.#problem(`undefined variable "${token.text}"`, token.at)
+    if (token.kind === 'variable' && !this.#variables.includes(token.text))
+      throw this.#problem(`undefined variable "${token.text}"`, token.at)
     if (token.kind === 'variable') return { kind: 'variable', name: token.text, ...this.#path(token, queue) }
     if (token.kind === 'name') {
-      if (!this.#functions.has(token.text)) throw this.#problem(`function "${token.text}" not defined`, token.at)
+      if (!this.#functions.has(token.text))
+        throw this.#problem(`function "${token.text}" not defined`, token.at)
       return { kind: 'function', name: token.text, at: token.at }
     }
     if (token.text === '(') return this.#parenthesis(token, queue)
@@ -145,7 +157,7 @@ class Parser {
 
   #parenthesis(open: Token, queue: Token[]): Operand {
     const inner: Token[] = []
-    for (let depth = 1; depth > 0; ) {
+    for (let depth = 1; depth > 0;) {
       const token = queue.shift()
       if (token === undefined) throw this.#problem('unclosed left paren', open.at)
       if (token.kind === 'operator' && token.text === '(') depth += 1
@@ -173,16 +185,23 @@ class Parser {
 }
 
 function trimSpace(tokens: readonly Token[]): readonly Token[] {
-  const isSpace = (token: Token | undefined): boolean => token !== undefined && token.kind === 'operator' && token.text === ' '
+  const isSpace = (token: Token | undefined): boolean =>
+    token !== undefined && token.kind === 'operator' && token.text === ' '
   const from = isSpace(tokens[0]) ? 1 : 0
   const to = isSpace(tokens.at(-1)) ? -1 : undefined
   return tokens.slice(from, to)
 }
 
 /** `$x :=`, `$i, $x :=`, `$x =`. */
-function declaration(tokens: readonly Token[]): { variables: string[]; assigns: boolean; rest: readonly Token[] } {
+function declaration(tokens: readonly Token[]): {
+  variables: string[]
+  assigns: boolean
+  rest: readonly Token[]
+} {
   const visible = tokens.filter((token) => token.text !== ' ' || token.kind === 'literal')
-  const sign = visible.findIndex((token) => token.kind === 'operator' && (token.text === ':=' || token.text === '='))
+  const sign = visible.findIndex(
+    (token) => token.kind === 'operator' && (token.text === ':=' || token.text === '='),
+  )
   if (sign < 1 || visible.slice(0, sign).some((token) => token.kind !== 'variable' && token.text !== ',')) {
     return { variables: [], assigns: false, rest: tokens }
   }

@@ -29,7 +29,10 @@ export interface Template {
 export type MissingKey = 'error' | 'zero'
 
 /** Compiles a template. `overrides` replace functions (docker's table headers do that). Throws TemplateError. */
-export function compileTemplate(source: string, options: { overrides?: Readonly<Record<string, TemplateFunction>>; missing?: MissingKey } = {}): Template {
+export function compileTemplate(
+  source: string,
+  options: { overrides?: Readonly<Record<string, TemplateFunction>>; missing?: MissingKey } = {},
+): Template {
   const functions = { ...FUNCTIONS, ...options.overrides }
   const nodes = parseTemplate(source, new Set(Object.keys(functions)))
   return {
@@ -57,7 +60,12 @@ class Run {
   readonly #missing: MissingKey
   readonly #variables: { name: string; value: unknown }[]
 
-  constructor(source: string, functions: Readonly<Record<string, TemplateFunction>>, missing: MissingKey, data: unknown) {
+  constructor(
+    source: string,
+    functions: Readonly<Record<string, TemplateFunction>>,
+    missing: MissingKey,
+    data: unknown,
+  ) {
     this.#source = source
     this.#functions = functions
     this.#missing = missing
@@ -111,7 +119,8 @@ class Run {
     for (const [key, item] of entries) {
       try {
         this.#scoped(() => {
-          if (second !== undefined && first !== undefined) this.#variables.push({ name: first, value: key }, { name: second, value: item })
+          if (second !== undefined && first !== undefined)
+            this.#variables.push({ name: first, value: key }, { name: second, value: item })
           else if (first !== undefined) this.#variables.push({ name: first, value: item })
           this.list(node.body, item)
         })
@@ -141,17 +150,23 @@ class Run {
     if (head.kind === 'function') return this.#function({ name: head.name, at: head, rest }, dot, piped)
     const args = [...rest.map((operand) => this.#value(operand, dot)), ...piped]
     if (args.length === 0) return this.#value(head, dot)
-    if (head.kind !== 'field') throw this.#failure(head, `can't give argument to non-function ${this.#shown(head)}`)
+    if (head.kind !== 'field')
+      throw this.#failure(head, `can't give argument to non-function ${this.#shown(head)}`)
     return this.#method(head, dot, args)
   }
 
-  #function({ name, at, rest }: { name: string; at: Operand; rest: readonly Operand[] }, dot: unknown, piped: readonly unknown[]): unknown {
+  #function(
+    { name, at, rest }: { name: string; at: Operand; rest: readonly Operand[] },
+    dot: unknown,
+    piped: readonly unknown[],
+  ): unknown {
     if (name === 'and' || name === 'or') return this.#lazy(name, rest, dot, piped)
     const args = [...rest.map((operand) => this.#value(operand, dot)), ...piped]
     try {
       return this.#functions[name]?.(...args)
     } catch (error) {
-      if (error instanceof TemplateError && !error.message.startsWith('template:')) throw this.#failure(at, error.message, [at, ...rest].map((operand) => this.#shown(operand)).join(' '))
+      if (error instanceof TemplateError && !error.message.startsWith('template:'))
+        throw this.#failure(at, error.message, [at, ...rest].map((operand) => this.#shown(operand)).join(' '))
       throw error
     }
   }
@@ -180,7 +195,10 @@ class Run {
         return this.#path(operand.path, this.#pipe(operand.pipe, dot), operand)
       case 'variable': {
         const variable = this.#variables.findLast(({ name }) => name === operand.name)
-        if (variable === undefined) throw new TemplateError(`template: :${lineOf(this.#source, operand.at)}: undefined variable "${operand.name}"`)
+        if (variable === undefined)
+          throw new TemplateError(
+            `template: :${lineOf(this.#source, operand.at)}: undefined variable "${operand.name}"`,
+          )
         return this.#path(operand.path, variable.value, operand)
       }
     }
@@ -189,7 +207,8 @@ class Run {
   #path(path: readonly string[], start: unknown, operand: Operand): unknown {
     let value = start
     for (const [index, name] of path.entries()) {
-      if (value === TYPED_NIL) throw this.#failure(operand, `map has no entry for key "${path[index - 1] ?? name}"`)
+      if (value === TYPED_NIL)
+        throw this.#failure(operand, `map has no entry for key "${path[index - 1] ?? name}"`)
       value = this.#field(value, name, operand)
     }
     return value
@@ -198,7 +217,8 @@ class Run {
   #field(value: unknown, name: string, operand: Operand): unknown {
     if (isRow(value)) {
       const found = value.field(name)
-      if (found === undefined) throw this.#failure(operand, `can't evaluate field ${name} in type ${value.typeName}`)
+      if (found === undefined)
+        throw this.#failure(operand, `can't evaluate field ${name} in type ${value.typeName}`)
       return found
     }
     if (isRecord(value)) {
@@ -206,7 +226,8 @@ class Run {
       if (this.#missing === 'zero') return undefined
       throw this.#failure(operand, `map has no entry for key "${name}"`)
     }
-    if (value === null || value === undefined) throw this.#failure(operand, `nil data; no entry for key "${name}"`)
+    if (value === null || value === undefined)
+      throw this.#failure(operand, `nil data; no entry for key "${name}"`)
     throw this.#failure(operand, `can't evaluate field ${name} in type ${goType(value)}`)
   }
 
@@ -214,7 +235,8 @@ class Run {
     const name = head.path.at(-1) ?? ''
     const owner = this.#path(head.path.slice(0, -1), dot, head)
     const result = isRow(owner) ? owner.method(name, args) : undefined
-    if (result === undefined) throw this.#failure(head, `${name} has arguments but cannot be invoked as function`)
+    if (result === undefined)
+      throw this.#failure(head, `${name} has arguments but cannot be invoked as function`)
     return result
   }
 
@@ -227,18 +249,30 @@ class Run {
   #shown(operand: Operand): string {
     if (operand.kind === 'field') return `.${operand.path.join('.')}`
     if (operand.kind === 'variable') return [operand.name, ...operand.path].join('.')
-    if (operand.kind === 'literal') return typeof operand.value === 'string' ? JSON.stringify(operand.value) : String(operand.value ?? 'nil')
+    if (operand.kind === 'literal')
+      return typeof operand.value === 'string'
+        ? JSON.stringify(operand.value)
+        : String(operand.value ?? 'nil')
     return operand.kind === 'function' ? operand.name : '.'
   }
 }
 
 export function isRow(value: unknown): value is Row {
-  return typeof value === 'object' && value !== null && 'typeName' in value && 'field' in value && 'method' in value
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'typeName' in value &&
+    'field' in value &&
+    'method' in value
+  )
 }
 
 function rangeEntries(value: unknown): [string | number, unknown][] {
   if (Array.isArray(value)) return value.map((item: unknown, index) => [index, item])
-  if (isRecord(value)) return Object.keys(value).sort().map((key) => [key, value[key]])
+  if (isRecord(value))
+    return Object.keys(value)
+      .sort()
+      .map((key) => [key, value[key]])
   if (typeof value === 'number') return Array.from({ length: value }, (_, index) => [index, index])
   if (value === null || value === undefined) return []
   throw new TemplateError(`range can't iterate over ${printValue(value)}`)

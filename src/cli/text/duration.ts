@@ -1,4 +1,12 @@
-const UNITS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, 'µs': 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 }
+const UNITS: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3600e9,
+}
 
 /**
  * Reads Go's durations: 1h30m, 500ms, 1.5s, 0. Gives nanoseconds.
@@ -22,7 +30,9 @@ export function parseDuration(word: string): number {
 }
 
 function durationProblem(word: string): string {
-  return /^[+-]?[\d.]+$/.test(word) ? `time: missing unit in duration "${word}"` : `time: invalid duration "${word}"`
+  return /^[+-]?[\d.]+$/.test(word)
+    ? `time: missing unit in duration "${word}"`
+    : `time: invalid duration "${word}"`
 }
 
 /**

@@ -42,7 +42,9 @@ function showGroup(key: string, first: number, last: number): string {
 }
 
 function compare(a: ListedPort, b: ListedPort): number {
-  return a.PrivatePort - b.PrivatePort || order(a.IP, b.IP) || a.PublicPort - b.PublicPort || order(a.Type, b.Type)
+  return (
+    a.PrivatePort - b.PrivatePort || order(a.IP, b.IP) || a.PublicPort - b.PublicPort || order(a.Type, b.Type)
+  )
 }
 
 function order(a: string, b: string): number {

@@ -5,7 +5,10 @@ const PADDING = 3
  * Lays text with tabs out in columns the way docker's tables are (Go's text/tabwriter: a cell is text ended by a tab, a
  * column is a run of lines that have that cell; at least 10 wide, 3 between; the last word of a line is not padded).
  */
-export function tabulate(text: string, options: { readonly minWidth?: number; readonly padding?: number } = {}): string {
+export function tabulate(
+  text: string,
+  options: { readonly minWidth?: number; readonly padding?: number } = {},
+): string {
   const { minWidth = MIN_WIDTH, padding = PADDING } = options
   const lines = text.split('\n').map((line) => line.split('\t'))
   const output: string[] = lines.map(() => '')
@@ -41,7 +44,11 @@ function columnEnd(lines: readonly string[][], from: number, to: number, column:
 
 function padLine(cells: readonly string[], widths: readonly number[]): string {
   return cells
-    .map((cell, index) => (index === cells.length - 1 ? cell : cell + ' '.repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(cell)))))
+    .map((cell, index) =>
+      index === cells.length - 1
+        ? cell
+        : cell + ' '.repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(cell))),
+    )
     .join('')
 }
 
@@ -54,7 +61,8 @@ export function displayWidth(text: string): number {
   return width
 }
 
-const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u
 
 /** At most `width` columns, the last one an ellipsis when something was cut, as docker's tables do. */
 export function ellipsis(text: string, width: number): string {

@@ -82,7 +82,10 @@ export function isNever(time: string): boolean {
 export function ansiTime(iso: string): string {
   const date = new Date(iso)
   if (Number.isNaN(date.getTime())) return iso
-  const [weekday, month] = [date.toLocaleString('en-US', { weekday: 'short', timeZone: 'UTC' }), date.toLocaleString('en-US', { month: 'short', timeZone: 'UTC' })]
+  const [weekday, month] = [
+    date.toLocaleString('en-US', { weekday: 'short', timeZone: 'UTC' }),
+    date.toLocaleString('en-US', { month: 'short', timeZone: 'UTC' }),
+  ]
   const day = String(date.getUTCDate()).padStart(2, ' ')
   return `${weekday} ${month} ${day} ${date.toISOString().slice(11, 19)} ${date.getUTCFullYear()}`
 }
