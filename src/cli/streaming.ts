@@ -30,7 +30,7 @@ export async function streamContainer(streams: Streams): Promise<'ended' | 'deta
   output.catch(() => undefined)
   if (stdin === null) {
     connection.end()
-    return output
+    return await output
   }
   using input = pumpInput(stdin, connection, tty ? keysOf(streams.detachKeys) : null)
   const result = await Promise.race([output, input.detached])
@@ -62,7 +62,11 @@ async function pumpOutput({ connection, tty, stdout, stderr }: Streams): Promise
   }
 }
 
-function pumpInput(stdin: NodeJS.ReadStream, connection: Duplex, keys: readonly number[] | null): Disposable & { readonly detached: Promise<'detached'> } {
+function pumpInput(
+  stdin: NodeJS.ReadStream,
+  connection: Duplex,
+  keys: readonly number[] | null,
+): Disposable & { readonly detached: Promise<'detached'> } {
   const scanner = keys === null ? undefined : new DetachScanner(keys)
   let detach: () => void = () => undefined
   const detached = new Promise<'detached'>((resolve) => (detach = () => resolve('detached')))
@@ -86,7 +90,8 @@ function pumpInput(stdin: NodeJS.ReadStream, connection: Duplex, keys: readonly 
 }
 
 function rawTerminal(stdin: NodeJS.ReadStream | null): Disposable & { restore: () => void } {
-  if (stdin === null || stdin.isTTY !== true) return { restore: () => undefined, [Symbol.dispose]: () => undefined }
+  if (stdin === null || stdin.isTTY !== true)
+    return { restore: () => undefined, [Symbol.dispose]: () => undefined }
   stdin.setRawMode(true)
   const restore = (): void => void (stdin.isRaw && stdin.setRawMode(false))
   // Also when the process ends otherwise: a shell in raw mode is of no use to anybody.

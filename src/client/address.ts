@@ -16,13 +16,17 @@ export function parseAddress(text: string): Address {
   if (text.startsWith('/')) return unixAddress(text, text)
   const match = /^(?:tcp|http):\/\/(\[[^\]]+\]|[^:/]+)(?::(\d+))?\/?$/.exec(text)
   if (match?.[1] === undefined) {
-    throw new ClientError(0, `unable to parse docker host \`${text}\` (use unix:///path/to/socket or tcp://host:port)`)
+    throw new ClientError(
+      0,
+      `unable to parse docker host \`${text}\` (use unix:///path/to/socket or tcp://host:port)`,
+    )
   }
   return { kind: 'tcp', host: match[1].replace(/^\[|\]$/g, ''), port: Number(match[2] ?? 2375) }
 }
 
 function unixAddress(path: string, text: string): Address {
-  if (path === '') throw new ClientError(0, `unable to parse docker host \`${text}\` (the path of the socket is missing)`)
+  if (path === '')
+    throw new ClientError(0, `unable to parse docker host \`${text}\` (the path of the socket is missing)`)
   return { kind: 'unix', path }
 }
 

@@ -81,7 +81,8 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   const transport = new Transport(parseAddress(options.socket))
   try {
     const engine = await new SystemClient(transport).ping()
-    transport.version = options.apiVersion ?? older(NEWEST_API, engine.apiVersion === '' ? OLDEST_API : engine.apiVersion)
+    transport.version =
+      options.apiVersion ?? older(NEWEST_API, engine.apiVersion === '' ? OLDEST_API : engine.apiVersion)
     return new Client(transport, engine)
   } catch (error) {
     transport.close()

@@ -7,9 +7,28 @@ import { list } from './shape.ts'
 import { readText } from './transport.ts'
 import type { Query, Transport } from './transport.ts'
 import {
-  changeShape, containerInspectShape, containerSummaryShape, createdShape, encodeFilters, pathStatShape, pruneShape, statsShape, topShape, waitShape,
+  changeShape,
+  containerInspectShape,
+  containerSummaryShape,
+  createdShape,
+  encodeFilters,
+  pathStatShape,
+  pruneShape,
+  statsShape,
+  topShape,
+  waitShape,
 } from './types.ts'
-import type { Change, ContainerInspect, ContainerSummary, Filters, PathStat, Processes, Pruned, Stats, WaitResult } from './types.ts'
+import type {
+  Change,
+  ContainerInspect,
+  ContainerSummary,
+  Filters,
+  PathStat,
+  Processes,
+  Pruned,
+  Stats,
+  WaitResult,
+} from './types.ts'
 
 export interface AttachOptions {
   readonly stdin?: boolean
@@ -51,9 +70,19 @@ export class ContainersClient {
    * @example
    * for (const c of await client.containers.list({ all: true })) console.log(c.Id, c.State)
    */
-  async list(options: { all?: boolean; limit?: number; size?: boolean; filters?: Filters } = {}): Promise<readonly ContainerSummary[]> {
-    const query = { all: options.all, limit: options.limit, size: options.size, filters: encodeFilters(options.filters) }
-    return list(containerSummaryShape)(await this.#transport.json({ method: 'GET', path: '/containers/json', query }), 'containers')
+  async list(
+    options: { all?: boolean; limit?: number; size?: boolean; filters?: Filters } = {},
+  ): Promise<readonly ContainerSummary[]> {
+    const query = {
+      all: options.all,
+      limit: options.limit,
+      size: options.size,
+      filters: encodeFilters(options.filters),
+    }
+    return list(containerSummaryShape)(
+      await this.#transport.json({ method: 'GET', path: '/containers/json', query }),
+      'containers',
+    )
   }
 
   /**
@@ -62,13 +91,22 @@ export class ContainersClient {
    * @example
    * const { Id } = await client.containers.create({ Image: 'busybox', Cmd: ['true'] }, { name: 'one' })
    */
-  async create(body: object, options: { name?: string; platform?: string } = {}): Promise<{ readonly Id: string; readonly Warnings: readonly string[] }> {
+  async create(
+    body: object,
+    options: { name?: string; platform?: string } = {},
+  ): Promise<{ readonly Id: string; readonly Warnings: readonly string[] }> {
     const query = { name: options.name, platform: options.platform }
-    return createdShape(await this.#transport.json({ method: 'POST', path: '/containers/create', query, json: body }), 'created')
+    return createdShape(
+      await this.#transport.json({ method: 'POST', path: '/containers/create', query, json: body }),
+      'created',
+    )
   }
 
   async inspect(id: string): Promise<ContainerInspect> {
-    return containerInspectShape(await this.#transport.json({ method: 'GET', path: at(id, '/json') }), 'container')
+    return containerInspectShape(
+      await this.#transport.json({ method: 'GET', path: at(id, '/json') }),
+      'container',
+    )
   }
 
   /** The engine's own text, for showing it unchanged. */
@@ -110,7 +148,10 @@ export class ContainersClient {
     await this.#post(id, '/resize', { h: size.rows, w: size.columns })
   }
 
-  async remove(id: string, options: { force?: boolean; volumes?: boolean; link?: boolean } = {}): Promise<void> {
+  async remove(
+    id: string,
+    options: { force?: boolean; volumes?: boolean; link?: boolean } = {},
+  ): Promise<void> {
     const query = { force: options.force, v: options.volumes, link: options.link }
     await this.#transport.text({ method: 'DELETE', path: at(id), query })
   }
@@ -130,11 +171,20 @@ export class ContainersClient {
    * await client.containers.start(Id)
    * const { StatusCode } = await waiting.result
    */
-  async wait(id: string, options: { condition?: WaitCondition; signal?: AbortSignal } = {}): Promise<{ readonly result: Promise<WaitResult> }> {
+  async wait(
+    id: string,
+    options: { condition?: WaitCondition; signal?: AbortSignal } = {},
+  ): Promise<{ readonly result: Promise<WaitResult> }> {
     const signal = options.signal === undefined ? {} : { signal: options.signal }
-    const response = await this.#transport.send({ method: 'POST', path: at(id, '/wait'), query: { condition: options.condition }, ...signal })
+    const response = await this.#transport.send({
+      method: 'POST',
+      path: at(id, '/wait'),
+      query: { condition: options.condition },
+      ...signal,
+    })
     const result = readText(response).then((body) => {
-      if (body.trim() === '') throw new ClientError(0, `waiting for ${id} failed: the engine closed the connection`)
+      if (body.trim() === '')
+        throw new ClientError(0, `waiting for ${id} failed: the engine closed the connection`)
       return waitShape(JSON.parse(body), 'wait')
     })
     // Who starts the container may fail and never look at the result: that is no unhandled rejection.
@@ -149,21 +199,37 @@ export class ContainersClient {
   attach(id: string, options: AttachOptions): Promise<Duplex> {
     const { stdin, stdout, stderr, logs, detachKeys } = options
     const signal = options.signal === undefined ? {} : { signal: options.signal }
-    return this.#transport.hijack({ method: 'POST', path: at(id, '/attach'), query: { stream: true, stdin, stdout, stderr, logs, detachKeys }, ...signal })
+    return this.#transport.hijack({
+      method: 'POST',
+      path: at(id, '/attach'),
+      query: { stream: true, stdin, stdout, stderr, logs, detachKeys },
+      ...signal,
+    })
   }
 
   /** The log: raw bytes for a container with a terminal, else multiplexed. */
   async logs(id: string, options: LogOptions): Promise<Readable> {
     const { signal, ...query } = options
-    return this.#transport.send({ method: 'GET', path: at(id, '/logs'), query, ...(signal === undefined ? {} : { signal }) })
+    return this.#transport.send({
+      method: 'GET',
+      path: at(id, '/logs'),
+      query,
+      ...(signal === undefined ? {} : { signal }),
+    })
   }
 
   async top(id: string, psArgs?: string): Promise<Processes> {
-    return topShape(await this.#transport.json({ method: 'GET', path: at(id, '/top'), query: { ps_args: psArgs } }), 'top')
+    return topShape(
+      await this.#transport.json({ method: 'GET', path: at(id, '/top'), query: { ps_args: psArgs } }),
+      'top',
+    )
   }
 
   async changes(id: string): Promise<readonly Change[]> {
-    return list(changeShape)(await this.#transport.json({ method: 'GET', path: at(id, '/changes') }), 'changes')
+    return list(changeShape)(
+      await this.#transport.json({ method: 'GET', path: at(id, '/changes') }),
+      'changes',
+    )
   }
 
   /** One reading after the other until the signal aborts; with `stream: false` one (taken over a second, so that it has a CPU share). */
@@ -188,8 +254,17 @@ export class ContainersClient {
   }
 
   /** Unpacks a tar stream into a folder of the container. */
-  async putArchive(id: string, path: string, body: Readable, options: { allowOverwriteDirWithFile?: boolean; copyUidGid?: boolean } = {}): Promise<void> {
-    const query = { path, noOverwriteDirNonDir: !options.allowOverwriteDirWithFile && 'true', copyUIDGID: options.copyUidGid && 'true' }
+  async putArchive(
+    id: string,
+    path: string,
+    body: Readable,
+    options: { allowOverwriteDirWithFile?: boolean; copyUidGid?: boolean } = {},
+  ): Promise<void> {
+    const query = {
+      path,
+      noOverwriteDirNonDir: !options.allowOverwriteDirWithFile && 'true',
+      copyUIDGID: options.copyUidGid && 'true',
+    }
     const response = await this.#transport.send({ method: 'PUT', path: at(id, '/archive'), query, body })
     await drain(response)
   }
@@ -200,16 +275,41 @@ export class ContainersClient {
   }
 
   /** Makes an image of a container; gives its id. */
-  async commit(id: string, options: { repo?: string; tag?: string; comment?: string; author?: string; pause?: boolean; changes?: readonly string[] }): Promise<string> {
+  async commit(
+    id: string,
+    options: {
+      repo?: string
+      tag?: string
+      comment?: string
+      author?: string
+      pause?: boolean
+      changes?: readonly string[]
+    },
+  ): Promise<string> {
     const query = {
-      container: id, repo: options.repo, tag: options.tag, comment: options.comment, author: options.author,
-      pause: options.pause === false ? '0' : undefined, changes: options.changes,
+      container: id,
+      repo: options.repo,
+      tag: options.tag,
+      comment: options.comment,
+      author: options.author,
+      pause: options.pause === false ? '0' : undefined,
+      changes: options.changes,
     }
-    return createdShape(await this.#transport.json({ method: 'POST', path: '/commit', query, json: {} }), 'commit').Id
+    return createdShape(
+      await this.#transport.json({ method: 'POST', path: '/commit', query, json: {} }),
+      'commit',
+    ).Id
   }
 
   async prune(filters?: Filters): Promise<Pruned> {
-    return pruneShape(await this.#transport.json({ method: 'POST', path: '/containers/prune', query: { filters: encodeFilters(filters) } }), 'prune')
+    return pruneShape(
+      await this.#transport.json({
+        method: 'POST',
+        path: '/containers/prune',
+        query: { filters: encodeFilters(filters) },
+      }),
+      'prune',
+    )
   }
 
   async #post(id: string, action: string, query: Query = {}): Promise<void> {
@@ -218,7 +318,8 @@ export class ContainersClient {
 }
 
 function statHeader(header: string | readonly string[] | undefined): PathStat {
-  if (typeof header !== 'string') throw new ClientError(0, 'reading the path failed: the engine sent no X-Docker-Container-Path-Stat')
+  if (typeof header !== 'string')
+    throw new ClientError(0, 'reading the path failed: the engine sent no X-Docker-Container-Path-Stat')
   return pathStatShape(JSON.parse(Buffer.from(header, 'base64').toString('utf8')), 'path')
 }
 

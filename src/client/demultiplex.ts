@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import { once } from 'node:events'
+import { bytesOf } from './bytes.ts'
 import { ClientError } from './error.ts'
 
 const HEADER = 8
@@ -16,10 +17,14 @@ const SYSTEM_ERROR = 3
  * @example
  * await demultiplex(await client.containers.logs('web', { stdout: true, stderr: true }), process.stdout, process.stderr)
  */
-export async function demultiplex(source: Readable, stdout: Writable | null, stderr: Writable | null): Promise<void> {
+export async function demultiplex(
+  source: Readable,
+  stdout: Writable | null,
+  stderr: Writable | null,
+): Promise<void> {
   const splitter = new FrameSplitter()
-  for await (const chunk of source) {
-    for (const part of splitter.push(Buffer.from(chunk))) await deliver(part, stdout, stderr)
+  for await (const chunk of bytesOf(source)) {
+    for (const part of splitter.push(chunk)) await deliver(part, stdout, stderr)
   }
   const message = splitter.systemError()
   if (message !== undefined) throw new ClientError(0, `error from daemon in stream: ${message}`)
@@ -73,7 +78,10 @@ export class FrameSplitter {
     this.#have = 0
     this.#stream = this.#header[0] ?? 0
     if (this.#stream > SYSTEM_ERROR) {
-      throw new ClientError(0, `Unrecognized input header: ${this.#stream} (is this the stream of a container with a terminal?)`)
+      throw new ClientError(
+        0,
+        `Unrecognized input header: ${this.#stream} (is this the stream of a container with a terminal?)`,
+      )
     }
     this.#left = this.#header.readUInt32BE(4)
     return end

@@ -6,7 +6,11 @@ export class ClientError extends Error {
   readonly status: number
   readonly code: string | undefined
 
-  constructor(status: number, message: string, options: { readonly cause?: unknown; readonly code?: string } = {}) {
+  constructor(
+    status: number,
+    message: string,
+    options: { readonly cause?: unknown; readonly code?: string } = {},
+  ) {
     super(message, { cause: options.cause })
     this.name = 'ClientError'
     this.status = status

@@ -34,7 +34,11 @@ export class ExecsClient {
 
   /** Starts it and takes over the connection to its streams. */
   attach(id: string, options: StartExec): Promise<Duplex> {
-    return this.#transport.hijack({ method: 'POST', path: at(id, '/start'), json: { Detach: false, ...options } })
+    return this.#transport.hijack({
+      method: 'POST',
+      path: at(id, '/start'),
+      json: { Detach: false, ...options },
+    })
   }
 
   /** Starts it and leaves it alone. */
@@ -43,7 +47,11 @@ export class ExecsClient {
   }
 
   async resize(id: string, size: { rows: number; columns: number }): Promise<void> {
-    await this.#transport.text({ method: 'POST', path: at(id, '/resize'), query: { h: size.rows, w: size.columns } })
+    await this.#transport.text({
+      method: 'POST',
+      path: at(id, '/resize'),
+      query: { h: size.rows, w: size.columns },
+    })
   }
 
   async inspect(id: string): Promise<ExecInspect> {

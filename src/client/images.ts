@@ -2,11 +2,22 @@ import type { Readable } from 'node:stream'
 import { readJsonStream } from './ndjson.ts'
 import { list } from './shape.ts'
 import type { Call, Transport } from './transport.ts'
-import { encodeFilters, historyShape, imageSummaryShape, progressShape, pruneShape, removedShape } from './types.ts'
+import {
+  encodeFilters,
+  historyShape,
+  imageSummaryShape,
+  progressShape,
+  pruneShape,
+  removedShape,
+} from './types.ts'
 import type { Filters, HistoryLine, ImageSummary, Progress, Pruned, RegistryAuth, Removed } from './types.ts'
 
 // Image names keep their slashes in paths: /images/registry:5000/team/app/json.
-const at = (name: string, rest = ''): string => `/images/${name.split('/').map((part) => encodeURIComponent(part)).join('/')}${rest}`
+const at = (name: string, rest = ''): string =>
+  `/images/${name
+    .split('/')
+    .map((part) => encodeURIComponent(part))
+    .join('/')}${rest}`
 
 /** `client.images`. Progress comes as it happens; an `error` line is the engine's failure and left to the caller. */
 export class ImagesClient {
@@ -16,9 +27,14 @@ export class ImagesClient {
     this.#transport = transport
   }
 
-  async list(options: { all?: boolean; digests?: boolean; filters?: Filters } = {}): Promise<readonly ImageSummary[]> {
+  async list(
+    options: { all?: boolean; digests?: boolean; filters?: Filters } = {},
+  ): Promise<readonly ImageSummary[]> {
     const query = { all: options.all, digests: options.digests, filters: encodeFilters(options.filters) }
-    return list(imageSummaryShape)(await this.#transport.json({ method: 'GET', path: '/images/json', query }), 'images')
+    return list(imageSummaryShape)(
+      await this.#transport.json({ method: 'GET', path: '/images/json', query }),
+      'images',
+    )
   }
 
   inspectRaw(name: string): Promise<string> {
@@ -26,7 +42,10 @@ export class ImagesClient {
   }
 
   async history(name: string): Promise<readonly HistoryLine[]> {
-    return list(historyShape)(await this.#transport.json({ method: 'GET', path: at(name, '/history') }), 'history')
+    return list(historyShape)(
+      await this.#transport.json({ method: 'GET', path: at(name, '/history') }),
+      'history',
+    )
   }
 
   /**
@@ -37,43 +56,98 @@ export class ImagesClient {
    *   console.log(line.id, line.status)
    * }
    */
-  pull(options: { fromImage: string; tag?: string; platform?: string; auth?: RegistryAuth; signal?: AbortSignal }): AsyncGenerator<Progress> {
+  pull(options: {
+    fromImage: string
+    tag?: string
+    platform?: string
+    auth?: RegistryAuth
+    signal?: AbortSignal
+  }): AsyncGenerator<Progress> {
     const query = { fromImage: options.fromImage, tag: options.tag, platform: options.platform }
     const signal = options.signal === undefined ? {} : { signal: options.signal }
-    return this.#progress({ method: 'POST', path: '/images/create', query, headers: authHeader(options.auth), ...signal })
+    return this.#progress({
+      method: 'POST',
+      path: '/images/create',
+      query,
+      headers: authHeader(options.auth),
+      ...signal,
+    })
   }
 
   /** Makes an image of a tar archive: a stream, or a URL that the engine fetches (`source`). */
-  import(options: { source: string; body?: Readable; repo?: string; tag?: string; message?: string; changes?: readonly string[]; platform?: string }): AsyncGenerator<Progress> {
+  import(options: {
+    source: string
+    body?: Readable
+    repo?: string
+    tag?: string
+    message?: string
+    changes?: readonly string[]
+    platform?: string
+  }): AsyncGenerator<Progress> {
     const { source, body, repo, tag, message, changes, platform } = options
     const query = { fromSrc: source, repo, tag, message, changes, platform }
-    return this.#progress({ method: 'POST', path: '/images/create', query, ...(body === undefined ? {} : { body }) })
+    return this.#progress({
+      method: 'POST',
+      path: '/images/create',
+      query,
+      ...(body === undefined ? {} : { body }),
+    })
   }
 
-  push(name: string, options: { tag?: string; platform?: string; auth?: RegistryAuth }): AsyncGenerator<Progress> {
-    return this.#progress({ method: 'POST', path: at(name, '/push'), query: { tag: options.tag, platform: options.platform }, headers: authHeader(options.auth) })
+  push(
+    name: string,
+    options: { tag?: string; platform?: string; auth?: RegistryAuth },
+  ): AsyncGenerator<Progress> {
+    return this.#progress({
+      method: 'POST',
+      path: at(name, '/push'),
+      query: { tag: options.tag, platform: options.platform },
+      headers: authHeader(options.auth),
+    })
   }
 
   /** A tar archive in docker format with these images. */
   save(names: readonly string[], options: { platform?: string } = {}): Promise<Readable> {
-    return this.#transport.send({ method: 'GET', path: '/images/get', query: { names, platform: options.platform } })
+    return this.#transport.send({
+      method: 'GET',
+      path: '/images/get',
+      query: { names, platform: options.platform },
+    })
   }
 
   load(body: Readable, options: { quiet?: boolean; platform?: string } = {}): AsyncGenerator<Progress> {
-    return this.#progress({ method: 'POST', path: '/images/load', query: { quiet: options.quiet, platform: options.platform }, body })
+    return this.#progress({
+      method: 'POST',
+      path: '/images/load',
+      query: { quiet: options.quiet, platform: options.platform },
+      body,
+    })
   }
 
   async tag(source: string, repo: string, tag: string): Promise<void> {
     await this.#transport.text({ method: 'POST', path: at(source, '/tag'), query: { repo, tag } })
   }
 
-  async remove(name: string, options: { force?: boolean; noPrune?: boolean } = {}): Promise<readonly Removed[]> {
+  async remove(
+    name: string,
+    options: { force?: boolean; noPrune?: boolean } = {},
+  ): Promise<readonly Removed[]> {
     const query = { force: options.force, noprune: options.noPrune }
-    return list(removedShape)(await this.#transport.json({ method: 'DELETE', path: at(name), query }), 'removed')
+    return list(removedShape)(
+      await this.#transport.json({ method: 'DELETE', path: at(name), query }),
+      'removed',
+    )
   }
 
   async prune(filters: Filters): Promise<Pruned> {
-    return pruneShape(await this.#transport.json({ method: 'POST', path: '/images/prune', query: { filters: encodeFilters(filters) } }), 'prune')
+    return pruneShape(
+      await this.#transport.json({
+        method: 'POST',
+        path: '/images/prune',
+        query: { filters: encodeFilters(filters) },
+      }),
+      'prune',
+    )
   }
 
   async *#progress(call: Call): AsyncGenerator<Progress> {

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { bytesOf } from './bytes.ts'
 import { ClientError } from './error.ts'
 
 /**
@@ -12,7 +13,7 @@ export async function* readJsonStream(source: Readable): AsyncGenerator<unknown>
 export async function* readLines(source: Readable): AsyncGenerator<string> {
   let text = ''
   const decoder = new TextDecoder()
-  for await (const chunk of source) {
+  for await (const chunk of bytesOf(source)) {
     text += decoder.decode(chunk, { stream: true })
     const lines = text.split('\n')
     text = lines.pop() ?? ''
@@ -25,6 +26,8 @@ export function parseLine(line: string): unknown {
   try {
     return JSON.parse(line)
   } catch (cause) {
-    throw new ClientError(0, `reading the engine's stream failed: a line is not JSON: ${line.slice(0, 80)}`, { cause })
+    throw new ClientError(0, `reading the engine's stream failed: a line is not JSON: ${line.slice(0, 80)}`, {
+      cause,
+    })
   }
 }

@@ -14,7 +14,14 @@ export class NetworksClient {
   }
 
   async list(filters?: Filters): Promise<readonly Network[]> {
-    return list(networkShape)(await this.#transport.json({ method: 'GET', path: '/networks', query: { filters: encodeFilters(filters) } }), 'networks')
+    return list(networkShape)(
+      await this.#transport.json({
+        method: 'GET',
+        path: '/networks',
+        query: { filters: encodeFilters(filters) },
+      }),
+      'networks',
+    )
   }
 
   /** `body` is Docker's NetworkCreate request. */
@@ -28,7 +35,11 @@ export class NetworksClient {
   }
 
   inspectRaw(name: string, options: { verbose?: boolean } = {}): Promise<string> {
-    return this.#transport.text({ method: 'GET', path: at(name), query: { verbose: options.verbose && 'true' } })
+    return this.#transport.text({
+      method: 'GET',
+      path: at(name),
+      query: { verbose: options.verbose && 'true' },
+    })
   }
 
   async remove(name: string): Promise<void> {
@@ -46,6 +57,13 @@ export class NetworksClient {
   }
 
   async prune(filters?: Filters): Promise<Pruned> {
-    return pruneShape(await this.#transport.json({ method: 'POST', path: '/networks/prune', query: { filters: encodeFilters(filters) } }), 'prune')
+    return pruneShape(
+      await this.#transport.json({
+        method: 'POST',
+        path: '/networks/prune',
+        query: { filters: encodeFilters(filters) },
+      }),
+      'prune',
+    )
   }
 }

@@ -1,6 +1,14 @@
 import { parseLine, readLines } from './ndjson.ts'
 import type { Transport } from './transport.ts'
-import { authShape, diskUsageShape, encodeFilters, eventShape, infoShape, pruneShape, versionShape } from './types.ts'
+import {
+  authShape,
+  diskUsageShape,
+  encodeFilters,
+  eventShape,
+  infoShape,
+  pruneShape,
+  versionShape,
+} from './types.ts'
 import type { DiskUsage, EngineEvent, Filters, Info, Pruned, RegistryAuth, VersionInfo } from './types.ts'
 
 export interface Ping {
@@ -25,7 +33,11 @@ export class SystemClient {
       const value = response.headers[name]
       return typeof value === 'string' ? value : ''
     }
-    return { apiVersion: header('api-version'), osType: header('ostype'), experimental: header('docker-experimental') === 'true' }
+    return {
+      apiVersion: header('api-version'),
+      osType: header('ostype'),
+      experimental: header('docker-experimental') === 'true',
+    }
   }
 
   async info(): Promise<Info> {
@@ -50,7 +62,9 @@ export class SystemClient {
    * @example
    * for await (const event of client.system.events({ since: '0', until: '1700000000' })) console.log(event.Action)
    */
-  async *events(options: { since?: string; until?: string; filters?: Filters; signal?: AbortSignal } = {}): AsyncGenerator<EngineEvent & { readonly raw: unknown; readonly line: string }> {
+  async *events(
+    options: { since?: string; until?: string; filters?: Filters; signal?: AbortSignal } = {},
+  ): AsyncGenerator<EngineEvent & { readonly raw: unknown; readonly line: string }> {
     const query = { since: options.since, until: options.until, filters: encodeFilters(options.filters) }
     const signal = options.signal === undefined ? {} : { signal: options.signal }
     const body = await this.#transport.send({ method: 'GET', path: '/events', query, ...signal })

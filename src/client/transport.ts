@@ -3,6 +3,7 @@ import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 import { formatAddress } from './address.ts'
 import type { Address } from './address.ts'
+import { bytesOf } from './bytes.ts'
 import { ClientError } from './error.ts'
 
 /** Query values as Docker's clients send them: undefined and false are left out, true is "1". */
@@ -58,7 +59,11 @@ export class Transport {
     try {
       return JSON.parse(text)
     } catch (cause) {
-      throw new ClientError(0, `reading the engine's answer to ${call.method} ${call.path} failed: it is not JSON`, { cause })
+      throw new ClientError(
+        0,
+        `reading the engine's answer to ${call.method} ${call.path} failed: it is not JSON`,
+        { cause },
+      )
     }
   }
 
@@ -82,7 +87,9 @@ export class Transport {
           return
         }
         response.destroy()
-        reject(new ClientError(0, `attaching failed: the engine answered ${response.statusCode} instead of 101`))
+        reject(
+          new ClientError(0, `attaching failed: the engine answered ${response.statusCode} instead of 101`),
+        )
       })
       request.once('error', (error) => reject(this.#unanswered(error)))
       writeBody(request, call, reject)
@@ -94,11 +101,18 @@ export class Transport {
   }
 
   #options(call: Call, extra: Record<string, string>): RequestOptions {
-    const prefix = this.version === undefined || GOES_WITHOUT_VERSION.has(call.path) ? '' : `/v${this.version}`
-    const type = call.json === undefined ? call.body === undefined ? {} : { 'Content-Type': 'application/x-tar' } : { 'Content-Type': 'application/json' }
-    const target = this.address.kind === 'unix'
-      ? { socketPath: this.address.path, headers: { Host: 'localhost' } }
-      : { host: this.address.host, port: this.address.port, headers: {} }
+    const prefix =
+      this.version === undefined || GOES_WITHOUT_VERSION.has(call.path) ? '' : `/v${this.version}`
+    const type =
+      call.json === undefined
+        ? call.body === undefined
+          ? {}
+          : { 'Content-Type': 'application/x-tar' }
+        : { 'Content-Type': 'application/json' }
+    const target =
+      this.address.kind === 'unix'
+        ? { socketPath: this.address.path, headers: { Host: 'localhost' } }
+        : { host: this.address.host, port: this.address.port, headers: {} }
     return {
       ...target,
       agent: this.#agent,
@@ -110,14 +124,23 @@ export class Transport {
   }
 
   #unanswered(error: NodeJS.ErrnoException): ClientError {
-    if (error.name === 'AbortError') return new ClientError(0, 'context canceled', { cause: error, code: 'ABORT_ERR' })
+    if (error.name === 'AbortError')
+      return new ClientError(0, 'context canceled', { cause: error, code: 'ABORT_ERR' })
     const where = formatAddress(this.address)
     const code = error.code ?? ''
     if (code === 'ENOENT' || code === 'ECONNREFUSED') {
-      return new ClientError(0, `Cannot connect to the Docker daemon at ${where}. Is the docker daemon running?`, { cause: error, code })
+      return new ClientError(
+        0,
+        `Cannot connect to the Docker daemon at ${where}. Is the docker daemon running?`,
+        { cause: error, code },
+      )
     }
     if (code === 'EACCES') {
-      return new ClientError(0, `permission denied while trying to connect to the Docker daemon socket at ${where} (run as root, or as a member of the socket's group)`, { cause: error, code })
+      return new ClientError(
+        0,
+        `permission denied while trying to connect to the Docker daemon socket at ${where} (run as root, or as a member of the socket's group)`,
+        { cause: error, code },
+      )
     }
     return new ClientError(0, `error during connect to ${where}: ${error.message}`, { cause: error, code })
   }
@@ -147,7 +170,8 @@ function queryString(query: Query | undefined): string {
   const params = new URLSearchParams()
   for (const [key, value] of Object.entries(query ?? {})) {
     if (value === undefined || value === false) continue
-    for (const item of Array.isArray(value) ? value : [value]) params.append(key, item === true ? '1' : String(item))
+    for (const item of Array.isArray(value) ? value : [value])
+      params.append(key, item === true ? '1' : String(item))
   }
   const text = params.toString()
   return text === '' ? '' : `?${text}`
@@ -156,14 +180,17 @@ function queryString(query: Query | undefined): string {
 /** All of a body as text. */
 export async function readText(body: Readable): Promise<string> {
   const chunks: Buffer[] = []
-  for await (const chunk of body) chunks.push(Buffer.from(chunk))
+  for await (const chunk of bytesOf(body)) chunks.push(chunk)
   return Buffer.concat(chunks).toString('utf8')
 }
 
 async function errorOf(response: IncomingMessage): Promise<ClientError> {
   const status = response.statusCode ?? 0
   const text = (await readText(response)).trim()
-  return new ClientError(status, messageIn(text) ?? (text === '' ? `the engine answered with status ${status}` : text))
+  return new ClientError(
+    status,
+    messageIn(text) ?? (text === '' ? `the engine answered with status ${status}` : text),
+  )
 }
 
 function messageIn(text: string): string | undefined {

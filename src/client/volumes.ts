@@ -15,13 +15,20 @@ export class VolumesClient {
   }
 
   async list(filters?: Filters): Promise<readonly Volume[]> {
-    const answer = await this.#transport.json({ method: 'GET', path: '/volumes', query: { filters: encodeFilters(filters) } })
+    const answer = await this.#transport.json({
+      method: 'GET',
+      path: '/volumes',
+      query: { filters: encodeFilters(filters) },
+    })
     return listShape(answer, 'volumes').Volumes
   }
 
   /** `body` is Docker's VolumeCreate request. */
   async create(body: object): Promise<Volume> {
-    return volumeShape(await this.#transport.json({ method: 'POST', path: '/volumes/create', json: body }), 'volume')
+    return volumeShape(
+      await this.#transport.json({ method: 'POST', path: '/volumes/create', json: body }),
+      'volume',
+    )
   }
 
   inspectRaw(name: string): Promise<string> {
@@ -33,6 +40,13 @@ export class VolumesClient {
   }
 
   async prune(filters?: Filters): Promise<Pruned> {
-    return pruneShape(await this.#transport.json({ method: 'POST', path: '/volumes/prune', query: { filters: encodeFilters(filters) } }), 'prune')
+    return pruneShape(
+      await this.#transport.json({
+        method: 'POST',
+        path: '/volumes/prune',
+        query: { filters: encodeFilters(filters) },
+      }),
+      'prune',
+    )
   }
 }
