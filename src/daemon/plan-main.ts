@@ -20,7 +20,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const request = REQUEST.parse(JSON.parse(await text(process.stdin)))
     const arch = machineArch(process.arch)
     if (arch === undefined) throw new DewarError('unavailable', `Planning failed: no system call tables for ${process.arch}`)
-    const machine = { arch, layout: await readCgroups(), overlayByFd: kernelAtLeast(release(), 6, 15) }
+    const machine = { arch, kernel: release(), layout: await readCgroups(), overlayByFd: kernelAtLeast(release(), 6, 15) }
     const plan = planFor({ body: request.body, image: request.image }, machine, await readHostFacts())
     process.stdout.write(argv.includes('--json') ? json(plan) : `${describePlan(plan).join('\n')}\n`)
     return 0

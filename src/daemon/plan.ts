@@ -3,7 +3,6 @@
  * nothing is asked of the engine, so it needs no root. What only a start can know (addresses, ports chosen
  * freely, names resolved in /etc/passwd) is shown by an example.
  */
-import { release } from 'node:os'
 import { CONFIG, CREATE } from '../api/container-schema.ts'
 import { DewarError } from '../base/errors.ts'
 import { commandOf, completeHostConfig, mergeConfig } from '../engine/config.ts'
@@ -58,12 +57,17 @@ function imageConfig(json: unknown): ImageConfig {
   return { ...EMPTY_IMAGE, ...Object.fromEntries(given) }
 }
 
+/** The planned-for machine and the release of its kernel (uname -r), on which a filter's rules may depend. */
+export interface PlanMachine extends Machine {
+  readonly kernel: string
+}
+
 /** Pure: the same request, machine and facts give the same plan. Throws what `create` would refuse with. */
-export function planFor(request: PlanRequest, machine: Machine, facts: HostFacts): Plan {
+export function planFor(request: PlanRequest, machine: PlanMachine, facts: HostFacts): Plan {
   return planNamespaces(machine).plan(exampleBundle(request, machine, facts))
 }
 
-function exampleBundle(request: PlanRequest, machine: Machine, facts: HostFacts): Bundle {
+function exampleBundle(request: PlanRequest, machine: PlanMachine, facts: HostFacts): Bundle {
   const { hostConfig = {}, networkingConfig: _, macAddress: __, image = '', ...given } = CREATE.decode(request.body)
   const host = completeHostConfig(hostConfig, { runtime: 'namespaces', logConfig: { type: 'json-file', config: {} } })
   const create = { config: { ...given, image }, hostConfig, endpoints: {} }
@@ -128,7 +132,7 @@ function exampleMount(request: MountRequest): ResolvedMount {
   return { type, destination, rw, source, file: false, recursive: false, propagation: 'rprivate', options: [] }
 }
 
-function seccompOf(host: HostConfig, machine: Machine, facts: HostFacts): OciSeccomp | undefined {
+function seccompOf(host: HostConfig, machine: PlanMachine, facts: HostFacts): OciSeccomp | undefined {
   const { seccomp } = parseSecurityOptions(host.securityOpt ?? [])
   if (host.privileged || seccomp === 'unconfined') return undefined
   const capabilities = containerCapabilities({
@@ -137,7 +141,7 @@ function seccompOf(host: HostConfig, machine: Machine, facts: HostFacts): OciSec
     privileged: false,
     last: facts.lastCapability,
   })
-  const context = { arch: machine.arch, capabilities, kernel: release() }
+  const context = { arch: machine.arch, capabilities, kernel: machine.kernel }
   return seccomp === 'default' ? defaultSeccompFor(context) : loadDockerProfile(seccomp.profile, context)
 }
 

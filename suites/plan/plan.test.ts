@@ -6,9 +6,8 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { DewarError } from '../../src/base/errors.ts'
-import { planFor } from '../../src/daemon/plan.ts'
+import { planFor, type PlanMachine } from '../../src/daemon/plan.ts'
 import type { HostFacts } from '../../src/engine/host-facts.ts'
-import type { Machine } from '../../src/isolation/namespaces/plan.ts'
 import { detectCgroups } from '../../src/kernel/cgroup.ts'
 import { describePlan } from '../../src/kernel/describe.ts'
 import { encodePlan } from '../../src/kernel/encode.ts'
@@ -32,15 +31,16 @@ const V1 = ['cpu,cpuacct', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'cpu
   .join('\n')
 const V2 = '29 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw'
 
-const v1: Machine = { arch: 'x86_64', overlayByFd: false, layout: detectCgroups({ mountinfo: V1, self: '' }) }
-const v2: Machine = {
+const v1: PlanMachine = { arch: 'x86_64', kernel: '6.1.0', overlayByFd: false, layout: detectCgroups({ mountinfo: V1, self: '' }) }
+const v2: PlanMachine = {
   arch: 'x86_64',
+  kernel: '6.18.0',
   overlayByFd: true,
   layout: detectCgroups({ mountinfo: V2, self: '0::/', unifiedControllers: 'cpu memory pids io cpuset' }),
 }
 
 const plain = { Image: 'busybox', Cmd: ['true'], HostConfig: { NetworkMode: 'none' } }
-const cases: readonly { readonly name: string; readonly machine: Machine; readonly body: object; readonly layers?: number }[] = [
+const cases: readonly { readonly name: string; readonly machine: PlanMachine; readonly body: object; readonly layers?: number }[] = [
   { name: 'plain-v2', machine: v2, body: plain },
   { name: 'plain-v1-three-layers', machine: v1, body: plain, layers: 3 },
   {
