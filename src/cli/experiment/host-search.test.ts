@@ -24,6 +24,7 @@ test('parseProcess reads one line of ps and refuses what is none', () => {
   assert.deepEqual(parseProcess('  12     1  1000 nginx: master process nginx'), [
     { pid: 12, parent: 1, uid: 1000, command: 'nginx: master process nginx' },
   ])
+  assert.equal(parseProcess('26240 1 -1081327040 node')[0]?.uid, 3213640256)
   assert.deepEqual(parseProcess('not a process'), [])
 })
 

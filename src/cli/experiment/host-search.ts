@@ -53,9 +53,11 @@ export async function processesFrom(first: number, signal: AbortSignal): Promise
 }
 
 export function parseProcess(line: string): HostProcess[] {
-  const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(.*)$/.exec(line)
+  const match = /^\s*(\d+)\s+(\d+)\s+(-?\d+)\s+(.*)$/.exec(line)
   if (match === null) return []
-  return [{ pid: Number(match[1]), parent: Number(match[2]), uid: Number(match[3]), command: match[4] ?? '' }]
+  // procps shows ids from 2^31 on as negative numbers.
+  const uid = Number(match[3]) >>> 0
+  return [{ pid: Number(match[1]), parent: Number(match[2]), uid, command: match[4] ?? '' }]
 }
 
 export function descendants(all: readonly HostProcess[], first: number): HostProcess[] {
