@@ -110,11 +110,12 @@ async function wait(call: Call, containers: Containers): Promise<FastifyReply> {
   response.setHeader('Content-Type', 'application/json')
   response.flushHeaders()
   const body = await result.then(
-    ({ code, error }) => ({
+    // After a removal dockerd tells only what went wrong with that: why a start failed, `start` itself has said.
+    ({ code, error = '' }) => ({
+      ...(error === '' || condition === 'removed' ? {} : { Error: { Message: error } }),
       StatusCode: code,
-      ...(error === undefined || error === '' ? {} : { Error: { Message: error } }),
     }),
-    (error: unknown) => ({ StatusCode: 1, Error: { Message: answerFor(error).message } }),
+    (error: unknown) => ({ Error: { Message: answerFor(error).message }, StatusCode: 1 }),
   )
   if (!response.destroyed) response.end(`${JSON.stringify(body)}\n`)
   return call.reply

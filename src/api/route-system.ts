@@ -105,17 +105,21 @@ async function diskUsage({ query, reply, minor }: Call, engine: EngineApi): Prom
   const none = new Map<string, readonly string[]>()
   const [images, containers, volumes] = await Promise.all([
     wants('image') ? engine.images.list({ all: true, filters: none, sharedSize: true }) : undefined,
-    wants('container')
-      ? engine.containers.list({ all: true, limit: -1, size: true, filters: none })
-      : undefined,
+    // Images are shown with how many containers use them.
+    wants('container') || wants('image')
+      ? engine.containers.list({ all: true, limit: -1, size: wants('container'), filters: none })
+      : [],
     wants('volume') ? engine.volumes.list(none) : undefined,
   ])
+  const users = (image: ImageView): number => containers.filter(({ imageId }) => imageId === image.id).length
+  const counted = images?.map((image) => ({ ...image, containers: users(image) }))
   const now = Date.now()
   return sendJson(reply, {
     LayersSize: images === undefined ? 0 : images.reduce((sum, image) => sum + image.size, 0),
-    Images:
-      images?.map((image: ImageView) => imageSummaryJson(image, minor, { counted: true, shared: 0 })) ?? null,
-    Containers: containers?.map((view) => summaryJson(view, view.config.image, minor, now)) ?? null,
+    Images: counted?.map((image) => imageSummaryJson(image, minor, { counted: true, shared: 0 })) ?? null,
+    Containers: wants('container')
+      ? containers.map((view) => summaryJson(view, view.config.image, minor, now))
+      : null,
     Volumes: volumes?.map(volumeJson) ?? null,
     BuildCache: wants('build-cache') && minor >= 42 ? [] : null,
     ...(minor < 42 ? { BuilderSize: 0 } : {}),

@@ -10,10 +10,10 @@ import { Engine } from '../engine/engine.ts'
 import { resolveOptions } from '../engine/options.ts'
 import { lockFolder } from './lock.ts'
 import { parseDaemonOptions } from './options.ts'
-import { listenOn } from './socket.ts'
+import { clearStaleSocket, listenOn } from './socket.ts'
 
-/** Requests that are under way get this long after SIGTERM. */
-const GRACE_MS = 3_000
+/** Requests that are under way get this long after SIGTERM; streams such as events never end by themselves. */
+const GRACE_MS = 500
 
 /** Runs until a signal; resolves with the exit code. */
 export async function runDaemon(argv: readonly string[]): Promise<number> {
@@ -33,6 +33,8 @@ async function serve(argv: readonly string[]): Promise<void> {
   const { root, run } = resolveOptions(options)
   await using _root = await lockFolder(root, 'state folder')
   await using _run = run === root ? undefined : await lockFolder(run, 'run folder')
+  // Before the engine makes bridges and processes for nothing.
+  for (const path of sockets) await clearStaleSocket(path)
   await using engine = await Engine.open(options)
   const servers: Server[] = []
   for (const path of sockets) {
@@ -60,7 +62,8 @@ async function close(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   server.closeIdleConnections()
   const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS)
-  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, GRACE_MS + 500).unref())])
+  // Attached connections are no longer the server's, so its close may never come.
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, GRACE_MS + 200))])
   clearTimeout(timer)
 }
 
@@ -99,7 +102,6 @@ function readVersion(file: URL): string | undefined {
 
 // Node resolves links of the module's path and not of argv.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  process.exitCode = await runDaemon(
-    process.argv.slice(2).filter((arg, index) => index > 0 || arg !== 'engine'),
-  )
+  // Attached clients would keep the process alive; their containers go on without it.
+  process.exit(await runDaemon(process.argv.slice(2).filter((arg, index) => index > 0 || arg !== 'engine')))
 }

@@ -34,7 +34,8 @@ export async function listenOn(server: Server, path: string): Promise<void> {
   chmodSync(path, 0o660)
 }
 
-async function clearStaleSocket(path: string): Promise<void> {
+/** Makes room for a socket. Throws conflict when an engine answers there, or when it is something else. */
+export async function clearStaleSocket(path: string): Promise<void> {
   const there = lstatSync(path, { throwIfNoEntry: false })
   if (there === undefined) return
   if (!there.isSocket()) throw cannotListen(path, 'it exists and is no socket')

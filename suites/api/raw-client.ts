@@ -19,7 +19,11 @@ export interface Ask {
 }
 
 /** One request on a connection of its own. */
-export function ask({ socketPath }: Served, path: string, options: Ask = {}): Promise<Reply> {
+export function ask(
+  { socketPath }: Pick<Served, 'socketPath'>,
+  path: string,
+  options: Ask = {},
+): Promise<Reply> {
   const body = options.json === undefined ? options.body : JSON.stringify(options.json)
   const headers = {
     ...(options.json === undefined ? {} : { 'content-type': 'application/json' }),
@@ -47,7 +51,7 @@ export function ask({ socketPath }: Served, path: string, options: Ask = {}): Pr
   })
 }
 
-export function dial({ socketPath }: Served): Promise<Socket> {
+export function dial({ socketPath }: Pick<Served, 'socketPath'>): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ path: socketPath, allowHalfOpen: true })
     socket.once('connect', () => resolve(socket))
