@@ -9,16 +9,27 @@ import { readLogs } from './logs.ts'
 import { eventAttributes, type Services } from './services.ts'
 import type { AttachRequest } from './types.ts'
 
-export async function attachTo(services: Services, container: Container, request: AttachRequest): Promise<{ stream: Duplex; tty: boolean }> {
+export async function attachTo(
+  services: Services,
+  container: Container,
+  request: AttachRequest,
+): Promise<{ stream: Duplex; tty: boolean }> {
   if (container.paused) {
-    throw new DewarError('conflict', `container ${container.id} is paused, unpause the container before attach`)
+    throw new DewarError(
+      'conflict',
+      `container ${container.id} is paused, unpause the container before attach`,
+    )
   }
   if (container.live.kind === 'restarting') {
-    throw new DewarError('conflict', `container ${container.id} is restarting, wait until the container is running`)
+    throw new DewarError(
+      'conflict',
+      `container ${container.id} is restarting, wait until the container is running`,
+    )
   }
   const tty = container.record.config.tty
   services.bus.emit('container', 'attach', container.id, eventAttributes(container))
-  const detached = (): void => services.bus.emit('container', 'detach', container.id, eventAttributes(container))
+  const detached = (): void =>
+    services.bus.emit('container', 'detach', container.id, eventAttributes(container))
   const live = request.stream ? await liveStream(container, request) : ended()
   const stream = request.stdin && tty ? withDetachKeys(live, request.detachKeys, detached) : live
   return { stream: request.logs ? withLogs(container, request, stream) : stream, tty }

@@ -20,9 +20,14 @@ export function isMountDebris(path: string, empty: boolean, container: Pick<Cont
 export async function containerChanges(container: Container): Promise<Change[]> {
   const all = await layerChanges(container.paths.upper, container.record.lower)
   const kept = all.filter(({ path, kind, empty }) => kind === 2 || !isMountDebris(path, empty, container))
-  const parents = [...SYSTEM_FILES, ...container.record.mounts.map((mount) => mount.destination)].map((path) => path.slice(0, path.lastIndexOf('/')))
+  const parents = [...SYSTEM_FILES, ...container.record.mounts.map((mount) => mount.destination)].map(
+    (path) => path.slice(0, path.lastIndexOf('/')),
+  )
   // A folder that only got a mount point is not changed.
-  const changed = kept.filter(({ path, kind }) => kind !== 0 || !parents.includes(path) || kept.some((other) => other.path.startsWith(`${path}/`)))
+  const changed = kept.filter(
+    ({ path, kind }) =>
+      kind !== 0 || !parents.includes(path) || kept.some((other) => other.path.startsWith(`${path}/`)),
+  )
   return changed.map(({ path, kind }) => ({ path, kind }))
 }
 

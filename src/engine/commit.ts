@@ -19,7 +19,11 @@ export interface Committer {
   readonly images: ImageService
 }
 
-export async function commitContainer(committer: Committer, ref: string, options: CommitOptions): Promise<string> {
+export async function commitContainer(
+  committer: Committer,
+  ref: string,
+  options: CommitOptions,
+): Promise<string> {
   const { services, lifecycle } = committer
   const container = services.containers.find(ref)
   if (container.live.kind === 'removing') {
@@ -29,7 +33,12 @@ export async function commitContainer(committer: Committer, ref: string, options
   if (pauses) await lifecycle.stopping.pause(container)
   try {
     const id = await commitLayer(committer, container, options)
-    const attributes = { ...eventAttributes(container), comment: options.comment, imageID: id, imageRef: options.reference ?? '' }
+    const attributes = {
+      ...eventAttributes(container),
+      comment: options.comment,
+      imageID: id,
+      imageRef: options.reference ?? '',
+    }
     services.bus.emit('container', 'commit', container.id, attributes)
     return id
   } finally {
@@ -37,7 +46,11 @@ export async function commitContainer(committer: Committer, ref: string, options
   }
 }
 
-function commitLayer({ services, images }: Committer, container: Container, options: CommitOptions): Promise<string> {
+function commitLayer(
+  { services, images }: Committer,
+  container: Container,
+  options: CommitOptions,
+): Promise<string> {
   const { record, paths } = container
   const filter = storeFilter()
   const sandbox = { core: services.core, ...(filter === undefined ? {} : { filter }) }
@@ -65,17 +78,37 @@ async function* layerEvents(events: AsyncIterable<OpsEvent>, container: Containe
       continue
     }
     const { entry } = event
-    skipping = isMountDebris(`/${entry.path}`, entry.kind === 'dir' || entry.kind === 'times' || (entry.size ?? 0) === 0, container)
-    if (!skipping) yield { type: 'entry', entry: { ...entry, uid: inside(entry.uid), gid: inside(entry.gid) } }
+    skipping = isMountDebris(
+      `/${entry.path}`,
+      entry.kind === 'dir' || entry.kind === 'times' || (entry.size ?? 0) === 0,
+      container,
+    )
+    if (!skipping)
+      yield { type: 'entry', entry: { ...entry, uid: inside(entry.uid), gid: inside(entry.gid) } }
   }
 }
 
 function defined(config: Partial<ContainerConfig>): Partial<ContainerConfig> {
-  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined && value !== null && value !== ''))
+  return Object.fromEntries(
+    Object.entries(config).filter(([, value]) => value !== undefined && value !== null && value !== ''),
+  )
 }
 
 function imageConfig(config: ContainerConfig): ImageConfig {
-  const { user, exposedPorts, env, entrypoint, cmd, volumes, workingDir, labels, stopSignal, healthcheck, onBuild, shell } = config
+  const {
+    user,
+    exposedPorts,
+    env,
+    entrypoint,
+    cmd,
+    volumes,
+    workingDir,
+    labels,
+    stopSignal,
+    healthcheck,
+    onBuild,
+    shell,
+  } = config
   return {
     user,
     exposedPorts,

@@ -35,7 +35,12 @@ test('commandOf refuses nothing at all', () => {
 })
 
 test('mergeConfig merges environment, labels, volumes and ports', () => {
-  const config = merge({ env: ['A=mine', 'B='], labels: { both: 'mine' }, volumes: { '/x': {} }, exposedPorts: { '1/udp': {} } })
+  const config = merge({
+    env: ['A=mine', 'B='],
+    labels: { both: 'mine' },
+    volumes: { '/x': {} },
+    exposedPorts: { '1/udp': {} },
+  })
   assert.deepEqual(config.env, ['A=mine', 'B=', 'PATH=/bin'])
   assert.deepEqual(config.labels, { from: 'image', both: 'mine' })
   assert.deepEqual(Object.keys(config.volumes), ['/data', '/x'])
@@ -51,7 +56,10 @@ test('mergeConfig names the host after the id unless a namespace is shared', () 
 })
 
 test('completeHostConfig fills in Docker’s defaults', () => {
-  const host = completeHostConfig({ memory: 5 }, { runtime: 'namespaces', logConfig: { type: 'json-file', config: {} } })
+  const host = completeHostConfig(
+    { memory: 5 },
+    { runtime: 'namespaces', logConfig: { type: 'json-file', config: {} } },
+  )
   assert.equal(host.shmSize, 67108864)
   assert.equal(host.memory, 5)
   assert.deepEqual(host.restartPolicy, { name: 'no', maximumRetryCount: 0 })

@@ -175,7 +175,10 @@ const EMPTY_HOST_CONFIG: HostConfig = {
 }
 
 /** The program and its arguments. Throws `invalid-argument` when neither the client nor the image names one. */
-export function commandOf(config: ContainerConfig): { readonly path: string; readonly args: readonly string[] } {
+export function commandOf(config: ContainerConfig): {
+  readonly path: string
+  readonly args: readonly string[]
+} {
   const [path, ...args] = [...(config.entrypoint ?? []), ...(config.cmd ?? [])]
   if (path === undefined || (path === '' && args.length === 0)) {
     throw new DewarError('invalid-argument', 'no command specified', {

@@ -26,11 +26,17 @@ export interface FilesSource {
 /** Writes the operation stream of `path` (last component not followed; `x/.` follows) and ends or destroys `stream`. */
 export function packInto(source: FilesSource, path: string, stream: PassThrough): void {
   const { services, level, bundle, pid, signal } = source
-  const running = level.files(services.core, bundle, pid, [{ actor: 'guest', op: 'pack', path: bytesOf(path) }], {
-    signal,
-    output: (chunk) =>
-      stream.write(chunk) ? undefined : new Promise((resolve) => stream.once('drain', resolve)),
-  })
+  const running = level.files(
+    services.core,
+    bundle,
+    pid,
+    [{ actor: 'guest', op: 'pack', path: bytesOf(path) }],
+    {
+      signal,
+      output: (chunk) =>
+        stream.write(chunk) ? undefined : new Promise((resolve) => stream.once('drain', resolve)),
+    },
+  )
   running.then(
     () => stream.end(),
     (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
@@ -84,13 +90,19 @@ export class ContainerFiles implements Archive {
     }
   }
 
-  async archivePut(ref: string, path: string, tar: Readable, options: Parameters<Containers['archivePut']>[3]): Promise<void> {
+  async archivePut(
+    ref: string,
+    path: string,
+    tar: Readable,
+    options: Parameters<Containers['archivePut']>[3],
+  ): Promise<void> {
     const container = this.#services.containers.find(ref)
     if (container.record.hostConfig.readonlyRootfs) {
       throw new DewarError('forbidden', 'container rootfs is marked read-only')
     }
     const stat = await this.archiveStat(ref, `${path}/.`)
-    if (Math.floor(stat.mode / GO_DIR) % 2 === 0) throw new DewarError('invalid-argument', 'extraction point is not a directory')
+    if (Math.floor(stat.mode / GO_DIR) % 2 === 0)
+      throw new DewarError('invalid-argument', 'extraction point is not a directory')
     const failure: { cause: unknown } = { cause: undefined }
     const owner = options.copyUidGid ? await this.#owner(container) : undefined
     const ops = tarToOps(decompress(tar), {
@@ -99,7 +111,10 @@ export class ContainerFiles implements Archive {
       ...(owner === undefined ? {} : { owner }),
     })
     const folder = bytesOf(posix.join('/', path).replace(/^\/+|\/+$/g, ''))
-    const input = Readable.from(noting(prefixOps(ops, folder), failure), { objectMode: false, highWaterMark: 512 * 1024 })
+    const input = Readable.from(noting(prefixOps(ops, folder), failure), {
+      objectMode: false,
+      highWaterMark: 512 * 1024,
+    })
     const steps = [{ actor: 'guest', op: 'unpack' }] as const
     const { level, bundle, pid } = this.#source(container)
     try {
@@ -176,7 +191,9 @@ async function* noting<T>(source: AsyncIterable<T>, failure: { cause: unknown })
 function lookupError(error: unknown, container: Container, path: string): unknown {
   if (!(error instanceof PlanFailed)) return error
   if (error.errno !== 'ENOENT' && error.errno !== 'ENOTDIR') return error
-  return new DewarError('not-found', `Could not find the file ${path} in container ${container.id}`, { cause: error })
+  return new DewarError('not-found', `Could not find the file ${path} in container ${container.id}`, {
+    cause: error,
+  })
 }
 
 // Go's os.FileMode, which the API's X-Docker-Container-Path-Stat carries.
@@ -190,7 +207,10 @@ const GO_KIND: Readonly<Record<string, number>> = {
 }
 
 function statOf(path: string, entry: Entry): PathStat {
-  const special = (entry.mode & 0o4000 ? 2 ** 23 : 0) + (entry.mode & 0o2000 ? 2 ** 22 : 0) + (entry.mode & 0o1000 ? 2 ** 20 : 0)
+  const special =
+    (entry.mode & 0o4000 ? 2 ** 23 : 0) +
+    (entry.mode & 0o2000 ? 2 ** 22 : 0) +
+    (entry.mode & 0o1000 ? 2 ** 20 : 0)
   return {
     name: archiveName(path),
     size: entry.kind === 'dir' ? 4096 : (entry.size ?? 0),

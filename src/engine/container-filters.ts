@@ -23,14 +23,25 @@ const TESTS: Readonly<Record<string, Test>> = {
     const { state } = container.record
     return container.live.kind === 'idle' && state.status === 'exited' && state.exitCode === Number(value)
   },
-  ancestor: (container, value, { ancestors }) => ancestors(value).includes(container.record.imageId) || container.record.config.image === value,
+  ancestor: (container, value, { ancestors }) =>
+    ancestors(value).includes(container.record.imageId) || container.record.config.image === value,
   before: (container, value, { find }) => container.record.created < find(value).record.created,
   since: (container, value, { find }) => container.record.created > find(value).record.created,
   volume: (container, value) =>
-    container.record.mounts.some(({ point }) => point.name === value || point.source === value || point.destination === value),
+    container.record.mounts.some(
+      ({ point }) => point.name === value || point.source === value || point.destination === value,
+    ),
   network: (container, value) =>
-    Object.entries(container.record.networks).some(([name, state]) => name === value || state.networkID.startsWith(value)),
-  publish: (container, value) => portMatches(Object.entries(container.record.ports).filter(([, b]) => b !== null).map(([port]) => port), value),
+    Object.entries(container.record.networks).some(
+      ([name, state]) => name === value || state.networkID.startsWith(value),
+    ),
+  publish: (container, value) =>
+    portMatches(
+      Object.entries(container.record.ports)
+        .filter(([, b]) => b !== null)
+        .map(([port]) => port),
+      value,
+    ),
   expose: (container, value) => portMatches(Object.keys(container.record.config.exposedPorts), value),
   health: (container, value) => (container.health?.health.status ?? 'none') === value,
   isolation: (container, value) => container.record.level === value || value === 'default',

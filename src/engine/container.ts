@@ -115,7 +115,8 @@ export class Container {
   }
 
   wait(condition: WaitCondition): Promise<WaitResult> {
-    const waits = condition !== 'not-running' || this.live.kind === 'running' || this.live.kind === 'restarting'
+    const waits =
+      condition !== 'not-running' || this.live.kind === 'running' || this.live.kind === 'restarting'
     if (!waits) return Promise.resolve(this.lastResult())
     return new Promise((resolve) => this.#waiters.add({ condition, resolve }))
   }

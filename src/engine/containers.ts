@@ -53,8 +53,12 @@ export class ContainerService implements Containers {
   async list(options: Parameters<Containers['list']>[0]): Promise<ContainerView[]> {
     const { containers } = this.#services
     const ancestors = new Map<string, readonly string[]>()
-    for (const ref of options.filters.get('ancestor') ?? []) ancestors.set(ref, await this.#images.ancestors(ref))
-    const context = { ancestors: (ref: string) => ancestors.get(ref) ?? [], find: (ref: string) => containers.find(ref) }
+    for (const ref of options.filters.get('ancestor') ?? [])
+      ancestors.set(ref, await this.#images.ancestors(ref))
+    const context = {
+      ancestors: (ref: string) => ancestors.get(ref) ?? [],
+      find: (ref: string) => containers.find(ref),
+    }
     const asked = options.filters.has('status') || options.filters.has('exited')
     // A limit asks for the latest, whatever their state.
     const all = options.all || options.limit > 0 || asked
@@ -78,7 +82,10 @@ export class ContainerService implements Containers {
   async #view(container: Container, size: boolean): Promise<ContainerView> {
     if (!size) return containerView(container)
     const rw = await treeSize(container.paths.upper)
-    return containerView(container, { rw, rootFs: rw + (await this.#images.size(container.record.imageId).catch(() => 0)) })
+    return containerView(container, {
+      rw,
+      rootFs: rw + (await this.#images.size(container.record.imageId).catch(() => 0)),
+    })
   }
 
   start(ref: string): Promise<void> {
@@ -107,11 +114,13 @@ export class ContainerService implements Containers {
 
   async rename(ref: string, given: string): Promise<void> {
     const { containers, bus } = this.#services
-    if (ref === '' || given === '') throw new DewarError('invalid-argument', 'Neither old nor new names may be empty')
+    if (ref === '' || given === '')
+      throw new DewarError('invalid-argument', 'Neither old nor new names may be empty')
     const container = this.#find(ref)
     const name = checkName(given)
     const oldName = container.name
-    if (name === oldName) throw new DewarError('invalid-argument', 'Renaming a container with the same name as its current name')
+    if (name === oldName)
+      throw new DewarError('invalid-argument', 'Renaming a container with the same name as its current name')
     containers.reserveName(name, container.id)
     try {
       await container.update({ name })
@@ -130,12 +139,17 @@ export class ContainerService implements Containers {
       const hostConfig: HostConfig = { ...container.record.hostConfig, ...change }
       validateResources(hostConfig, facts)
       if (hostConfig.autoRemove && !['', 'no'].includes(hostConfig.restartPolicy.name)) {
-        throw new DewarError('invalid-argument', 'Restart policy cannot be updated because AutoRemove is enabled for the container')
+        throw new DewarError(
+          'invalid-argument',
+          'Restart policy cannot be updated because AutoRemove is enabled for the container',
+        )
       }
       const limits = resources(hostConfig, [], NO_BLOCK_DEVICES)
       const { warnings } = checkResources(cgroups, limits)
       if (container.running !== undefined) {
-        await core.run({ steps: updateWrites(cgroups, cgroupsPath(this.#services, container.record), limits) })
+        await core.run({
+          steps: updateWrites(cgroups, cgroupsPath(this.#services, container.record), limits),
+        })
       }
       await container.update({ hostConfig })
       bus.emit('container', 'update', container.id, eventAttributes(container))
@@ -144,7 +158,11 @@ export class ContainerService implements Containers {
   }
 
   async remove(ref: string, options: Parameters<Containers['remove']>[1]): Promise<void> {
-    if (options.link) throw new DewarError('not-implemented', `removing the link ${ref} failed: links are not supported by this engine`)
+    if (options.link)
+      throw new DewarError(
+        'not-implemented',
+        `removing the link ${ref} failed: links are not supported by this engine`,
+      )
     await this.#lifecycle.remove(this.#find(ref), ref, options)
   }
 
@@ -176,24 +194,37 @@ export class ContainerService implements Containers {
     return attachTo(this.#services, this.#find(ref), request)
   }
 
-  async logs(ref: string, request: LogsRequest, signal: AbortSignal): Promise<{ stream: Readable; tty: boolean }> {
+  async logs(
+    ref: string,
+    request: LogsRequest,
+    signal: AbortSignal,
+  ): Promise<{ stream: Readable; tty: boolean }> {
     const container = this.#find(ref)
     const { type } = container.record.hostConfig.logConfig
-    if (type === 'none') throw new DewarError('not-implemented', 'configured logging driver does not support reading')
+    if (type === 'none')
+      throw new DewarError('not-implemented', 'configured logging driver does not support reading')
     const tty = container.record.config.tty
-    return { tty, stream: readLogs({ path: container.paths.log, tty, ended: container.running?.ended }, request, signal) }
+    return {
+      tty,
+      stream: readLogs({ path: container.paths.log, tty, ended: container.running?.ended }, request, signal),
+    }
   }
 
   async resize(ref: string, rows: number, cols: number): Promise<void> {
     const container = this.#find(ref)
     const running = container.running
-    if (running === undefined) throw new DewarError('conflict', `cannot resize a stopped container: container ${container.id} is not running`)
+    if (running === undefined)
+      throw new DewarError(
+        'conflict',
+        `cannot resize a stopped container: container ${container.id} is not running`,
+      )
     await running.shim.resize(rows, cols)
   }
 
   async top(ref: string, psArgs: string): ReturnType<Containers['top']> {
     const container = this.#find(ref)
-    if (container.running === undefined) throw new DewarError('conflict', `container ${container.id} is not running`)
+    if (container.running === undefined)
+      throw new DewarError('conflict', `container ${container.id} is not running`)
     const pids = await pidsIn(this.#services.cgroups, cgroupsPath(this.#services, container.record))
     return processTable(pids, psArgs)
   }
@@ -202,7 +233,8 @@ export class ContainerService implements Containers {
     const container = this.#find(ref)
     const running = container.running
     if (running === undefined) return NO_STATS(Date.now())
-    const networks = container.record.hostConfig.networkMode === 'host' ? {} : await interfaces(running.shim.pid)
+    const networks =
+      container.record.hostConfig.networkMode === 'host' ? {} : await interfaces(running.shim.pid)
     const counters = await readStats(this.#services.cgroups, cgroupsPath(this.#services, container.record))
     return { read: Date.now(), ...counters, networks }
   }
@@ -223,7 +255,12 @@ export class ContainerService implements Containers {
     return this.#files.archiveStat(ref, path)
   }
 
-  archivePut(ref: string, path: string, tar: Readable, options: Parameters<Containers['archivePut']>[3]): Promise<void> {
+  archivePut(
+    ref: string,
+    path: string,
+    tar: Readable,
+    options: Parameters<Containers['archivePut']>[3],
+  ): Promise<void> {
     return this.#files.archivePut(ref, path, tar, options)
   }
 
@@ -257,7 +294,15 @@ async function interfaces(pid: number): Promise<Stats['networks']> {
 const NO_STATS = (read: number): Stats => ({
   read,
   pids: { current: 0, limit: null },
-  cpu: { total: 0, user: 0, kernel: 0, perCpu: null, system: 0, online: 0, throttling: { periods: 0, throttled: 0, time: 0 } },
+  cpu: {
+    total: 0,
+    user: 0,
+    kernel: 0,
+    perCpu: null,
+    system: 0,
+    online: 0,
+    throttling: { periods: 0, throttled: 0, time: 0 },
+  },
   memory: { usage: 0, max: null, limit: 0, stats: {}, failcnt: null },
   blkio: [],
   networks: {},

@@ -16,7 +16,13 @@ export async function copyUp(services: Services, container: Container, mount: Re
   const bare = { ...bundle, spec: { ...bundle.spec, mounts: [] } }
   const stream = new PassThrough({ highWaterMark: 512 * 1024 })
   const abort = new AbortController()
-  const source = { services, level: levelOf(services, container), bundle: bare, pid: undefined, signal: abort.signal }
+  const source = {
+    services,
+    level: levelOf(services, container),
+    bundle: bare,
+    pid: undefined,
+    signal: abort.signal,
+  }
   packInto(source, `${mount.destination}/.`, stream)
   try {
     await unpackOps({ core: services.core }, mount.source, stream)

@@ -49,14 +49,26 @@ export async function createContainer(services: Services, request: CreateContain
 }
 
 /** Validate first, acquire after: nothing is made before all of this has passed. */
-async function acceptHostConfig(services: Services, request: CreateContainer): Promise<{ host: HostConfig; warnings: string[] }> {
+async function acceptHostConfig(
+  services: Services,
+  request: CreateContainer,
+): Promise<{ host: HostConfig; warnings: string[] }> {
   const { settings, facts, containers } = services
-  const complete = completeHostConfig(request.hostConfig, { runtime: settings.defaultLevel, logConfig: settings.log })
+  const complete = completeHostConfig(request.hostConfig, {
+    runtime: settings.defaultLevel,
+    logConfig: settings.log,
+  })
   validateCreate(request, complete, facts)
   const host = canonicalModes(complete, containers)
   const security = parseSecurityOptions(host.securityOpt ?? [])
-  const capabilities = containerCapabilities({ add: host.capAdd ?? [], drop: host.capDrop ?? [], privileged: host.privileged, last: facts.lastCapability })
-  if (typeof security.seccomp === 'object') loadDockerProfile(security.seccomp.profile, { arch: services.arch, capabilities, kernel: '' })
+  const capabilities = containerCapabilities({
+    add: host.capAdd ?? [],
+    drop: host.capDrop ?? [],
+    privileged: host.privileged,
+    last: facts.lastCapability,
+  })
+  if (typeof security.seccomp === 'object')
+    loadDockerProfile(security.seccomp.profile, { arch: services.arch, capabilities, kernel: '' })
   checkSysctls(host.sysctls ?? {}, host)
   for (const limit of host.ulimits ?? []) ulimitToRlimit(limit)
   if (request.config.stopSignal) parseSignal(request.config.stopSignal)
@@ -66,7 +78,18 @@ async function acceptHostConfig(services: Services, request: CreateContainer): P
   return { host, warnings: [...security.warnings, ...warnings, ...ownWarnings(host)] }
 }
 
-const LOG_OPTIONS = new Set(['max-size', 'max-file', 'labels', 'labels-regex', 'env', 'env-regex', 'tag', 'compress', 'mode', 'max-buffer-size'])
+const LOG_OPTIONS = new Set([
+  'max-size',
+  'max-file',
+  'labels',
+  'labels-regex',
+  'env',
+  'env-regex',
+  'tag',
+  'compress',
+  'mode',
+  'max-buffer-size',
+])
 
 function checkLog(host: HostConfig): void {
   const { type, config } = host.logConfig
@@ -76,9 +99,12 @@ function checkLog(host: HostConfig): void {
     })
   }
   for (const [key, value] of Object.entries(config)) {
-    if (!LOG_OPTIONS.has(key)) throw new DewarError('invalid-argument', `unknown log opt '${key}' for ${type} log driver`)
-    if (key === 'max-size' && !/^(-1|[0-9]+(\.[0-9]+)?\s*[kmgt]?i?b?)$/i.test(value)) throw new DewarError('invalid-argument', `invalid size: '${value}'`)
-    if (key === 'max-file' && !/^[1-9][0-9]{0,2}$/.test(value)) throw new DewarError('invalid-argument', `max-file: '${value}' is not a number from 1 to 999`)
+    if (!LOG_OPTIONS.has(key))
+      throw new DewarError('invalid-argument', `unknown log opt '${key}' for ${type} log driver`)
+    if (key === 'max-size' && !/^(-1|[0-9]+(\.[0-9]+)?\s*[kmgt]?i?b?)$/i.test(value))
+      throw new DewarError('invalid-argument', `invalid size: '${value}'`)
+    if (key === 'max-file' && !/^[1-9][0-9]{0,2}$/.test(value))
+      throw new DewarError('invalid-argument', `max-file: '${value}' is not a number from 1 to 999`)
   }
 }
 
@@ -93,8 +119,10 @@ function ownWarnings(host: HostConfig): string[] {
   if (host.networkMode === 'host' && Object.keys(host.portBindings).length > 0) {
     warnings.push('Published ports are discarded when using host network mode')
   }
-  if (host.ipcMode === 'shareable') warnings.push('A shareable /dev/shm is a folder on the run filesystem: --shm-size does not limit it.')
-  if (host.logConfig.type === 'local') warnings.push('The local log driver is kept in json-file format by this engine.')
+  if (host.ipcMode === 'shareable')
+    warnings.push('A shareable /dev/shm is a folder on the run filesystem: --shm-size does not limit it.')
+  if (host.logConfig.type === 'local')
+    warnings.push('The local log driver is kept in json-file format by this engine.')
   return warnings
 }
 
@@ -161,7 +189,11 @@ async function makeFolders(container: Container, range: IdRange | null): Promise
   await writeWhole(join(folder, 'record.json'), JSON.stringify(container.record), { durable: false })
 }
 
-async function fillVolumes(services: Services, container: Container, mounts: readonly RecordedMount[]): Promise<void> {
+async function fillVolumes(
+  services: Services,
+  container: Container,
+  mounts: readonly RecordedMount[],
+): Promise<void> {
   for (const mount of mounts) {
     if (mount.type === 'volume' && !mount.options.includes('nocopy')) await copyUp(services, container, mount)
   }

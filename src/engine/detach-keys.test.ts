@@ -6,7 +6,10 @@ import { DetachFilter, parseDetachKeys } from './detach-keys.ts'
 test('parseDetachKeys reads control keys and characters', () => {
   assert.deepEqual([...parseDetachKeys('')], [16, 17])
   assert.deepEqual([...parseDetachKeys('ctrl-a,d')], [1, 100])
-  assert.deepEqual([...parseDetachKeys('ctrl-@,ctrl-[,ctrl-\\,ctrl-],ctrl-^,ctrl-_')], [0, 27, 28, 29, 30, 31])
+  assert.deepEqual(
+    [...parseDetachKeys('ctrl-@,ctrl-[,ctrl-\\,ctrl-],ctrl-^,ctrl-_')],
+    [0, 27, 28, 29, 30, 31],
+  )
 })
 
 test('parseDetachKeys refuses what is not a key', () => {

@@ -58,7 +58,8 @@ export class DetachFilter extends Transform {
       return
     }
     const out: Buffer[] = []
-    for (let at = 0; at < chunk.length && !this.#detached; at += 1) this.#step(chunk.subarray(at, at + 1), out)
+    for (let at = 0; at < chunk.length && !this.#detached; at += 1)
+      this.#step(chunk.subarray(at, at + 1), out)
     if (out.length > 0) this.push(Buffer.concat(out))
     if (this.#detached) {
       this.#onDetach()

@@ -26,16 +26,28 @@ export async function resolveDevices(host: HostConfig): Promise<DeviceGrant[]> {
   for (const request of host.devices ?? []) {
     const access = request.cgroupPermissions || 'rwm'
     if (!/^[rwm]{1,3}$/.test(access)) {
-      throw new DewarError('invalid-argument', `invalid device mode: ${access}`, { remedy: 'use letters of rwm' })
+      throw new DewarError('invalid-argument', `invalid device mode: ${access}`, {
+        remedy: 'use letters of rwm',
+      })
     }
-    grants.push(...(await resolveDevice(request.pathOnHost, request.pathInContainer || request.pathOnHost, access)))
+    grants.push(
+      ...(await resolveDevice(request.pathOnHost, request.pathInContainer || request.pathOnHost, access)),
+    )
   }
   return grants
 }
 
-async function resolveDevice(pathOnHost: string, pathInContainer: string, access: string): Promise<DeviceGrant[]> {
+async function resolveDevice(
+  pathOnHost: string,
+  pathInContainer: string,
+  access: string,
+): Promise<DeviceGrant[]> {
   const info = await stat(pathOnHost).catch((error: unknown) => {
-    throw gathering(pathOnHost, errnoOf(error) === 'ENOENT' ? 'no such file or directory' : String(errnoOf(error)), error)
+    throw gathering(
+      pathOnHost,
+      errnoOf(error) === 'ENOENT' ? 'no such file or directory' : String(errnoOf(error)),
+      error,
+    )
   })
   if (info.isDirectory()) return devicesIn(pathOnHost, pathInContainer, access)
   const device = deviceOf(posix.normalize(pathInContainer), info.mode, info.rdev)
@@ -44,7 +56,11 @@ async function resolveDevice(pathOnHost: string, pathInContainer: string, access
 }
 
 function gathering(path: string, why: string, cause?: unknown): DewarError {
-  return new DewarError('invalid-argument', `error gathering device information while adding custom device "${path}": ${why}`, { cause })
+  return new DewarError(
+    'invalid-argument',
+    `error gathering device information while adding custom device "${path}": ${why}`,
+    { cause },
+  )
 }
 
 async function devicesIn(folder: string, target: string, access: string): Promise<DeviceGrant[]> {
@@ -58,7 +74,20 @@ async function devicesIn(folder: string, target: string, access: string): Promis
 }
 
 /** A container brings its own of these. */
-const OWN = new Set(['pts', 'shm', 'mqueue', 'fd', 'console', 'ptmx', 'null', 'zero', 'full', 'random', 'urandom', 'tty'])
+const OWN = new Set([
+  'pts',
+  'shm',
+  'mqueue',
+  'fd',
+  'console',
+  'ptmx',
+  'null',
+  'zero',
+  'full',
+  'random',
+  'urandom',
+  'tty',
+])
 
 /** All devices of the host, for `--privileged`. */
 async function hostDevices(folder: string, depth: number): Promise<DeviceGrant[]> {
@@ -80,13 +109,23 @@ async function hostDevices(folder: string, depth: number): Promise<DeviceGrant[]
 function deviceOf(path: string, mode: number, rdev: number): OciDevice | undefined {
   const kind = mode & S_IFMT
   if (kind !== S_IFCHR && kind !== S_IFBLK) return undefined
-  return { path, type: kind === S_IFBLK ? 'b' : 'c', ...deviceNumbers(rdev), fileMode: mode & 0o777, uid: 0, gid: 0 }
+  return {
+    path,
+    type: kind === S_IFBLK ? 'b' : 'c',
+    ...deviceNumbers(rdev),
+    fileMode: mode & 0o777,
+    uid: 0,
+    gid: 0,
+  }
 }
 
 export async function resolveBlockDevices(host: HostConfig): Promise<BlockDevices> {
   const rates = (list: HostConfig['blkioDeviceReadBps']) =>
     Promise.all((list ?? []).map(async ({ path, rate }) => ({ ...(await blockNumbers(path)), rate })))
-  const weights = (host.blkioWeightDevice ?? []).map(async ({ path, weight }) => ({ ...(await blockNumbers(path)), weight }))
+  const weights = (host.blkioWeightDevice ?? []).map(async ({ path, weight }) => ({
+    ...(await blockNumbers(path)),
+    weight,
+  }))
   return {
     weights: await Promise.all(weights),
     readBps: await rates(host.blkioDeviceReadBps),
@@ -99,5 +138,8 @@ export async function resolveBlockDevices(host: HostConfig): Promise<BlockDevice
 async function blockNumbers(path: string): Promise<{ readonly major: number; readonly minor: number }> {
   const info = await stat(path).catch(() => undefined)
   if (info !== undefined && (info.mode & S_IFMT) === S_IFBLK) return deviceNumbers(info.rdev)
-  throw new DewarError('invalid-argument', `limiting the device ${path} failed: it is no block device of this host`)
+  throw new DewarError(
+    'invalid-argument',
+    `limiting the device ${path} failed: it is no block device of this host`,
+  )
 }

@@ -23,7 +23,10 @@ test('Directory finds by id, name with or without slash, and unique prefix', () 
 test('Directory keeps a name for one container only', () => {
   const directory = new Directory<{ id: string; name: string }>()
   directory.add(item('a', 'web'))
-  assert.throws(() => directory.reserveName('web', item('b', '').id), /Conflict. The container name "\/web" is already in use/)
+  assert.throws(
+    () => directory.reserveName('web', item('b', '').id),
+    /Conflict. The container name "\/web" is already in use/,
+  )
   directory.delete(item('a', 'web'))
   directory.reserveName('web', item('b', '').id)
 })

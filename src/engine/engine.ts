@@ -2,9 +2,10 @@
 import { mkdir } from 'node:fs/promises'
 import { openNamespaces } from '../isolation/namespaces/index.ts'
 import { DewarError } from '../base/errors.ts'
-import { readCgroups } from '../kernel/cgroup.ts'
+import { readCgroups, removeParents, type CgroupLayout } from '../kernel/cgroup.ts'
 import { startCore } from '../kernel/core.ts'
 import type { Core } from '../kernel/core-api.ts'
+import type { Step } from '../kernel/plan.ts'
 import { machineArch } from '../kernel/seccomp.ts'
 import type { Container } from './container.ts'
 import { ContainerService } from './containers.ts'
@@ -24,7 +25,17 @@ import { reconcile, startWanted } from './reconcile.ts'
 import type { Services } from './services.ts'
 import { systemInfo } from './system.ts'
 import { Trash } from './trash.ts'
-import type { AuthConfig, Containers, EngineApi, EngineEvent, Execs, Images, Networks, SystemInfo, Volumes } from './types.ts'
+import type {
+  AuthConfig,
+  Containers,
+  EngineApi,
+  EngineEvent,
+  Execs,
+  Images,
+  Networks,
+  SystemInfo,
+  Volumes,
+} from './types.ts'
 import { Users } from './users.ts'
 import { VolumeStore } from './volumes.ts'
 
@@ -82,7 +93,8 @@ export class Engine implements EngineApi, AsyncDisposable {
 
   static async #openWith(settings: Settings, core: Core): Promise<Engine> {
     const arch = machineArch(process.arch)
-    if (arch === undefined) throw new DewarError('system', `Opening the engine failed: ${process.arch} machines are not supported`)
+    if (arch === undefined)
+      throw new DewarError('system', `Opening the engine failed: ${process.arch} machines are not supported`)
     const [facts, cgroups, networks, level] = await Promise.all([
       readHostFacts(),
       readCgroups(),
@@ -133,19 +145,45 @@ export class Engine implements EngineApi, AsyncDisposable {
     return this.#services.bus.subscribe(options)
   }
 
-  /** Containers stay as they are; the next engine on the same root goes on with them. */
+  /**
+   * Containers stay as they are; the next engine on the same root goes on with them. When none runs, nothing of the
+   * engine stays on the host but its files: no bridge, no rule, no control group.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#lifecycle.close()
+    const idle = await this.#lifecycle.close()
+    if (idle) await this.#leaveNothing()
     await this.#trash[Symbol.asyncDispose]()
     await this.#services.core[Symbol.asyncDispose]()
   }
+
+  /** What cannot be removed now is found by the next engine; closing does not fail for it. */
+  async #leaveNothing(): Promise<void> {
+    const { networks, core, cgroups, settings } = this.#services
+    await networks.takeDown().catch(() => undefined)
+    await core.run({ steps: removeGroups(cgroups, settings.instance) }).catch(() => undefined)
+  }
+}
+
+function removeGroups(cgroups: CgroupLayout, instance: string): Step[] {
+  return removeParents(cgroups, `/dewar-${instance}/x`).map((step) => ({ ...step, actor: 'host' as const }))
 }
 
 async function makeFolders(settings: Settings): Promise<void> {
   const { root, run, folders } = settings
-  for (const folder of [root, run, folders.containers, folders.volumes, folders.networks, folders.trash, folders.running]) {
+  for (const folder of [
+    root,
+    run,
+    folders.containers,
+    folders.volumes,
+    folders.networks,
+    folders.trash,
+    folders.running,
+  ]) {
     await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
-      throw new DewarError('system', `Opening the engine failed: cannot make ${folder}`, { cause, remedy: 'the engine needs root' })
+      throw new DewarError('system', `Opening the engine failed: cannot make ${folder}`, {
+        cause,
+        remedy: 'the engine needs root',
+      })
     })
   }
 }

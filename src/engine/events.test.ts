@@ -15,7 +15,12 @@ test('EventBus replays what happened since a time and then ends at until', async
   const bus = new EventBus()
   bus.emit('container', 'create', 'a')
   bus.emit('container', 'start', 'a')
-  const past = bus.subscribe({ since: 0, until: Date.now(), filters: filters(), signal: new AbortController().signal })
+  const past = bus.subscribe({
+    since: 0,
+    until: Date.now(),
+    filters: filters(),
+    signal: new AbortController().signal,
+  })
   assert.deepEqual(await all(past), ['container create', 'container start'])
   assert.equal(bus.listeners, 0)
 })
@@ -34,11 +39,17 @@ test('EventBus keeps the last 256 with strictly increasing times', async () => {
   const bus = new EventBus()
   for (let n = 0; n < 300; n += 1) bus.emit('volume', `a${n}`, 'v')
   const seen: EngineEvent[] = []
-  const past = bus.subscribe({ since: 0, until: Date.now() + 1, filters: filters(), signal: AbortSignal.abort() })
+  const past = bus.subscribe({
+    since: 0,
+    until: Date.now() + 1,
+    filters: filters(),
+    signal: AbortSignal.abort(),
+  })
   for await (const event of past) seen.push(event)
   // An aborted signal ends the queue before anything live; the past was queued first.
   assert.equal(seen.length, 256)
-  for (let n = 1; n < seen.length; n += 1) assert.ok((seen[n]?.timeNano ?? 0n) > (seen[n - 1]?.timeNano ?? 0n))
+  for (let n = 1; n < seen.length; n += 1)
+    assert.ok((seen[n]?.timeNano ?? 0n) > (seen[n - 1]?.timeNano ?? 0n))
 })
 
 test('EventBus filters by container name, event word, image and label', async () => {
@@ -46,7 +57,14 @@ test('EventBus filters by container name, event word, image and label', async ()
   bus.emit('container', 'exec_create: /bin/sh', 'abc123', { name: 'web', image: 'nginx:1', tier: 'front' })
   bus.emit('container', 'die', 'def456', { name: 'db', image: 'pg' })
   const find = (entries: Record<string, string[]>) =>
-    all(bus.subscribe({ since: 0, until: Date.now(), filters: filters(entries), signal: new AbortController().signal }))
+    all(
+      bus.subscribe({
+        since: 0,
+        until: Date.now(),
+        filters: filters(entries),
+        signal: new AbortController().signal,
+      }),
+    )
   assert.deepEqual(await find({ container: ['web'] }), ['container exec_create: /bin/sh'])
   assert.deepEqual(await find({ container: ['def'] }), ['container die'])
   assert.deepEqual(await find({ event: ['exec_create'] }), ['container exec_create: /bin/sh'])

@@ -22,7 +22,12 @@ export class EventBus {
     return this.#listeners.size
   }
 
-  emit(type: EngineEvent['type'], action: string, id: string, attributes: Readonly<Record<string, string>> = {}): void {
+  emit(
+    type: EngineEvent['type'],
+    action: string,
+    id: string,
+    attributes: Readonly<Record<string, string>> = {},
+  ): void {
     const event: EngineEvent = { type, action, actor: { id, attributes }, ...this.#now() }
     this.#ring.push(event)
     if (this.#ring.length > KEPT) this.#ring.shift()
@@ -45,7 +50,8 @@ export class EventBus {
     const left = options.until === undefined ? undefined : options.until - Date.now()
     if (options.signal.aborted || (left !== undefined && left <= 0)) queue.end()
     const stop = this.listen((event) => queue.push(event))
-    const timer = left === undefined ? undefined : setTimeout(() => queue.end(), Math.min(Math.max(left, 0), 2 ** 31 - 1))
+    const timer =
+      left === undefined ? undefined : setTimeout(() => queue.end(), Math.min(Math.max(left, 0), 2 ** 31 - 1))
     const abort = (): void => queue.end()
     options.signal.addEventListener('abort', abort, { once: true })
     return queue.iterate(() => {
@@ -111,7 +117,9 @@ export function matchesEvent(event: EngineEvent, filters: Filters): boolean {
 function matchesOne(event: EngineEvent, key: string, value: string): boolean {
   const { id, attributes } = event.actor
   const names = (type: EngineEvent['type'], attribute: string): boolean =>
-    event.type === type ? id.startsWith(value) || attributes['name'] === value : attributes[attribute] === value
+    event.type === type
+      ? id.startsWith(value) || attributes['name'] === value
+      : attributes[attribute] === value
   switch (key) {
     case 'type':
       return event.type === value
@@ -121,7 +129,9 @@ function matchesOne(event: EngineEvent, key: string, value: string): boolean {
     case 'container':
       return names('container', 'container')
     case 'image':
-      return event.type === 'image' ? sameImage(id, value) || sameImage(attributes['name'] ?? '', value) : sameImage(attributes['image'] ?? '', value)
+      return event.type === 'image'
+        ? sameImage(id, value) || sameImage(attributes['name'] ?? '', value)
+        : sameImage(attributes['image'] ?? '', value)
     case 'volume':
       return names('volume', 'volume')
     case 'network':

@@ -49,7 +49,8 @@ export class ExecService implements Execs {
     const container = this.#containers.find(ref)
     runningFor(container)
     const [argv0] = config.cmd
-    if (argv0 === undefined || argv0 === '') throw new DewarError('invalid-argument', 'No exec command specified')
+    if (argv0 === undefined || argv0 === '')
+      throw new DewarError('invalid-argument', 'No exec command specified')
     const exec = new Exec(container, config)
     this.#execs.set(exec.id, exec)
     container.execs.set(exec.id, exec)
@@ -152,14 +153,20 @@ function runningFor(container: Container): Running {
     throw new DewarError('conflict', `Container ${container.id} is paused, unpause the container before exec`)
   }
   if (container.live.kind === 'restarting') {
-    throw new DewarError('conflict', `Container ${container.id} is restarting, wait until the container is running`)
+    throw new DewarError(
+      'conflict',
+      `Container ${container.id} is restarting, wait until the container is running`,
+    )
   }
   const running = container.running
   if (running === undefined) throw new DewarError('conflict', `container ${container.id} is not running`)
   return running
 }
 
-type ProcessConfig = Pick<ExecConfig, 'cmd' | 'env' | 'workingDir' | 'user' | 'tty' | 'privileged' | 'attachStdin'>
+type ProcessConfig = Pick<
+  ExecConfig,
+  'cmd' | 'env' | 'workingDir' | 'user' | 'tty' | 'privileged' | 'attachStdin'
+>
 
 /** One more process in the container; health checks use it too. */
 export async function startProcess(
@@ -170,8 +177,12 @@ export async function startProcess(
   options: { readonly attach: number; readonly consoleSize: readonly [number, number] | undefined },
 ): Promise<ShimProcess> {
   const { record } = container
-  const user = await services.users.resolve(container, config.user || record.config.user, record.hostConfig.groupAdd ?? [], running.level, () =>
-    bundleForFiles(services, container),
+  const user = await services.users.resolve(
+    container,
+    config.user || record.config.user,
+    record.hostConfig.groupAdd ?? [],
+    running.level,
+    () => bundleForFiles(services, container),
   )
   const process = buildExecProcess({
     config: record.config,
@@ -186,5 +197,9 @@ export async function startProcess(
     consoleSize: options.consoleSize,
   })
   const stdin = config.attachStdin && options.attach > 0
-  return running.level.exec(running.shim, running.bundle, process, { tty: config.tty, stdin, expectAttach: options.attach })
+  return running.level.exec(running.shim, running.bundle, process, {
+    tty: config.tty,
+    stdin,
+    expectAttach: options.attach,
+  })
 }

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { HEALTH_STARTING, nextHealth, nextProbeIn, probePlan } from './health-state.ts'
 import type { Health } from './types.ts'
 
-const plan = probePlan({ test: ['CMD', 'check'], retries: 2, startPeriod: 5e9, interval: 1e9 }, ['/bin/sh', '-c'])
+const plan = probePlan({ test: ['CMD', 'check'], retries: 2, startPeriod: 5e9, interval: 1e9 }, [
+  '/bin/sh',
+  '-c',
+])
 const probe = (exitCode: number) => ({ start: 1, end: 2, exitCode, output: '' })
 
 test('probePlan understands CMD, CMD-SHELL and NONE, and fills in Docker’s defaults', () => {

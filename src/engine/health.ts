@@ -1,7 +1,15 @@
 /** Health checks of one running container: a probe through exec, again and again, until it ends. */
 import type { Container } from './container.ts'
 import { startProcess } from './exec.ts'
-import { HEALTH_STARTING, MAX_OUTPUT, nextHealth, nextProbeIn, probePlan, type ProbePlan, type ProbeResult } from './health-state.ts'
+import {
+  HEALTH_STARTING,
+  MAX_OUTPUT,
+  nextHealth,
+  nextProbeIn,
+  probePlan,
+  type ProbePlan,
+  type ProbeResult,
+} from './health-state.ts'
 import { eventAttributes, type Services } from './services.ts'
 import type { Health } from './types.ts'
 
@@ -53,17 +61,38 @@ export class HealthMonitor {
     this.health = nextHealth(this.health, result, this.#plan, this.#age())
     if (this.health.status === before) return
     const { bus } = this.#services
-    bus.emit('container', `health_status: ${this.health.status}`, this.#container.id, eventAttributes(this.#container))
+    bus.emit(
+      'container',
+      `health_status: ${this.health.status}`,
+      this.#container.id,
+      eventAttributes(this.#container),
+    )
   }
 
   async #probe(): Promise<ProbeResult> {
     const start = Date.now()
-    const result = (exitCode: number, output: string): ProbeResult => ({ start, end: Date.now(), exitCode, output })
+    const result = (exitCode: number, output: string): ProbeResult => ({
+      start,
+      end: Date.now(),
+      exitCode,
+      output,
+    })
     const running = this.#container.running
     if (running === undefined) return result(-1, 'the container does not run')
     try {
-      const config = { cmd: this.#plan.argv, env: null, workingDir: '', user: '', tty: false, privileged: false, attachStdin: false }
-      const process = await startProcess(this.#services, this.#container, running, config, { attach: 1, consoleSize: undefined })
+      const config = {
+        cmd: this.#plan.argv,
+        env: null,
+        workingDir: '',
+        user: '',
+        tty: false,
+        privileged: false,
+        attachStdin: false,
+      }
+      const process = await startProcess(this.#services, this.#container, running, config, {
+        attach: 1,
+        consoleSize: undefined,
+      })
       const stream = await process.attach({ stdin: false })
       const output = collect(stream)
       const exit = await within(process.exited, this.#plan.timeout)

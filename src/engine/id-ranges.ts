@@ -29,7 +29,9 @@ export class IdRanges {
       this.#used.set(slot, id)
       return { base: this.#base + slot * this.#size, size: this.#size }
     }
-    throw new DewarError('system', 'No uid range is left for another container', { remedy: 'remove some containers' })
+    throw new DewarError('system', 'No uid range is left for another container', {
+      remedy: 'remove some containers',
+    })
   }
 
   /** A recorded range. `idBase` may have been another then: ranges that overlap a slot occupy it. */

@@ -42,7 +42,10 @@ export class ImageRoom {
       foldersInUse: () => new Set([...containers.values()].flatMap(({ record }) => record.lower)),
     })
     const damaged = await service.open()
-    return new ImageRoom(service, damaged.map((error) => error.message))
+    return new ImageRoom(
+      service,
+      damaged.map((error) => error.message),
+    )
   }
 
   async forContainer(ref: string, platform: string | undefined): Promise<ImageForContainer> {
@@ -70,4 +73,3 @@ export class ImageRoom {
     return this.service.auth(config)
   }
 }
-

@@ -29,14 +29,22 @@ function targets(host: Modes, containers: Directory<Container>): Container[] {
  * The uid range a container with these modes must have: that of whom it joins, `own` when it joins nobody. Throws
  * when it joins two that have different ones: it can be in one user namespace only.
  */
-export function joinedRange(host: Modes, containers: Directory<Container>): { readonly range: IdRange | null } | undefined {
+export function joinedRange(
+  host: Modes,
+  containers: Directory<Container>,
+): { readonly range: IdRange | null } | undefined {
   const ranges = targets(host, containers).map((container) => container.record.range)
   const [first] = ranges
   if (first === undefined) return undefined
   if (ranges.every((range) => range?.base === first?.base)) return { range: first }
-  throw new DewarError('conflict', 'Creating the container failed: it would join containers with different uid ranges', {
-    remedy: 'let them share one with --network/--pid/--ipc container:FIRST, or start all with --userns=host',
-  })
+  throw new DewarError(
+    'conflict',
+    'Creating the container failed: it would join containers with different uid ranges',
+    {
+      remedy:
+        'let them share one with --network/--pid/--ipc container:FIRST, or start all with --userns=host',
+    },
+  )
 }
 
 /** Host pids to join now. Throws with dockerd's words when one does not run. */
@@ -55,12 +63,16 @@ function pidOf(mode: string, containers: Directory<Container>, message: string):
   if (!mode.startsWith('container:')) return undefined
   const target = containers.find(mode.slice('container:'.length))
   const pid = target.running?.shim.pid
-  if (pid === undefined) throw new DewarError('conflict', `${message}: ${target.id}`, { remedy: 'start it first' })
+  if (pid === undefined)
+    throw new DewarError('conflict', `${message}: ${target.id}`, { remedy: 'start it first' })
   return pid
 }
 
 /** Folder that stands for /dev/shm when it is shared; undefined when the container has its own. */
-export function sharedShmOwner(container: Container, containers: Directory<Container>): Container | undefined {
+export function sharedShmOwner(
+  container: Container,
+  containers: Directory<Container>,
+): Container | undefined {
   const mode = container.record.hostConfig.ipcMode
   if (mode === 'shareable') return container
   if (!mode.startsWith('container:')) return undefined

@@ -5,7 +5,13 @@ import { oomFile } from '../kernel/cgroup.ts'
 import { containerCapabilities } from '../kernel/capabilities.ts'
 import type { OciSeccomp } from '../kernel/oci.ts'
 import { defaultSeccompFor, loadDockerProfile } from '../kernel/seccomp.ts'
-import { hostnameFile, hostNetworkHostsFile, hostsFile, resolvConfFile, resolvConfPath } from '../network/resolver-files.ts'
+import {
+  hostnameFile,
+  hostNetworkHostsFile,
+  hostsFile,
+  resolvConfFile,
+  resolvConfPath,
+} from '../network/resolver-files.ts'
 import { join } from 'node:path'
 import type { Bundle } from '../isolation/level.ts'
 import type { Container } from './container.ts'
@@ -22,7 +28,14 @@ import type { Joins } from './spec-namespaces.ts'
 import { NO_BLOCK_DEVICES, parseDeviceRule, type BlockDevices, type DeviceGrant } from './spec-resources.ts'
 
 const ROOT: ExecUser = { uid: 0, gid: 0, additionalGids: [], home: '/' }
-const NO_PINS: LaunchPins = { user: ROOT, joins: {}, devices: [], blockDevices: NO_BLOCK_DEVICES, expectAttach: 0, cold: true }
+const NO_PINS: LaunchPins = {
+  user: ROOT,
+  joins: {},
+  devices: [],
+  blockDevices: NO_BLOCK_DEVICES,
+  expectAttach: 0,
+  cold: true,
+}
 
 /** What is looked up anew at each start. */
 interface LaunchPins {
@@ -42,8 +55,12 @@ export async function bundleForStart(services: Services, container: Container): 
   const [devices, blockDevices, user] = await Promise.all([
     resolveDevices(hostConfig),
     resolveBlockDevices(hostConfig),
-    services.users.resolve(container, config.user, hostConfig.groupAdd ?? [], levelOf(services, container), () =>
-      bundleForFiles(services, container),
+    services.users.resolve(
+      container,
+      config.user,
+      hostConfig.groupAdd ?? [],
+      levelOf(services, container),
+      () => bundleForFiles(services, container),
     ),
   ])
   container.expectedAttaches = [...container.pendingAttaches]
@@ -131,7 +148,13 @@ function shimOptions(services: Services, container: Container, expectAttach: num
     ...(oom === undefined ? {} : { oomFile: oom }),
     ...(type === 'none'
       ? {}
-      : { log: { path: container.paths.log, maxSize: parseSize(log['max-size']), maxFiles: Number(log['max-file'] ?? 1) } }),
+      : {
+          log: {
+            path: container.paths.log,
+            maxSize: parseSize(log['max-size']),
+            maxFiles: Number(log['max-file'] ?? 1),
+          },
+        }),
   }
 }
 
@@ -177,10 +200,17 @@ function makeShm(path: string): void {
 function writeEtcFiles(services: Services, container: Container): void {
   const { record, paths } = container
   const mode = record.hostConfig.networkMode
-  const shared = mode.startsWith('container:') ? services.containers.find(mode.slice('container:'.length)).paths : undefined
-  const hostname = effectiveHostname({ config: record.config, host: record.hostConfig, facts: services.facts })
+  const shared = mode.startsWith('container:')
+    ? services.containers.find(mode.slice('container:'.length)).paths
+    : undefined
+  const hostname = effectiveHostname({
+    config: record.config,
+    host: record.hostConfig,
+    facts: services.facts,
+  })
   if (shared !== undefined) {
-    for (const file of ['hosts', 'hostname', 'resolvConf'] as const) writeFileSync(paths[file], readFileSync(shared[file]))
+    for (const file of ['hosts', 'hostname', 'resolvConf'] as const)
+      writeFileSync(paths[file], readFileSync(shared[file]))
     return
   }
   writeFileSync(paths.hostname, hostnameFile(hostname))
@@ -192,8 +222,11 @@ function hostsContent(services: Services, record: ContainerRecord, hostname: str
   const extraHosts = record.hostConfig.extraHosts ?? []
   const bridge = services.networks.find('bridge')
   const hostGateway = [bridge.ipv4?.gateway, bridge.ipv6?.gateway].filter((address) => address !== undefined)
-  if (record.hostConfig.networkMode === 'host') return hostNetworkHostsFile(readText('/etc/hosts'), extraHosts, hostGateway)
-  const addresses = record.network.attachments.flatMap((place) => [place.address ?? [], place.address6 ?? []].flat())
+  if (record.hostConfig.networkMode === 'host')
+    return hostNetworkHostsFile(readText('/etc/hosts'), extraHosts, hostGateway)
+  const addresses = record.network.attachments.flatMap((place) =>
+    [place.address ?? [], place.address6 ?? []].flat(),
+  )
   return hostsFile({ hostname, domainname: record.config.domainname, addresses, extraHosts, hostGateway })
 }
 

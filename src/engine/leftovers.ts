@@ -10,7 +10,12 @@ import type { Services } from './services.ts'
 const ROUNDS = 100
 
 /** `pid`: the first process, when known; with it all of an own PID namespace end. */
-export async function killLeftovers(services: Services, level: Level, bundle: Bundle, pid: number | undefined): Promise<void> {
+export async function killLeftovers(
+  services: Services,
+  level: Level,
+  bundle: Bundle,
+  pid: number | undefined,
+): Promise<void> {
   const path = bundle.spec.linux.cgroupsPath
   if (pid !== undefined && (await isIn(pid, path))) kill(pid)
   await isEnded(services.cgroups, path)

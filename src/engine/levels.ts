@@ -18,25 +18,37 @@ export class Levels {
 
   /** `--isolation` first, then `--runtime`. A level that cannot be had is refused with the reason and the remedy. */
   async choose(host: Pick<HostConfig, 'isolation' | 'runtime'>): Promise<LevelName> {
-    const name = this.#named(host.isolation, 'isolation') ?? this.#named(host.runtime, 'runtime') ?? this.#default
+    const name =
+      this.#named(host.isolation, 'isolation') ?? this.#named(host.runtime, 'runtime') ?? this.#default
     const availability = await this.#availability(name)
     if (availability.ok) return name
-    throw new DewarError('invalid-argument', `Creating the container failed: isolation level ${name} is not available: ${availability.reason}`, {
-      remedy: availability.remedy,
-    })
+    throw new DewarError(
+      'invalid-argument',
+      `Creating the container failed: isolation level ${name} is not available: ${availability.reason}`,
+      {
+        remedy: availability.remedy,
+      },
+    )
   }
 
   get(name: string): Level {
     const level = isLevelName(name) ? this.#levels.get(name) : undefined
     if (level !== undefined) return level
-    throw new DewarError('unavailable', `The isolation level ${name} of this container is not available any more`)
+    throw new DewarError(
+      'unavailable',
+      `The isolation level ${name} of this container is not available any more`,
+    )
   }
 
   async info(): Promise<SystemInfo['levels']> {
     return Promise.all(
       LEVELS.map(async (name) => {
         const availability = await this.#availability(name)
-        return { name, available: availability.ok, ...(availability.ok ? {} : { reason: availability.reason }) }
+        return {
+          name,
+          available: availability.ok,
+          ...(availability.ok ? {} : { reason: availability.reason }),
+        }
       }),
     )
   }
@@ -45,13 +57,20 @@ export class Levels {
     if (text === undefined || USUAL.has(text)) return undefined
     if (isLevelName(text)) return text
     const known = LEVELS.join(', ')
-    if (option === 'runtime') throw new DewarError('invalid-argument', `unknown or invalid runtime name: ${text}`, { remedy: `use one of ${known}` })
+    if (option === 'runtime')
+      throw new DewarError('invalid-argument', `unknown or invalid runtime name: ${text}`, {
+        remedy: `use one of ${known}`,
+      })
     throw new DewarError('invalid-argument', `invalid isolation: ${text}`, { remedy: `use one of ${known}` })
   }
 
   async #availability(name: LevelName): Promise<Availability> {
     const level = this.#levels.get(name)
     if (level !== undefined) return level.available()
-    return { ok: false, reason: 'this version of Dewar does not have it yet', remedy: 'use --isolation=namespaces' }
+    return {
+      ok: false,
+      reason: 'this version of Dewar does not have it yet',
+      remedy: 'use --isolation=namespaces',
+    }
   }
 }

@@ -40,8 +40,10 @@ export class Lifecycle {
   }
 
   async #startByHand(container: Container): Promise<void> {
-    if (container.paused) throw new DewarError('conflict', 'cannot start a paused container, try unpause instead')
-    if (container.live.kind === 'running') throw new DewarError('not-modified', `container ${container.id} is already running`)
+    if (container.paused)
+      throw new DewarError('conflict', 'cannot start a paused container, try unpause instead')
+    if (container.live.kind === 'running')
+      throw new DewarError('not-modified', `container ${container.id} is already running`)
     if (container.live.kind === 'removing') {
       throw new DewarError('conflict', 'container is marked for removal and cannot be started')
     }
@@ -63,7 +65,10 @@ export class Lifecycle {
   }
 
   /** Again with other ports when one that was chosen freely proved to be somebody else's. */
-  async #tryLaunch(container: Container, counters: { restartCount: number; lastDelay: number }): Promise<Shim> {
+  async #tryLaunch(
+    container: Container,
+    counters: { restartCount: number; lastDelay: number },
+  ): Promise<Shim> {
     const { networks } = this.#services
     const busy = new Set<string>()
     for (let attempt = 1; ; attempt += 1) {
@@ -104,7 +109,12 @@ export class Lifecycle {
     container.health = HealthMonitor.of(this.#services, container)
   }
 
-  async #startFailed(container: Container, before: Container['record']['state'], error: DewarError, exitCode: number): Promise<void> {
+  async #startFailed(
+    container: Container,
+    before: Container['record']['state'],
+    error: DewarError,
+    exitCode: number,
+  ): Promise<void> {
     abandonPending(container)
     this.#services.networks.free(container.id)
     removeRunFolder(this.#services, container)
@@ -129,7 +139,8 @@ export class Lifecycle {
     // The engine itself is going: the container and its shim stay.
     if (this.#closing) return
     const running = container.running
-    if (running !== undefined) await killLeftovers(this.#services, running.level, running.bundle, running.shim.pid)
+    if (running !== undefined)
+      await killLeftovers(this.#services, running.level, running.bundle, running.shim.pid)
     await this.#over(container, {
       code: 128 + SIGKILL,
       oomKilled: false,
@@ -139,7 +150,10 @@ export class Lifecycle {
   }
 
   /** A run is over, seen now or found out after a restart of the engine. */
-  async #over(container: Container, end: { code: number; oomKilled: boolean; at: number; error: string }): Promise<void> {
+  async #over(
+    container: Container,
+    end: { code: number; oomKilled: boolean; at: number; error: string },
+  ): Promise<void> {
     const { bus, networks } = this.#services
     const { record } = container
     const startedAt = record.state.status === 'created' ? end.at : record.state.startedAt
@@ -154,7 +168,14 @@ export class Lifecycle {
       lastDelay: record.lastDelay,
     }
     const decision = decideRestart(record.hostConfig.restartPolicy, ended)
-    const state = { status: 'exited', startedAt, finishedAt: end.at, exitCode: end.code, oomKilled: end.oomKilled, error: end.error } as const
+    const state = {
+      status: 'exited',
+      startedAt,
+      finishedAt: end.at,
+      exitCode: end.code,
+      oomKilled: end.oomKilled,
+      error: end.error,
+    } as const
     container.live = { kind: 'idle' }
     if (decision.restart && !this.#closing) this.#scheduleRestart(container, decision.delay)
     await container.setState(state, { networks: networks.idle(record), ports: {} })
@@ -195,7 +216,8 @@ export class Lifecycle {
       return
     }
     const running = container.running
-    if (running === undefined) throw new DewarError('not-modified', `container ${container.id} is not running`)
+    if (running === undefined)
+      throw new DewarError('not-modified', `container ${container.id} is not running`)
     await this.stopping.end(container, running, options)
     this.#services.bus.emit('container', 'stop', container.id, eventAttributes(container))
   }
@@ -216,7 +238,11 @@ export class Lifecycle {
 
   // ------------------------------------------------------------------ remove
 
-  async remove(container: Container, ref: string, options: { force: boolean; volumes: boolean }): Promise<void> {
+  async remove(
+    container: Container,
+    ref: string,
+    options: { force: boolean; volumes: boolean },
+  ): Promise<void> {
     if (container.live.kind === 'removing') {
       throw new DewarError('conflict', `removal of container ${ref} is already in progress`)
     }
@@ -224,11 +250,14 @@ export class Lifecycle {
       if (this.#services.containers.byId(container.id) !== container) return
       const running = container.running
       if ((running !== undefined || container.live.kind === 'restarting') && !options.force) {
-        const what = container.paused ? 'paused and must be unpaused first' : 'running: stop the container before removing or force remove'
+        const what = container.paused
+          ? 'paused and must be unpaused first'
+          : 'running: stop the container before removing or force remove'
         throw new DewarError('conflict', `cannot remove container "${ref}": container is ${what}`)
       }
       this.#cancelRestart(container)
-      if (running !== undefined) await this.stopping.end(container, running, { signal: 'SIGKILL', timeout: 10 })
+      if (running !== undefined)
+        await this.stopping.end(container, running, { signal: 'SIGKILL', timeout: 10 })
       this.#cancelRestart(container)
       await this.#remove(container, { removeVolumes: options.volumes })
     })
@@ -243,7 +272,9 @@ export class Lifecycle {
     await this.#trash.discard(container.paths.folder)
     containers.delete(container)
     if (container.record.range !== null) ranges.release(container.id, container.record.range)
-    const anonymous = container.record.mounts.filter((mount) => mount.anonymous).map((mount) => mount.point.name ?? '')
+    const anonymous = container.record.mounts
+      .filter((mount) => mount.anonymous)
+      .map((mount) => mount.point.name ?? '')
     if (options.removeVolumes && anonymous.length > 0) await volumes.removeUnused(anonymous)
     bus.emit('container', 'destroy', container.id, eventAttributes(container))
     container.notifyRemoved()
@@ -251,39 +282,56 @@ export class Lifecycle {
 
   // ------------------------------------------------------------------ the engine's own end and beginning
 
-  /** After this nothing is started or recorded; containers and shims stay. */
-  close(): void {
+  /** After this nothing is started or recorded; containers and shims stay. Answers whether none runs. */
+  async close(): Promise<boolean> {
     this.#closing = true
-    for (const container of this.#services.containers.values()) {
-      this.#cancelRestart(container)
+    const all = [...this.#services.containers.values()]
+    for (const container of all) this.#cancelRestart(container)
+    // A start or a removal under way comes to its end first.
+    await Promise.all(all.map((container) => container.lock.run(() => Promise.resolve())))
+    const running = all.filter((container) => container.running !== undefined)
+    for (const container of running) {
       container.health?.stop()
       container.running?.shim.close()
     }
+    return running.length === 0
   }
 
   /** For the reconciliation at start-up: an end that nobody saw. */
   async foundEnded(container: Container, exit: Exit | undefined): Promise<void> {
     const level = levelOf(this.#services, container)
-    if (exit === undefined) await killLeftovers(this.#services, level, bundleForFiles(this.#services, container), undefined)
+    if (exit === undefined)
+      await killLeftovers(this.#services, level, bundleForFiles(this.#services, container), undefined)
     await this.#over(container, {
       code: exit?.code ?? 128 + SIGKILL,
       oomKilled: exit?.oomKilled ?? false,
       at: exit?.at ?? Date.now(),
-      error: exit === undefined ? 'the container ended while no engine was running, together with its shim' : '',
+      error:
+        exit === undefined ? 'the container ended while no engine was running, together with its shim' : '',
     })
   }
 
   /** The engine was killed before the start it had recorded: clean up behind it and say that it was never started. */
   async neverStarted(container: Container): Promise<void> {
-    await killLeftovers(this.#services, levelOf(this.#services, container), bundleForFiles(this.#services, container), undefined)
-    const state = { status: 'created', exitCode: 0, error: 'the engine ended while the container was being started' } as const
+    await killLeftovers(
+      this.#services,
+      levelOf(this.#services, container),
+      bundleForFiles(this.#services, container),
+      undefined,
+    )
+    const state = {
+      status: 'created',
+      exitCode: 0,
+      error: 'the engine ended while the container was being started',
+    } as const
     await container.setState(state, { networks: this.#services.networks.idle(container.record), ports: {} })
   }
 
   /** Starts what a restart policy wants running when the engine opens. */
   async startWithEngine(container: Container): Promise<void> {
     await container.lock.run(async () => {
-      if (container.live.kind === 'idle') await this.#launch(container, { restartCount: container.record.restartCount, lastDelay: 0 })
+      if (container.live.kind === 'idle')
+        await this.#launch(container, { restartCount: container.record.restartCount, lastDelay: 0 })
     })
   }
 }
@@ -291,4 +339,3 @@ export class Lifecycle {
 function removeRunFolder(services: Services, container: Container): void {
   rmSync(runFolder(services.settings, container.id), { recursive: true, force: true })
 }
-

@@ -7,7 +7,9 @@ const line = (log: string, stream = 'stdout', time = '2026-01-02T03:04:05.123456
   Buffer.from(JSON.stringify({ log, stream, time }))
 
 test('decodeLogLine reads any text the shim can write', () => {
-  const odd = fc.string({ unit: fc.constantFrom('a', '\n', '"', '\\', '\\n', '\u0000', 'é', '","stream":"stderr","time":"') })
+  const odd = fc.string({
+    unit: fc.constantFrom('a', '\n', '"', '\\', '\\n', '\u0000', 'é', '","stream":"stderr","time":"'),
+  })
   fc.assert(
     fc.property(odd, fc.constantFrom('stdout', 'stderr'), (log, stream) => {
       const entry = decodeLogLine(line(log, stream))
@@ -20,7 +22,8 @@ test('decodeLogLine reads any text the shim can write', () => {
 
 test('decodeLogLine answers undefined for torn and foreign lines, never an exception', () => {
   const whole = line('hello\n')
-  for (let cut = 0; cut < whole.length; cut += 1) assert.equal(decodeLogLine(whole.subarray(0, cut)), undefined)
+  for (let cut = 0; cut < whole.length; cut += 1)
+    assert.equal(decodeLogLine(whole.subarray(0, cut)), undefined)
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => void decodeLogLine(Buffer.from(bytes))))
 })
 

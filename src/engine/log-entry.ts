@@ -29,7 +29,8 @@ export function decodeLogLine(line: Buffer): LogEntry | undefined {
  * no JSON parser, no string. Measured on 100 MB of 100-byte lines: 4x faster than JSON.parse per line.
  */
 function decodeQuickly(line: Buffer): LogEntry | undefined {
-  if (line.length < 60 || line[line.length - 1] !== 0x7d || line.compare(HEAD, 0, 8, 0, 8) !== 0) return undefined
+  if (line.length < 60 || line[line.length - 1] !== 0x7d || line.compare(HEAD, 0, 8, 0, 8) !== 0)
+    return undefined
   const window = Math.max(HEAD.length, line.length - TAIL_WINDOW)
   for (const { bytes, stream } of MIDDLES) {
     const at = line.lastIndexOf(bytes)

@@ -130,7 +130,7 @@ async function findTail(log: OpenLog, wanted: number): Promise<{ position: numbe
   const chunk = Buffer.allocUnsafe(64 * 1024)
   let found = 0
   let lineEnd = -1
-  for (let end = size; end > 0; ) {
+  for (let end = size; end > 0;) {
     const start = Math.max(0, end - chunk.length)
     const { bytesRead } = await log.handle.read(chunk, 0, end - start, start)
     const view = chunk.subarray(0, bytesRead)

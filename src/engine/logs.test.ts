@@ -18,8 +18,10 @@ const request: LogsRequest = {
   tail: -1,
 }
 const second = (n: number) => new Date(n * 1000).toISOString().replace('.000Z', '.000000001Z')
-const line = (n: number, stream = 'stdout') => `${JSON.stringify({ log: `l${n}\n`, stream, time: second(n) })}\n`
-const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => line(from + i)).join('')
+const line = (n: number, stream = 'stdout') =>
+  `${JSON.stringify({ log: `l${n}\n`, stream, time: second(n) })}\n`
+const range = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, i) => line(from + i)).join('')
 
 class Folder implements Disposable {
   readonly path = join(mkdtempSync(join(tmpdir(), 'dwt-eng-logs-')), 'log');
@@ -56,7 +58,10 @@ test('readLogs tails over files, and exactly', async () => {
   writeFileSync(`${folder.path}.1`, range(0, 3))
   writeFileSync(folder.path, range(3, 5))
   for (let tail = 0; tail <= 6; tail += 1) {
-    const expected = [0, 1, 2, 3, 4].slice(5 - Math.min(tail, 5)).map((n) => `l${n}\n`).join('')
+    const expected = [0, 1, 2, 3, 4]
+      .slice(5 - Math.min(tail, 5))
+      .map((n) => `l${n}\n`)
+      .join('')
     assert.equal(await text(read(folder.path, { tail })), expected, `tail ${tail}`)
   }
 })
@@ -110,7 +115,11 @@ test('readLogs stops following when the client goes', async () => {
   using folder = new Folder()
   writeFileSync(folder.path, range(0, 1))
   const abort = new AbortController()
-  const stream = readLogs({ path: folder.path, tty: true, ended: new Promise(() => undefined) }, { ...request, follow: true }, abort.signal)
+  const stream = readLogs(
+    { path: folder.path, tty: true, ended: new Promise(() => undefined) },
+    { ...request, follow: true },
+    abort.signal,
+  )
   stream.once('data', () => abort.abort())
   assert.equal(await text(stream), 'l0\n')
 })

@@ -17,7 +17,10 @@ export function readLogs(source: LogSource, request: LogsRequest, signal: AbortS
   const abort = (): void => stop.abort()
   signal.addEventListener('abort', abort, { once: true })
   if (signal.aborted) abort()
-  const stream = Readable.from(chunks(source, request, stop.signal), { objectMode: false, highWaterMark: 256 * 1024 })
+  const stream = Readable.from(chunks(source, request, stop.signal), {
+    objectMode: false,
+    highWaterMark: 256 * 1024,
+  })
   stream.once('close', () => {
     signal.removeEventListener('abort', abort)
     abort()
@@ -27,7 +30,10 @@ export function readLogs(source: LogSource, request: LogsRequest, signal: AbortS
 
 async function* chunks(source: LogSource, request: LogsRequest, signal: AbortSignal): AsyncGenerator<Buffer> {
   const render = new Renderer(request, source.tty)
-  using follow = request.follow && source.ended !== undefined ? new Follow(source.path, source.ended, request, signal) : undefined
+  using follow =
+    request.follow && source.ended !== undefined
+      ? new Follow(source.path, source.ended, request, signal)
+      : undefined
   const cursors = await openAtTail(source.path, request.tail)
   try {
     for (let last = cursors[0]; last !== undefined; last = cursors[0]) {
@@ -117,7 +123,9 @@ class Renderer {
       const entry = decodeLogLine(line)
       if (entry === undefined || !this.#wanted(entry)) continue
       if (this.past) break
-      const data = this.#request.timestamps ? Buffer.concat([Buffer.from(`${entry.time} `), entry.data]) : entry.data
+      const data = this.#request.timestamps
+        ? Buffer.concat([Buffer.from(`${entry.time} `), entry.data])
+        : entry.data
       out.push(this.#tty ? data : frame(entry.stream, data))
     }
     return Buffer.concat(out)

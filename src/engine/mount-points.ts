@@ -8,10 +8,15 @@ import type { MountPoint } from './types.ts'
 /** The part of the volumes that creating a container needs. */
 export interface VolumeSource {
   /** Makes the volume when it is not there. `undefined`: an anonymous one. */
-  ensure(request: VolumeRequest): Promise<{ readonly name: string; readonly mountpoint: string; readonly driver: string }>
+  ensure(
+    request: VolumeRequest,
+  ): Promise<{ readonly name: string; readonly mountpoint: string; readonly driver: string }>
 }
 
-export async function resolveMounts(requests: readonly MountRequest[], volumes: VolumeSource): Promise<RecordedMount[]> {
+export async function resolveMounts(
+  requests: readonly MountRequest[],
+  volumes: VolumeSource,
+): Promise<RecordedMount[]> {
   const resolved: RecordedMount[] = []
   for (const request of requests) resolved.push(await resolveMount(request, volumes))
   return resolved
@@ -39,7 +44,19 @@ async function resolveBind(request: BindRequest): Promise<RecordedMount> {
     propagation: request.propagation,
   }
   const { source, destination, rw, recursive, propagation, createSource } = request
-  return { type: 'bind', source, destination, rw, file, recursive, propagation, options: [], point, anonymous: false, createSource }
+  return {
+    type: 'bind',
+    source,
+    destination,
+    rw,
+    file,
+    recursive,
+    propagation,
+    options: [],
+    point,
+    anonymous: false,
+    createSource,
+  }
 }
 
 /** Whether the source is a file. A missing one is made at the start for `-v`, refused for `--mount`. */

@@ -57,12 +57,33 @@ test('parseBind answers a clean absolute destination or a DewarError', () => {
 
 test('mountRequests lets an explicit mount replace the image’s volume and an inherited one', () => {
   const inherited = [
-    { type: 'volume', name: 'old', source: '/v/old', destination: '/data', mode: 'z', rw: false, propagation: '', driver: 'local' },
+    {
+      type: 'volume',
+      name: 'old',
+      source: '/v/old',
+      destination: '/data',
+      mode: 'z',
+      rw: false,
+      propagation: '',
+      driver: 'local',
+    },
   ] as const
-  const requests = mountRequests({ ...none, binds: ['/h:/data'], volumes: { '/data': {}, '/other': {} } }, inherited)
-  assert.deepEqual(requests.map((r) => [r.type, r.destination]), [['bind', '/data'], ['volume', '/other']])
+  const requests = mountRequests(
+    { ...none, binds: ['/h:/data'], volumes: { '/data': {}, '/other': {} } },
+    inherited,
+  )
+  assert.deepEqual(
+    requests.map((r) => [r.type, r.destination]),
+    [
+      ['bind', '/data'],
+      ['volume', '/other'],
+    ],
+  )
   const kept = mountRequests({ ...none, volumes: { '/data': {} } }, inherited)
-  assert.deepEqual(kept.map((r) => [r.type, r.destination, r.rw]), [['volume', '/data', false]])
+  assert.deepEqual(
+    kept.map((r) => [r.type, r.destination, r.rw]),
+    [['volume', '/data', false]],
+  )
 })
 
 test('mountRequests refuses two mounts on one place', () => {
@@ -72,13 +93,19 @@ test('mountRequests refuses two mounts on one place', () => {
 
 test('mountRequests checks --mount', () => {
   const refuse = (mount: object, message: RegExp) =>
-    assert.throws(() => mountRequests({ ...none, mounts: [{ type: 'bind', target: '/t', ...mount }] }, []), message)
+    assert.throws(
+      () => mountRequests({ ...none, mounts: [{ type: 'bind', target: '/t', ...mount }] }, []),
+      message,
+    )
   refuse({ source: '' }, /invalid mount config for type "bind": field Source must not be empty/)
   refuse({ source: 'rel' }, /mount path must be absolute/)
   refuse({ source: '/a', target: '' }, /field Target must not be empty/)
   refuse({ source: '/a', bindOptions: { propagation: 'x' } }, /invalid propagation mode: x/)
   refuse({ type: 'tmpfs', source: '/a' }, /field Source must not be specified/)
-  refuse({ type: 'volume', source: 'v', volumeOptions: { subpath: 'a/../../b' } }, /subpaths are not supported/)
+  refuse(
+    { type: 'volume', source: 'v', volumeOptions: { subpath: 'a/../../b' } },
+    /subpaths are not supported/,
+  )
   refuse({ type: 'image', source: 'v' }, /not supported/)
 })
 
@@ -86,5 +113,8 @@ test('mountRequests gives tmpfs the safe words and lets later ones win', () => {
   const [first] = mountRequests({ ...none, tmpfs: { '/run': 'exec,size=1m' } }, [])
   assert.ok(first?.type === 'tmpfs')
   assert.deepEqual(first.options, ['noexec', 'nosuid', 'nodev', 'exec', 'size=1m'])
-  assert.throws(() => mountRequests({ ...none, tmpfs: { '/run': 'bind' } }, []), /invalid tmpfs option "bind"/)
+  assert.throws(
+    () => mountRequests({ ...none, tmpfs: { '/run': 'bind' } }, []),
+    /invalid tmpfs option "bind"/,
+  )
 })

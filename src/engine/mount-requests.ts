@@ -40,7 +40,8 @@ export interface TmpfsRequest extends Common {
 
 export type MountRequest = BindRequest | VolumeRequest | TmpfsRequest
 
-type MountInput = Pick<HostConfig, 'binds' | 'mounts' | 'tmpfs' | 'volumeDriver'> & Pick<ContainerConfig, 'volumes'>
+type MountInput = Pick<HostConfig, 'binds' | 'mounts' | 'tmpfs' | 'volumeDriver'> &
+  Pick<ContainerConfig, 'volumes'>
 
 /** `inherited`: the mounts of `--volumes-from` containers; whatever is asked for explicitly wins over them. */
 export function mountRequests(input: MountInput, inherited: readonly MountPoint[]): MountRequest[] {
@@ -59,13 +60,24 @@ export function mountRequests(input: MountInput, inherited: readonly MountPoint[
   for (const [path, options] of Object.entries(input.tmpfs ?? {})) add(parseTmpfs(path, options))
   for (const path of Object.keys(input.volumes)) {
     const destination = checkDestination(path, path)
-    if (!byDestination.has(destination)) byDestination.set(destination, anonymous(destination, input.volumeDriver))
+    if (!byDestination.has(destination))
+      byDestination.set(destination, anonymous(destination, input.volumeDriver))
   }
   return [...byDestination.values()]
 }
 
 const PROPAGATION = new Set(['private', 'rprivate', 'slave', 'rslave', 'shared', 'rshared'])
-const ACCEPTED_WORDS = new Set(['ro', 'rw', 'z', 'Z', 'nocopy', 'consistent', 'cached', 'delegated', ...PROPAGATION])
+const ACCEPTED_WORDS = new Set([
+  'ro',
+  'rw',
+  'z',
+  'Z',
+  'nocopy',
+  'consistent',
+  'cached',
+  'delegated',
+  ...PROPAGATION,
+])
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
 
 /** `SOURCE:DESTINATION[:MODE]`, `NAME:DESTINATION[:MODE]` or `DESTINATION`. */
@@ -79,9 +91,17 @@ export function parseBind(spec: string, driver = ''): BindRequest | VolumeReques
   if (first.startsWith('/')) {
     if (words.includes('nocopy')) throw new DewarError('invalid-argument', `invalid mode: ${mode}`)
     const propagation = words.find((word) => PROPAGATION.has(word)) ?? 'rprivate'
-    return { type: 'bind', source: posix.normalize(first), propagation, recursive: true, createSource: true, ...common }
+    return {
+      type: 'bind',
+      source: posix.normalize(first),
+      propagation,
+      recursive: true,
+      createSource: true,
+      ...common,
+    }
   }
-  if (words.some((word) => PROPAGATION.has(word))) throw new DewarError('invalid-argument', `invalid mode: ${mode}`)
+  if (words.some((word) => PROPAGATION.has(word)))
+    throw new DewarError('invalid-argument', `invalid mode: ${mode}`)
   return { ...namedVolume(first, driver), noCopy: words.includes('nocopy'), ...common }
 }
 
@@ -91,7 +111,9 @@ function parseMode(mode: string, spec: string): string[] {
   const propagations = words.filter((word) => PROPAGATION.has(word)).length
   const access = words.filter((word) => word === 'ro' || word === 'rw').length
   if (words.some((word) => !ACCEPTED_WORDS.has(word)) || propagations > 1 || access > 1) {
-    throw new DewarError('invalid-argument', `invalid mode: ${mode}`, { remedy: `the mount asked for is ${spec}` })
+    throw new DewarError('invalid-argument', `invalid mode: ${mode}`, {
+      remedy: `the mount asked for is ${spec}`,
+    })
   }
   return words
 }
@@ -106,11 +128,17 @@ function invalidSpec(spec: string): DewarError {
 function checkDestination(path: string, spec: string): string {
   if (path.includes('\0')) throw invalidSpec(spec)
   if (!path.startsWith('/')) {
-    throw new DewarError('invalid-argument', `invalid volume specification: '${spec}': invalid mount path: '${path}' mount path must be absolute`)
+    throw new DewarError(
+      'invalid-argument',
+      `invalid volume specification: '${spec}': invalid mount path: '${path}' mount path must be absolute`,
+    )
   }
   const clean = posix.normalize(path).replace(/\/+$/, '')
   if (clean === '') {
-    throw new DewarError('invalid-argument', `invalid volume specification: '${spec}': invalid specification: destination can't be '/'`)
+    throw new DewarError(
+      'invalid-argument',
+      `invalid volume specification: '${spec}': invalid specification: destination can't be '/'`,
+    )
   }
   return clean
 }
@@ -225,8 +253,15 @@ const TMPFS_WORD =
 function parseTmpfs(path: string, options: string): TmpfsRequest {
   const words = options === '' ? [] : options.split(',')
   const bad = words.find((word) => !TMPFS_WORD.test(word))
-  if (bad !== undefined) throw new DewarError('invalid-argument', `invalid tmpfs option ${JSON.stringify(bad)}`)
+  if (bad !== undefined)
+    throw new DewarError('invalid-argument', `invalid tmpfs option ${JSON.stringify(bad)}`)
   const rw = !words.includes('ro')
   // Later words win, as with mount(8): --tmpfs /x:exec opens what the defaults close.
-  return { type: 'tmpfs', destination: checkDestination(path, path), rw, mode: options, options: ['noexec', 'nosuid', 'nodev', ...words] }
+  return {
+    type: 'tmpfs',
+    destination: checkDestination(path, path),
+    rw,
+    mode: options,
+    options: ['noexec', 'nosuid', 'nodev', ...words],
+  }
 }

@@ -10,7 +10,10 @@ test('randomName avoids names in use', () => {
   const name = randomName(() => false)
   assert.match(name, /^[a-z]+_[a-z]+$/)
   let asked = 0
-  assert.match(randomName(() => (asked += 1) < 10), /^[a-z]+_[a-z]+[0-9]+$/)
+  assert.match(
+    randomName(() => (asked += 1) < 10),
+    /^[a-z]+_[a-z]+[0-9]+$/,
+  )
 })
 
 test('checkName takes one leading slash and refuses anything that could be a path', () => {

@@ -6,9 +6,21 @@ import { DewarError } from '../base/errors.ts'
 import type { NetworkSteps } from '../isolation/level.ts'
 import type { Core } from '../kernel/core-api.ts'
 import { parseAddress } from '../network/address.ts'
-import { advertisedInterfaces, ensureBridge, readHostNetwork, removeBridgeSteps, subnetsInUse } from '../network/bridge.ts'
+import {
+  advertisedInterfaces,
+  ensureBridge,
+  readHostNetwork,
+  removeBridgeSteps,
+  subnetsInUse,
+} from '../network/bridge.ts'
 import { bridgeSteps, loopbackSteps, NO_STEPS, vethName } from '../network/container-steps.ts'
-import { networkStep, removeNetworkStep, tableName, type Published } from '../network/firewall.ts'
+import {
+  networkStep,
+  removeFirewallSteps,
+  removeNetworkStep,
+  tableName,
+  type Published,
+} from '../network/firewall.ts'
 import { allocateAddress, claimAddress, formatMac, macOf } from '../network/ipam.ts'
 import { poolOf, type IpPool, type Network } from '../network/network.ts'
 import { decidePorts, parsePortRange, type DecidedPorts } from '../network/ports.ts'
@@ -59,12 +71,16 @@ export class NetworkManager {
     const manager = new NetworkManager(core, settings)
     const host = await readHostNetwork(core)
     manager.#advertised = advertisedInterfaces(host)
-    manager.#ephemeral = parsePortRange(await readFile('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').catch(() => ''))
+    manager.#ephemeral = parsePortRange(
+      await readFile('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').catch(() => ''),
+    )
     const { records } = await manager.#records.load()
     for (const network of records.values()) manager.#networks.set(network.id, network)
-    const missing = predefinedNetworks(settings.bridge, settings.subnet, subnetsInUse(host, settings.bridge)).filter(
-      (network) => manager.lookup(network.name) === undefined,
-    )
+    const missing = predefinedNetworks(
+      settings.bridge,
+      settings.subnet,
+      subnetsInUse(host, settings.bridge),
+    ).filter((network) => manager.lookup(network.name) === undefined)
     for (const network of missing) await manager.#remember(network)
     for (const network of manager.list()) if (network.driver === 'bridge') await manager.#raise(network)
     return manager
@@ -80,7 +96,11 @@ export class NetworkManager {
     const exact = this.#networks.get(ref) ?? this.list().find((network) => network.name === name)
     if (exact !== undefined || !/^[0-9a-f]{1,63}$/.test(ref)) return exact
     const matches = this.list().filter((network) => network.id.startsWith(ref))
-    if (matches.length > 1) throw new DewarError('invalid-argument', `network ${ref} is ambiguous (${matches.length} matches found on ID prefix)`)
+    if (matches.length > 1)
+      throw new DewarError(
+        'invalid-argument',
+        `network ${ref} is ambiguous (${matches.length} matches found on ID prefix)`,
+      )
     return matches[0]
   }
 
@@ -100,7 +120,9 @@ export class NetworkManager {
   }
 
   async remove(network: Network): Promise<void> {
-    await this.#core.run({ steps: [removeNetworkStep('host', this.table, network, this.ipv6), ...removeBridgeSteps(network)] })
+    await this.#core.run({
+      steps: [removeNetworkStep('host', this.table, network, this.ipv6), ...removeBridgeSteps(network)],
+    })
     this.#networks.delete(network.id)
     await this.#records.remove(network.id)
   }
@@ -116,11 +138,21 @@ export class NetworkManager {
   }
 
   /** Networks a container asks for, the default route's first. Empty for none, host and container modes. */
-  wanted(record: Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config'>): { network: Network; endpoint: EndpointConfig }[] {
+  wanted(
+    record: Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config'>,
+  ): { network: Network; endpoint: EndpointConfig }[] {
     const mode = record.hostConfig.networkMode
-    if (mode.startsWith('container:') || mode === 'host' || mode === 'none' || record.config.networkDisabled === true) return []
+    if (
+      mode.startsWith('container:') ||
+      mode === 'host' ||
+      mode === 'none' ||
+      record.config.networkDisabled === true
+    )
+      return []
     const first = this.find(mode)
-    const found = new Map<string, { network: Network; endpoint: EndpointConfig }>([[first.id, { network: first, endpoint: {} }]])
+    const found = new Map<string, { network: Network; endpoint: EndpointConfig }>([
+      [first.id, { network: first, endpoint: {} }],
+    ])
     for (const [ref, endpoint] of Object.entries(record.endpoints)) {
       const network = this.find(ref)
       if (network.driver === 'bridge') found.set(network.id, { network, endpoint })
@@ -138,7 +170,10 @@ export class NetworkManager {
       for (const { network, endpoint } of wanted) attachments.push(this.#place(network, endpoint))
       const decided = this.#ports(container, attachments[0], wanted[0]?.network, busy)
       this.#hold(container.id, { attachments, published: decided.published })
-      const states = wanted.map(({ network, endpoint }, n) => [network.name, endpointState(network, endpoint, attachments[n])] as const)
+      const states = wanted.map(
+        ({ network, endpoint }, n) =>
+          [network.name, endpointState(network, endpoint, attachments[n])] as const,
+      )
       return {
         network: { attachments, published: decided.published },
         networks: states.length > 0 ? Object.fromEntries(states) : this.idle(record),
@@ -159,7 +194,12 @@ export class NetworkManager {
       const network = this.find(mode)
       return { [mode]: endpointState(network, {}, undefined) }
     }
-    return Object.fromEntries(this.wanted(record).map(({ network, endpoint }) => [network.name, endpointState(network, endpoint, undefined)]))
+    return Object.fromEntries(
+      this.wanted(record).map(({ network, endpoint }) => [
+        network.name,
+        endpointState(network, endpoint, undefined),
+      ]),
+    )
   }
 
   #place(network: Network, endpoint: EndpointConfig): Place {
@@ -180,7 +220,12 @@ export class NetworkManager {
     }
   }
 
-  #ports(container: Container, place: Place | undefined, network: Network | undefined, busy: ReadonlySet<string>): DecidedPorts {
+  #ports(
+    container: Container,
+    place: Place | undefined,
+    network: Network | undefined,
+    busy: ReadonlySet<string>,
+  ): DecidedPorts {
     const { hostConfig, config } = container.record
     if (place === undefined) return { published: [], ports: {}, chosen: new Set() }
     return decidePorts({
@@ -243,7 +288,15 @@ export class NetworkManager {
       const network = this.#networks.get(place.networkId)
       if (network === undefined) return []
       const { address, address6, mac } = place
-      return [{ network, bridgeIndex: this.#bridgeIndex.get(network.id) ?? 0, mac, ...(address === undefined ? {} : { address }), ...(address6 === undefined ? {} : { address6 }) }]
+      return [
+        {
+          network,
+          bridgeIndex: this.#bridgeIndex.get(network.id) ?? 0,
+          mac,
+          ...(address === undefined ? {} : { address }),
+          ...(address6 === undefined ? {} : { address6 }),
+        },
+      ]
     })
     if (attachments.length === 0) return loopbackSteps()
     return bridgeSteps({
@@ -257,11 +310,23 @@ export class NetworkManager {
     })
   }
 
+  /** Nothing runs and the engine goes: bridges and rules go with it; the next engine makes them again. */
+  async takeDown(): Promise<void> {
+    const bridges = this.list().filter((network) => network.driver === 'bridge')
+    await this.#core.run({
+      steps: [...bridges.flatMap(removeBridgeSteps), ...removeFirewallSteps('host', this.table)],
+    })
+  }
+
   /** Removes interfaces and published ports that belong to no running container. */
   async settle(running: readonly ContainerRecord[]): Promise<string[]> {
     return reconcileNetwork(this.#core, {
       networks: this.list().filter((network) => network.driver === 'bridge'),
-      veths: new Set(running.flatMap(({ id, network }) => network.attachments.map((_, n) => vethName(this.#vethPrefix, id, n)))),
+      veths: new Set(
+        running.flatMap(({ id, network }) =>
+          network.attachments.map((_, n) => vethName(this.#vethPrefix, id, n)),
+        ),
+      ),
       published: running.flatMap((record) => record.network.published),
       vethPrefix: this.#vethPrefix,
       table: this.table,

@@ -53,7 +53,11 @@ function blank(name: string, driver: Network['driver']): Network {
 }
 
 /** bridge, host and none, which are always there and cannot be removed. */
-export function predefinedNetworks(bridge: string, subnet: string | undefined, taken: readonly Subnet[]): Network[] {
+export function predefinedNetworks(
+  bridge: string,
+  subnet: string | undefined,
+  taken: readonly Subnet[],
+): Network[] {
   const chosen = subnet === undefined ? formatSubnet(chooseSubnet(taken)) : subnet
   return [
     {
@@ -74,14 +78,23 @@ export function predefinedNetworks(bridge: string, subnet: string | undefined, t
   ]
 }
 
-export const isPredefined = (network: Pick<Network, 'name'>): boolean => ['bridge', 'host', 'none', 'default'].includes(network.name)
+export const isPredefined = (network: Pick<Network, 'name'>): boolean =>
+  ['bridge', 'host', 'none', 'default'].includes(network.name)
 
 export type NetworkRequest = Partial<NetworkView> & { readonly name: string }
 
 /** Throws with dockerd's words. `instance` keeps bridges of several engines apart. */
-export function requestedNetwork(request: NetworkRequest, others: readonly Network[], taken: readonly Subnet[], instance: string): Network {
+export function requestedNetwork(
+  request: NetworkRequest,
+  others: readonly Network[],
+  taken: readonly Subnet[],
+  instance: string,
+): Network {
   if (!NAME.test(request.name)) {
-    throw new DewarError('invalid-argument', `invalid network name ${JSON.stringify(request.name)}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`)
+    throw new DewarError(
+      'invalid-argument',
+      `invalid network name ${JSON.stringify(request.name)}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+    )
   }
   if (isPredefined(request)) {
     throw new DewarError('forbidden', `operation is not permitted on predefined ${request.name} network`)
@@ -91,9 +104,13 @@ export function requestedNetwork(request: NetworkRequest, others: readonly Netwo
   }
   const driver = request.driver || 'bridge'
   if (driver !== 'bridge') {
-    throw new DewarError('not-found', `could not find plugin ${driver} in v2 plugin registry: plugin not found`, {
-      remedy: 'this engine has the driver bridge',
-    })
+    throw new DewarError(
+      'not-found',
+      `could not find plugin ${driver} in v2 plugin registry: plugin not found`,
+      {
+        remedy: 'this engine has the driver bridge',
+      },
+    )
   }
   const id = newNetworkId()
   const options = request.options ?? {}
@@ -104,7 +121,9 @@ export function requestedNetwork(request: NetworkRequest, others: readonly Netwo
   return {
     ...blank(request.name, 'bridge'),
     id,
-    bridge: checkInterfaceName(options['com.docker.network.bridge.name'] ?? `dw${instance.slice(0, 3)}-${id.slice(0, 9)}`),
+    bridge: checkInterfaceName(
+      options['com.docker.network.bridge.name'] ?? `dw${instance.slice(0, 3)}-${id.slice(0, 9)}`,
+    ),
     ...pools(request, others, taken),
     internal: request.internal ?? false,
     attachable: request.attachable ?? false,
@@ -121,25 +140,43 @@ function mtuOf(text: string | undefined): number {
   if (text === undefined) return 1500
   const mtu = Number(text)
   if (Number.isInteger(mtu) && mtu >= 68 && mtu <= 65_535) return mtu
-  throw new DewarError('invalid-argument', `invalid MTU ${JSON.stringify(text)}`, { remedy: 'use 68 to 65535' })
+  throw new DewarError('invalid-argument', `invalid MTU ${JSON.stringify(text)}`, {
+    remedy: 'use 68 to 65535',
+  })
 }
 
-function pools(request: NetworkRequest, others: readonly Network[], taken: readonly Subnet[]): Pick<Network, 'ipv4' | 'ipv6'> {
-  const used = [...taken, ...others.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6].flatMap((p) => (p === undefined ? [] : [parseSubnet(p.subnet)])))]
-  const asked = (request.ipam?.config ?? []).filter((config) => config.subnet !== undefined && config.subnet !== '')
+function pools(
+  request: NetworkRequest,
+  others: readonly Network[],
+  taken: readonly Subnet[],
+): Pick<Network, 'ipv4' | 'ipv6'> {
+  const used = [
+    ...taken,
+    ...others.flatMap(({ ipv4, ipv6 }) =>
+      [ipv4, ipv6].flatMap((p) => (p === undefined ? [] : [parseSubnet(p.subnet)])),
+    ),
+  ]
+  const asked = (request.ipam?.config ?? []).filter(
+    (config) => config.subnet !== undefined && config.subnet !== '',
+  )
   const found: { ipv4?: IpPool; ipv6?: IpPool } = {}
   for (const { subnet = '', gateway, ipRange } of asked) {
     const parsed = parseSubnet(subnet)
     if (used.some((other) => overlaps(parsed, other))) {
-      throw new DewarError('forbidden', 'invalid pool request: Pool overlaps with other one on this address space', {
-        remedy: `choose another subnet than ${subnet}`,
-      })
+      throw new DewarError(
+        'forbidden',
+        'invalid pool request: Pool overlaps with other one on this address space',
+        {
+          remedy: `choose another subnet than ${subnet}`,
+        },
+      )
     }
     const made = { ...defaultPool(subnet, gateway || undefined), ...(ipRange ? { ipRange } : {}) }
     if (parsed.base.length === 4) found.ipv4 = made
     else found.ipv6 = made
   }
-  if (found.ipv4 === undefined && request.enableIPv4 !== false) found.ipv4 = defaultPool(formatSubnet(chooseSubnet(used)))
+  if (found.ipv4 === undefined && request.enableIPv4 !== false)
+    found.ipv4 = defaultPool(formatSubnet(chooseSubnet(used)))
   return found
 }
 
@@ -155,7 +192,15 @@ export interface NetworkMember {
 export function networkView(network: Network, members: readonly NetworkMember[]): NetworkView {
   const prefix = (of: IpPool | undefined): string => of?.subnet.split('/')[1] ?? '32'
   const config = [network.ipv4, network.ipv6].flatMap((one) =>
-    one === undefined ? [] : [{ subnet: one.subnet, gateway: one.gateway, ...(one.ipRange === undefined ? {} : { ipRange: one.ipRange }) }],
+    one === undefined
+      ? []
+      : [
+          {
+            subnet: one.subnet,
+            gateway: one.gateway,
+            ...(one.ipRange === undefined ? {} : { ipRange: one.ipRange }),
+          },
+        ],
   )
   return {
     id: network.id,

@@ -26,7 +26,9 @@ export class NetworkService implements Networks {
     return networkView(network, this.#members(network))
   }
 
-  async create(options: Partial<NetworkView> & { readonly name: string }): Promise<{ id: string; warning: string }> {
+  async create(
+    options: Partial<NetworkView> & { readonly name: string },
+  ): Promise<{ id: string; warning: string }> {
     const network = await this.#services.networks.create(options)
     this.#emit(network, 'create')
     return { id: network.id, warning: '' }
@@ -39,7 +41,10 @@ export class NetworkService implements Networks {
     }
     const members = this.#members(network)
     if (members.length > 0) {
-      throw new DewarError('forbidden', `error while removing network: network ${network.name} has active endpoints (${members.map((m) => `name:"${m.name}" id:"${m.id.slice(0, 12)}"`).join(', ')})`)
+      throw new DewarError(
+        'forbidden',
+        `error while removing network: network ${network.name} has active endpoints (${members.map((m) => `name:"${m.name}" id:"${m.id.slice(0, 12)}"`).join(', ')})`,
+      )
     }
     await this.#services.networks.remove(network)
     this.#emit(network, 'destroy')
@@ -49,10 +54,16 @@ export class NetworkService implements Networks {
     const { network, container } = this.#stopped(ref, containerRef, 'connect')
     const { networkMode } = container.record.hostConfig
     if (networkMode.startsWith('container:') || networkMode === 'host' || network.driver !== 'bridge') {
-      throw new DewarError('forbidden', `container sharing network namespace with another container or host cannot be connected to any other network`)
+      throw new DewarError(
+        'forbidden',
+        `container sharing network namespace with another container or host cannot be connected to any other network`,
+      )
     }
     if (this.#services.networks.wanted(container.record).some((one) => one.network.id === network.id)) {
-      throw new DewarError('forbidden', `endpoint with name ${container.name} already exists in network ${network.name}`)
+      throw new DewarError(
+        'forbidden',
+        `endpoint with name ${container.name} already exists in network ${network.name}`,
+      )
     }
     await this.#update(container, { ...container.record.endpoints, [network.name]: endpoint })
     this.#emit(network, 'connect', container.id)
@@ -60,11 +71,17 @@ export class NetworkService implements Networks {
 
   async disconnect(ref: string, containerRef: string, _force: boolean): Promise<void> {
     const { network, container } = this.#stopped(ref, containerRef, 'disconnect')
-    const rest = Object.entries(container.record.endpoints).filter(([name]) => this.#services.networks.lookup(name)?.id !== network.id)
+    const rest = Object.entries(container.record.endpoints).filter(
+      ([name]) => this.#services.networks.lookup(name)?.id !== network.id,
+    )
     if (rest.length === Object.keys(container.record.endpoints).length) {
-      throw new DewarError('forbidden', `container ${container.id} is not connected to network ${network.name}`, {
-        remedy: 'the network named with --network cannot be taken away',
-      })
+      throw new DewarError(
+        'forbidden',
+        `container ${container.id} is not connected to network ${network.name}`,
+        {
+          remedy: 'the network named with --network cannot be taken away',
+        },
+      )
     }
     await this.#update(container, Object.fromEntries(rest))
     this.#emit(network, 'disconnect', container.id)
@@ -72,7 +89,14 @@ export class NetworkService implements Networks {
 
   async prune(filters: Filters): Promise<{ deleted: readonly string[] }> {
     const { networks } = this.#services
-    const unused = networks.list().filter((network) => !isPredefined(network) && this.#users(network).length === 0 && this.#matches(network, withoutUntil(filters)))
+    const unused = networks
+      .list()
+      .filter(
+        (network) =>
+          !isPredefined(network) &&
+          this.#users(network).length === 0 &&
+          this.#matches(network, withoutUntil(filters)),
+      )
     for (const network of unused) {
       await networks.remove(network)
       this.#emit(network, 'destroy')
@@ -85,9 +109,13 @@ export class NetworkService implements Networks {
     const network = this.#services.networks.find(ref)
     const container = this.#services.containers.find(containerRef)
     if (container.live.kind === 'idle') return { network, container }
-    throw new DewarError('not-implemented', `cannot ${what} network ${network.name}: container ${container.name} is running`, {
-      remedy: 'stop the container first; this engine plugs in networks when a container starts',
-    })
+    throw new DewarError(
+      'not-implemented',
+      `cannot ${what} network ${network.name}: container ${container.name} is running`,
+      {
+        remedy: 'stop the container first; this engine plugs in networks when a container starts',
+      },
+    )
   }
 
   async #update(container: Container, endpoints: Readonly<Record<string, EndpointConfig>>): Promise<void> {
@@ -129,7 +157,8 @@ export class NetworkService implements Networks {
       type: (value) => (value === 'custom') !== isPredefined(network),
       label: (value) => matchesLabel(network.labels, value),
       'label!': (value) => !matchesLabel(network.labels, value),
-      dangling: (value) => ['1', 'true'].includes(value) === (!isPredefined(network) && this.#users(network).length === 0),
+      dangling: (value) =>
+        ['1', 'true'].includes(value) === (!isPredefined(network) && this.#users(network).length === 0),
     }
     return [...filters].every(([key, values]) => {
       const test = tests[key]
@@ -139,7 +168,11 @@ export class NetworkService implements Networks {
   }
 
   #emit(network: Network, action: string, container?: string): void {
-    const attributes = { name: network.name, type: network.driver, ...(container === undefined ? {} : { container }) }
+    const attributes = {
+      name: network.name,
+      type: network.driver,
+      ...(container === undefined ? {} : { container }),
+    }
     this.#services.bus.emit('network', action, network.id, attributes)
   }
 }
@@ -147,4 +180,3 @@ export class NetworkService implements Networks {
 function withoutUntil(filters: Filters): Filters {
   return new Map([...filters].filter(([key]) => key !== 'until'))
 }
-

@@ -61,7 +61,10 @@ export function resolveOptions(options: EngineOptions): Settings {
   const [idBase, idSize] = [options.idBase ?? 1_000_000, options.idSize ?? 65_536]
   checkBridge(bridge)
   if (idBase < 1 || idSize < 1 || idBase + idSize > 2 ** 32 - 1) {
-    throw new DewarError('invalid-argument', `Opening the engine failed: uid range ${idBase}+${idSize} is not possible`)
+    throw new DewarError(
+      'invalid-argument',
+      `Opening the engine failed: uid range ${idBase}+${idSize} is not possible`,
+    )
   }
 
   checkSocketPath(run)
@@ -96,16 +99,24 @@ export function runFolder(settings: Settings, id: string): string {
 function checkSocketPath(run: string): void {
   const longest = Buffer.byteLength(join(run, 'c', 'x'.repeat(24), 'shim.sock'))
   if (longest <= 107) return
-  throw new DewarError('invalid-argument', `Opening the engine failed: the run folder ${run} is too long for unix sockets`, {
-    remedy: `use one of at most ${107 - longest + Buffer.byteLength(run)} bytes`,
-  })
+  throw new DewarError(
+    'invalid-argument',
+    `Opening the engine failed: the run folder ${run} is too long for unix sockets`,
+    {
+      remedy: `use one of at most ${107 - longest + Buffer.byteLength(run)} bytes`,
+    },
+  )
 }
 
 function checkBridge(name: string): void {
   if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$/.test(name)) return
-  throw new DewarError('invalid-argument', `Opening the engine failed: ${JSON.stringify(name)} is no interface name`, {
-    remedy: 'use at most 15 letters, digits, dots and dashes',
-  })
+  throw new DewarError(
+    'invalid-argument',
+    `Opening the engine failed: ${JSON.stringify(name)} is no interface name`,
+    {
+      remedy: 'use at most 15 letters, digits, dots and dashes',
+    },
+  )
 }
 
 export function isLevelName(name: string): name is LevelName {

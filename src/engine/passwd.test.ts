@@ -5,7 +5,8 @@ import { DewarError } from '../base/errors.ts'
 import { resolveUser } from './passwd.ts'
 
 const files = {
-  passwd: 'root:x:0:0:root:/root:/bin/sh\n# comment\nbroken\nweb:x:33:33::/srv:/bin/false\nbig:x:4294967296:1::/:\n12:x:99:99::/twelve:\n',
+  passwd:
+    'root:x:0:0:root:/root:/bin/sh\n# comment\nbroken\nweb:x:33:33::/srv:/bin/false\nbig:x:4294967296:1::/:\n12:x:99:99::/twelve:\n',
   group: 'root:x:0:\nwww:x:33:\naudio:x:29:web,other\nhuge:x:9999999999:web\n',
 }
 
@@ -31,8 +32,14 @@ test('resolveUser prefers the entry whose name is a number', () => {
 })
 
 test('resolveUser refuses unknown names and numbers out of range, in the words of runc', () => {
-  assert.throws(() => resolveUser('nobody', files), /^DewarError: unable to find user nobody: no matching entries in passwd file/)
-  assert.throws(() => resolveUser('0:none', files), /unable to find group none: no matching entries in group file/)
+  assert.throws(
+    () => resolveUser('nobody', files),
+    /^DewarError: unable to find user nobody: no matching entries in passwd file/,
+  )
+  assert.throws(
+    () => resolveUser('0:none', files),
+    /unable to find group none: no matching entries in group file/,
+  )
   assert.throws(() => resolveUser('4294967296', files), /uids and gids must be in range 0-2147483647/)
   assert.throws(() => resolveUser('-1', files), /uids and gids must be in range/)
   assert.throws(() => resolveUser('0:2147483648', files), /uids and gids must be in range/)
@@ -40,17 +47,25 @@ test('resolveUser refuses unknown names and numbers out of range, in the words o
 })
 
 test('resolveUser needs no files for numbers', () => {
-  assert.deepEqual(resolveUser('1000', { passwd: '', group: '' }), { uid: 1000, gid: 0, additionalGids: [], home: '/' })
+  assert.deepEqual(resolveUser('1000', { passwd: '', group: '' }), {
+    uid: 1000,
+    gid: 0,
+    additionalGids: [],
+    home: '/',
+  })
 })
 
 test('resolveUser answers ids in range or a DewarError, whatever the files hold', () => {
-  const line = fc.array(fc.oneof(fc.string(), fc.integer().map(String)), { maxLength: 8 }).map((parts) => parts.join(':'))
+  const line = fc
+    .array(fc.oneof(fc.string(), fc.integer().map(String)), { maxLength: 8 })
+    .map((parts) => parts.join(':'))
   const text = fc.array(line, { maxLength: 5 }).map((lines) => lines.join('\n'))
   fc.assert(
     fc.property(text, text, fc.string(), (passwd, group, spec) => {
       try {
         const user = resolveUser(spec, { passwd, group })
-        for (const id of [user.uid, user.gid, ...user.additionalGids]) assert.ok(id >= 0 && id <= 2_147_483_647)
+        for (const id of [user.uid, user.gid, ...user.additionalGids])
+          assert.ok(id >= 0 && id <= 2_147_483_647)
       } catch (error) {
         assert.ok(error instanceof DewarError)
       }

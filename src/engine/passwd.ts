@@ -42,10 +42,15 @@ export function resolveUser(spec: string, files: UserFiles, groupAdd: readonly s
   const groups = parseGroup(files.group)
   const gid = groupPart === '' ? (entry?.gid ?? 0) : groupId(groupPart, groups)
   const byMembership =
-    groupPart === '' && entry !== undefined ? groups.filter((group) => group.members.includes(entry.name)) : []
+    groupPart === '' && entry !== undefined
+      ? groups.filter((group) => group.members.includes(entry.name))
+      : []
   const extra = groupAdd.map((name) => groupId(name, groups))
   for (const id of [uid, gid, ...extra]) checkRange(id)
-  const additional = new Set([...byMembership.map((group) => group.gid).filter((id) => id <= MAX_ID), ...extra])
+  const additional = new Set([
+    ...byMembership.map((group) => group.gid).filter((id) => id <= MAX_ID),
+    ...extra,
+  ])
   additional.delete(gid)
   return { uid, gid, additionalGids: [...additional], home: entry?.home || '/' }
 }
@@ -82,7 +87,10 @@ function checkRange(id: number): void {
 }
 
 function missing(kind: 'user' | 'group', name: string, file: string): DewarError {
-  return new DewarError('invalid-argument', `unable to find ${kind} ${name}: no matching entries in ${file} file`)
+  return new DewarError(
+    'invalid-argument',
+    `unable to find ${kind} ${name}: no matching entries in ${file} file`,
+  )
 }
 
 function parsePasswd(text: string): PasswdEntry[] {
@@ -98,7 +106,9 @@ function parseGroup(text: string): GroupEntry[] {
   return fields(text, (parts) => {
     const [name = '', , gid = '', members = ''] = parts
     const id = parseId(gid)
-    return id === undefined ? undefined : { name, gid: id, members: members.split(',').filter((m) => m !== '') }
+    return id === undefined
+      ? undefined
+      : { name, gid: id, members: members.split(',').filter((m) => m !== '') }
   })
 }
 

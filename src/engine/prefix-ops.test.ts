@@ -1,6 +1,14 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { decodeOps, encodeChunk, encodeEntry, FILE_END, MAGIC, STREAM_END, type OpsEvent } from '../store/ops.ts'
+import {
+  decodeOps,
+  encodeChunk,
+  encodeEntry,
+  FILE_END,
+  MAGIC,
+  STREAM_END,
+  type OpsEvent,
+} from '../store/ops.ts'
 import { prefixOps } from './prefix-ops.ts'
 
 const common = { mode: 0o644, uid: 1, gid: 2, mtime: { sec: 3, ns: 4 } }
@@ -23,7 +31,9 @@ test('prefixOps moves entries and hard links, leaves symlinks and content as the
   )
   const events: OpsEvent[] = []
   for await (const event of decodeOps(prefixOps(source, 'in/here'))) events.push(event)
-  const entries = events.flatMap((event) => (event.type === 'entry' ? [[event.entry.kind, event.entry.path, event.entry.link]] : []))
+  const entries = events.flatMap((event) =>
+    event.type === 'entry' ? [[event.entry.kind, event.entry.path, event.entry.link]] : [],
+  )
   assert.deepEqual(entries, [
     ['dir', 'in/here', ''],
     ['file', 'in/here/a', ''],

@@ -1,5 +1,15 @@
 /** Moves everything in an operation stream below a folder: how `cp` unpacks into a path of the container's root. */
-import { CHUNK_HEADER_BYTES, decodeOps, encodeChunk, encodeEntry, FILE_END, MAGIC, STREAM_END, type Entry, type OpsEvent } from '../store/ops.ts'
+import {
+  CHUNK_HEADER_BYTES,
+  decodeOps,
+  encodeChunk,
+  encodeEntry,
+  FILE_END,
+  MAGIC,
+  STREAM_END,
+  type Entry,
+  type OpsEvent,
+} from '../store/ops.ts'
 
 /** `folder`: a byte string without a leading slash; empty for the root itself. Its symlinks are resolved in the root. */
 export async function* prefixOps(ops: AsyncIterable<Buffer>, folder: string): AsyncGenerator<Buffer> {
@@ -17,7 +27,10 @@ function encodeEvent(event: OpsEvent, folder: string): Buffer {
     case 'entry':
       return encodeEntry(moved(event.entry, folder))
     case 'data':
-      return Buffer.concat([encodeChunk(event.bytes.length, event.offset), event.bytes], CHUNK_HEADER_BYTES + event.bytes.length)
+      return Buffer.concat(
+        [encodeChunk(event.bytes.length, event.offset), event.bytes],
+        CHUNK_HEADER_BYTES + event.bytes.length,
+      )
     case 'file-end':
       return FILE_END
   }

@@ -30,7 +30,9 @@ export interface Reconciler {
 export async function reconcile(reconciler: Reconciler): Promise<string[]> {
   const { services, trash } = reconciler
   const warnings = await loadContainers(reconciler)
-  const wereRunning = [...services.containers.values()].filter(({ record }) => record.state.status === 'running')
+  const wereRunning = [...services.containers.values()].filter(
+    ({ record }) => record.state.status === 'running',
+  )
   await Promise.all(wereRunning.map((container) => findRunning(reconciler, container)))
   await removeStrayRuns(services)
   await removeStrayCgroups(services)
@@ -58,7 +60,9 @@ export function startWanted({ services, lifecycle }: Reconciler): void {
 }
 
 function runningRecords(services: Services) {
-  return [...services.containers.values()].filter((container) => container.running !== undefined).map(({ record }) => record)
+  return [...services.containers.values()]
+    .filter((container) => container.running !== undefined)
+    .map(({ record }) => record)
 }
 
 async function loadContainers({ services, trash }: Reconciler): Promise<string[]> {
@@ -81,7 +85,9 @@ async function loadContainers({ services, trash }: Reconciler): Promise<string[]
     const problem = addContainer(services, text, path)
     if (problem === undefined) continue
     await rename(join(path, 'record.json'), join(path, 'record.json.damaged'))
-    warnings.push(`Container ${id} could not be read and is left out: ${problem}; its record is kept as ${path}/record.json.damaged`)
+    warnings.push(
+      `Container ${id} could not be read and is left out: ${problem}; its record is kept as ${path}/record.json.damaged`,
+    )
   }
   return warnings
 }
@@ -128,7 +134,9 @@ async function readExit(run: string): Promise<Exit | undefined> {
 /** Run folders of containers that do not run any more, or are not ours to know. */
 async function removeStrayRuns(services: Services): Promise<void> {
   const { running } = services.settings.folders
-  const wanted = new Set(runningRecords(services).map((record) => basename(runFolder(services.settings, record.id))))
+  const wanted = new Set(
+    runningRecords(services).map((record) => basename(runFolder(services.settings, record.id))),
+  )
   for (const name of await readdir(running)) {
     if (wanted.has(name)) continue
     const shim = await services.core.reconnect(join(running, name)).catch(() => undefined)
@@ -146,7 +154,10 @@ async function removeStrayCgroups(services: Services): Promise<void> {
   const { cgroups, settings } = services
   const parent = `/dewar-${settings.instance}`
   const wanted = new Set(runningRecords(services).map((record) => cgroupsPath(services, record)))
-  const folders = [...new Set(cgroups.controllers.values()), ...(cgroups.unified === undefined ? [] : [`${cgroups.unified}${cgroups.base}`])]
+  const folders = [
+    ...new Set(cgroups.controllers.values()),
+    ...(cgroups.unified === undefined ? [] : [`${cgroups.unified}${cgroups.base}`]),
+  ]
   const names = new Set<string>()
   for (const folder of folders) {
     const entries = await readdir(`${folder}${parent}`, { withFileTypes: true }).catch(() => [])
@@ -158,4 +169,3 @@ async function removeStrayCgroups(services: Services): Promise<void> {
     if (await isEnded(cgroups, path)) await removeTree(cgroups, path).catch(() => undefined)
   }
 }
-

@@ -1,7 +1,14 @@
 /** What is remembered of a container: one JSON file, written whole at each change of state. */
 import { z } from 'zod'
 import type { IdRange } from './spec-namespaces.ts'
-import type { ContainerConfig, EndpointConfig, EndpointState, HostConfig, MountPoint, PortBinding } from './types.ts'
+import type {
+  ContainerConfig,
+  EndpointConfig,
+  EndpointState,
+  HostConfig,
+  MountPoint,
+  PortBinding,
+} from './types.ts'
 import type { ResolvedMount } from './spec-mounts.ts'
 
 /**
@@ -80,7 +87,13 @@ const object = <T extends object>() =>
   z.custom<T>((value) => typeof value === 'object' && value !== null, 'is not an object')
 const list = <T>() => z.custom<readonly T[]>(Array.isArray, 'is not a list')
 const text = z.string()
-const ended = { startedAt: z.number(), finishedAt: z.number(), exitCode: z.number(), oomKilled: z.boolean(), error: text }
+const ended = {
+  startedAt: z.number(),
+  finishedAt: z.number(),
+  exitCode: z.number(),
+  oomKilled: z.boolean(),
+  error: text,
+}
 
 /** Checks what decides about paths, processes and ids; what only inspect echoes is taken as it is. */
 const schema = z.object({

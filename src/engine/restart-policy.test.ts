@@ -18,7 +18,10 @@ test('decideRestart doubles the delay from 100 ms to one minute', () => {
 })
 
 test('decideRestart begins the back-off anew after a run of ten seconds', () => {
-  assert.deepEqual(decideRestart(policy('always'), { ...ended, lastDelay: 6400, ranFor: 10_000 }), { restart: true, delay: 100 })
+  assert.deepEqual(decideRestart(policy('always'), { ...ended, lastDelay: 6400, ranFor: 10_000 }), {
+    restart: true,
+    delay: 100,
+  })
 })
 
 test('decideRestart with on-failure counts retries and leaves success alone', () => {

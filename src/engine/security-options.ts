@@ -11,7 +11,12 @@ export interface SecurityOptions {
 }
 
 export function parseSecurityOptions(options: readonly string[]): SecurityOptions {
-  let result: SecurityOptions = { noNewPrivileges: false, seccomp: 'default', systemPathsOpen: false, warnings: [] }
+  let result: SecurityOptions = {
+    noNewPrivileges: false,
+    seccomp: 'default',
+    systemPathsOpen: false,
+    warnings: [],
+  }
   for (const option of options) result = { ...result, ...parseOne(option, result) }
   return result
 }
@@ -31,12 +36,21 @@ function parseOne(option: string, before: SecurityOptions): Partial<SecurityOpti
       return { systemPathsOpen: true }
     case 'apparmor':
       if (value === 'unconfined') return {}
-      throw new DewarError('invalid-argument', `AppArmor profile ${JSON.stringify(value ?? '')} cannot be applied`, {
-        remedy: 'this engine loads no AppArmor profiles; use apparmor=unconfined or leave the option out',
-      })
+      throw new DewarError(
+        'invalid-argument',
+        `AppArmor profile ${JSON.stringify(value ?? '')} cannot be applied`,
+        {
+          remedy: 'this engine loads no AppArmor profiles; use apparmor=unconfined or leave the option out',
+        },
+      )
     case 'label':
       if (value === undefined) break
-      return { warnings: [...before.warnings, `SELinux labels are not applied by this engine: --security-opt ${option} has no effect`] }
+      return {
+        warnings: [
+          ...before.warnings,
+          `SELinux labels are not applied by this engine: --security-opt ${option} has no effect`,
+        ],
+      }
     default:
   }
   throw new DewarError('invalid-argument', `invalid --security-opt 2: ${JSON.stringify(option)}`)

@@ -20,7 +20,14 @@ export interface ResolvedMount {
 export interface MountInput {
   readonly host: Pick<
     HostConfig,
-    'privileged' | 'networkMode' | 'pidMode' | 'ipcMode' | 'cgroupnsMode' | 'shmSize' | 'maskedPaths' | 'readonlyPaths'
+    | 'privileged'
+    | 'networkMode'
+    | 'pidMode'
+    | 'ipcMode'
+    | 'cgroupnsMode'
+    | 'shmSize'
+    | 'maskedPaths'
+    | 'readonlyPaths'
   >
   /** Whether the container has a user namespace: binds are idmapped then, and the host's /proc, /sys are bound. */
   readonly userNamespace: boolean
@@ -41,7 +48,9 @@ export interface EtcFiles {
 
 export function mounts(input: MountInput): OciMount[] {
   const taken = new Set(input.mounts.map((mount) => mount.destination))
-  const system = [...systemMounts(input), ...etcMounts(input)].filter((mount) => !taken.has(mount.destination))
+  const system = [...systemMounts(input), ...etcMounts(input)].filter(
+    (mount) => !taken.has(mount.destination),
+  )
   const own = input.mounts.map((mount) => ownMount(mount, input.userNamespace))
   // Parents before children: a mount on /data made after one on /data/sub would bury it.
   const depth = (mount: OciMount): number => mount.destination.split('/').length
@@ -57,7 +66,12 @@ function systemMounts(input: MountInput): OciMount[] {
   const ro = host.privileged ? 'rw' : 'ro'
   const list: OciMount[] = [
     procMount(input),
-    { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+    },
     {
       destination: '/dev/pts',
       type: 'devpts',
@@ -65,7 +79,12 @@ function systemMounts(input: MountInput): OciMount[] {
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
     },
     sysMount(input, ro),
-    { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [ro, 'nosuid', 'noexec', 'nodev'] },
+    {
+      destination: '/sys/fs/cgroup',
+      type: 'cgroup',
+      source: 'cgroup',
+      options: [ro, 'nosuid', 'noexec', 'nodev'],
+    },
   ]
   if (host.ipcMode !== 'none') list.push(...queueMount(input), shmMount(input))
   return list
@@ -87,7 +106,8 @@ function sysMount(input: MountInput, ro: string): OciMount {
 
 function queueMount(input: MountInput): OciMount[] {
   const options = ['nosuid', 'noexec', 'nodev']
-  if (input.host.ipcMode === 'host') return input.hostQueues ? [bindOf('/dev/mqueue', [...options, 'bind'])] : []
+  if (input.host.ipcMode === 'host')
+    return input.hostQueues ? [bindOf('/dev/mqueue', [...options, 'bind'])] : []
   return [{ destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options }]
 }
 
@@ -96,7 +116,12 @@ function shmMount(input: MountInput): OciMount {
   if (input.host.ipcMode === 'host') return bindOf('/dev/shm', [...options, 'bind'])
   if (input.sharedShm !== undefined) {
     const idmap = input.userNamespace ? ['idmap'] : []
-    return { destination: '/dev/shm', type: 'bind', source: input.sharedShm, options: [...options, 'bind', ...idmap] }
+    return {
+      destination: '/dev/shm',
+      type: 'bind',
+      source: input.sharedShm,
+      options: [...options, 'bind', ...idmap],
+    }
   }
   const size = `size=${input.host.shmSize}`
   return { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...options, 'mode=1777', size] }
@@ -109,7 +134,9 @@ function bindOf(path: string, options: readonly string[]): OciMount {
 function etcMounts(input: MountInput): OciMount[] {
   const idmap = input.userNamespace ? ['idmap'] : []
   const bind = (destination: string, source: string | undefined): OciMount[] =>
-    source === undefined ? [] : [{ destination, type: 'bind', source, options: ['bind', 'rprivate', 'rw', 'x-file', ...idmap] }]
+    source === undefined
+      ? []
+      : [{ destination, type: 'bind', source, options: ['bind', 'rprivate', 'rw', 'x-file', ...idmap] }]
   return [
     ...bind('/etc/resolv.conf', input.files.resolvConf),
     ...bind('/etc/hostname', input.files.hostname),
@@ -120,7 +147,12 @@ function etcMounts(input: MountInput): OciMount[] {
 function ownMount(mount: ResolvedMount, userNamespace: boolean): OciMount {
   const access = mount.rw ? 'rw' : 'ro'
   if (mount.type === 'tmpfs') {
-    return { destination: mount.destination, type: 'tmpfs', source: 'tmpfs', options: [...mount.options, access] }
+    return {
+      destination: mount.destination,
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: [...mount.options, access],
+    }
   }
   const options = [mount.recursive ? 'rbind' : 'bind', access, mount.propagation]
   if (userNamespace) options.push('idmap')

@@ -35,7 +35,8 @@ export function namespaces(input: NamespaceInput): Namespace[] {
   const list: Namespace[] = [{ type: 'mount' }]
   const add = (type: OciNamespaceType, mode: string, joined: number | undefined): void => {
     if (mode === 'host') return
-    if (mode.startsWith('container:')) list.push({ type, path: `/proc/${needed(joined, mode)}/ns/${FILE[type]}` })
+    if (mode.startsWith('container:'))
+      list.push({ type, path: `/proc/${needed(joined, mode)}/ns/${FILE[type]}` })
     else list.push({ type })
   }
   add('network', host.networkMode, joins.network)
@@ -80,7 +81,10 @@ export function idMappings(range: IdRange | undefined): OciIdMapping[] {
 }
 
 /** Seconds that make the container's clocks begin near zero, so that they do not tell the host's uptime. */
-export function timeOffsets(monotonicSeconds: number, boottimeSeconds: number): OciSpec['linux']['timeOffsets'] {
+export function timeOffsets(
+  monotonicSeconds: number,
+  boottimeSeconds: number,
+): OciSpec['linux']['timeOffsets'] {
   // Whole seconds, one less: a clock before zero is refused by the kernel (time_namespaces(7)).
   const offset = (seconds: number) => ({ secs: -Math.max(Math.floor(seconds) - 1, 0), nanosecs: 0 })
   return { monotonic: offset(monotonicSeconds), boottime: offset(boottimeSeconds) }

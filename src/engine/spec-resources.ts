@@ -12,11 +12,21 @@ export interface BlockDevices {
   readonly writeIops: readonly OciBlockRate[]
 }
 
-export const NO_BLOCK_DEVICES: BlockDevices = { weights: [], readBps: [], writeBps: [], readIops: [], writeIops: [] }
+export const NO_BLOCK_DEVICES: BlockDevices = {
+  weights: [],
+  readBps: [],
+  writeBps: [],
+  readIops: [],
+  writeIops: [],
+}
 
 const CPU_PERIOD = 100_000
 
-export function resources(host: HostConfig, rules: readonly OciDeviceRule[], block: BlockDevices): OciResources {
+export function resources(
+  host: HostConfig,
+  rules: readonly OciDeviceRule[],
+  block: BlockDevices,
+): OciResources {
   const [memoryLimits, cpuLimits, blockLimits] = [memory(host), cpu(host), blockIO(host, block)]
   return {
     devices: rules,
@@ -34,7 +44,9 @@ function memory(host: HostConfig): NonNullable<OciResources['memory']> | undefin
     ...(host.memory > 0 ? { limit: host.memory } : {}),
     ...(host.memoryReservation > 0 ? { reservation: host.memoryReservation } : {}),
     ...(swap === undefined ? {} : { swap }),
-    ...(host.memorySwappiness !== null && host.memorySwappiness >= 0 ? { swappiness: host.memorySwappiness } : {}),
+    ...(host.memorySwappiness !== null && host.memorySwappiness >= 0
+      ? { swappiness: host.memorySwappiness }
+      : {}),
     ...(host.oomKillDisable === true ? { disableOOMKiller: true } : {}),
   })
 }
@@ -47,7 +59,9 @@ function swapLimit(host: HostConfig): number | undefined {
 
 function cpu(host: HostConfig): NonNullable<OciResources['cpu']> | undefined {
   const fraction =
-    host.nanoCpus > 0 ? { period: CPU_PERIOD, quota: Math.round((host.nanoCpus * CPU_PERIOD) / 1e9) } : undefined
+    host.nanoCpus > 0
+      ? { period: CPU_PERIOD, quota: Math.round((host.nanoCpus * CPU_PERIOD) / 1e9) }
+      : undefined
   return filled({
     ...(host.cpuShares > 0 ? { shares: host.cpuShares } : {}),
     ...(host.cpuPeriod > 0 ? { period: host.cpuPeriod } : {}),
@@ -100,7 +114,13 @@ const STANDARD_RULES: readonly OciDeviceRule[] = [
   { allow: false, type: 'a', access: 'rwm' },
   { allow: true, type: 'c', access: 'm' },
   { allow: true, type: 'b', access: 'm' },
-  ...STANDARD_DEVICES.map(({ major, minor }): OciDeviceRule => ({ allow: true, type: 'c', major, minor, access: 'rwm' })),
+  ...STANDARD_DEVICES.map(({ major, minor }): OciDeviceRule => ({
+    allow: true,
+    type: 'c',
+    major,
+    minor,
+    access: 'rwm',
+  })),
   { allow: true, type: 'c', major: 5, minor: 1, access: 'rwm' },
   { allow: true, type: 'c', major: 5, minor: 2, access: 'rwm' },
   { allow: true, type: 'c', major: 136, access: 'rwm' },

@@ -8,7 +8,13 @@ import type { ExecUser } from './passwd.ts'
 import { parseSecurityOptions } from './security-options.ts'
 import { closedPaths, mounts, type EtcFiles, type ResolvedMount } from './spec-mounts.ts'
 import { idMappings, namespaces, timeOffsets, type IdRange, type Joins } from './spec-namespaces.ts'
-import { deviceRules, resources, STANDARD_DEVICES, type BlockDevices, type DeviceGrant } from './spec-resources.ts'
+import {
+  deviceRules,
+  resources,
+  STANDARD_DEVICES,
+  type BlockDevices,
+  type DeviceGrant,
+} from './spec-resources.ts'
 import { checkSysctls } from './sysctls.ts'
 import type { ContainerConfig, HostConfig } from './types.ts'
 
@@ -68,7 +74,11 @@ export function buildSpec(input: SpecInput): OciSpec {
       ...(offsets === undefined ? {} : { timeOffsets: offsets }),
       devices: [...STANDARD_DEVICES, ...input.devices.map((grant) => grant.device)],
       cgroupsPath: input.cgroupsPath,
-      resources: resources(host, deviceRules(host.privileged, input.devices, input.extraRules), input.blockDevices),
+      resources: resources(
+        host,
+        deviceRules(host.privileged, input.devices, input.extraRules),
+        input.blockDevices,
+      ),
       ...(input.seccomp === undefined ? {} : { seccomp: input.seccomp }),
       maskedPaths: closed.masked,
       readonlyPaths: closed.readonly,
@@ -133,13 +143,22 @@ export interface ExecProcessInput {
 export function buildExecProcess(input: ExecProcessInput): OciProcess {
   const { config, host, user } = input
   const [height, width] = input.consoleSize ?? [0, 0]
-  const capabilities = capabilitiesOf({ ...host, privileged: host.privileged || input.privileged }, input.facts)
+  const capabilities = capabilitiesOf(
+    { ...host, privileged: host.privileged || input.privileged },
+    input.facts,
+  )
   return {
     terminal: input.tty,
     ...(input.tty && height > 0 && width > 0 ? { consoleSize: { height, width } } : {}),
     user: { uid: user.uid, gid: user.gid, additionalGids: allGids(user) },
     args: input.cmd,
-    env: processEnv({ config, hostname: effectiveHostname(input), home: user.home, extra: input.env, tty: input.tty }),
+    env: processEnv({
+      config,
+      hostname: effectiveHostname(input),
+      home: user.home,
+      extra: input.env,
+      tty: input.tty,
+    }),
     cwd: input.workingDir || config.workingDir || '/',
     capabilities: processCapabilities(capabilities, user.uid),
     rlimits: (host.ulimits ?? []).map(ulimitToRlimit),

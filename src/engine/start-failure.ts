@@ -22,14 +22,18 @@ export function execFailure(cause: unknown, argv0: string): StartFailure {
 }
 
 function failure(cause: unknown, argv0: string, phrase: (words: string) => string): StartFailure {
-  if (cause instanceof DewarError) return { error: cause, exitCode: cause.exitCode === 125 ? 128 : cause.exitCode }
+  if (cause instanceof DewarError)
+    return { error: cause, exitCode: cause.exitCode === 125 ? 128 : cause.exitCode }
   if (!(cause instanceof PlanFailed)) {
     return { error: new DewarError('system', phrase(messageOf(cause)), { cause }), exitCode: 128 }
   }
   if (cause.op === 'exec') return execStepFailure(cause, argv0, phrase)
   if (cause.op === 'chdir') return workdirFailure(cause, phrase)
   if (cause.errno === 'ENOSPC' || cause.errno === 'EDQUOT') {
-    return { error: new DewarError('disk-full', phrase(words(cause)), { cause, remedy: 'free space on the disk' }), exitCode: 128 }
+    return {
+      error: new DewarError('disk-full', phrase(words(cause)), { cause, remedy: 'free space on the disk' }),
+      exitCode: 128,
+    }
   }
   return { error: new DewarError('system', phrase(words(cause)), { cause }), exitCode: 128 }
 }
@@ -50,9 +54,17 @@ function execStepFailure(cause: PlanFailed, argv0: string, phrase: (words: strin
     case 'EACCES':
     case 'EPERM':
     case 'EISDIR':
-      return { error: new DewarError('command-not-executable', phrase(`${name}permission denied`), { cause }), exitCode: 126 }
+      return {
+        error: new DewarError('command-not-executable', phrase(`${name}permission denied`), { cause }),
+        exitCode: 126,
+      }
     case 'ENOEXEC':
-      return { error: new DewarError('command-not-executable', phrase(`exec ${argv0}: exec format error`), { cause }), exitCode: 126 }
+      return {
+        error: new DewarError('command-not-executable', phrase(`exec ${argv0}: exec format error`), {
+          cause,
+        }),
+        exitCode: 126,
+      }
     default:
       return { error: new DewarError('system', phrase(`${name}${cause.errno}`), { cause }), exitCode: 126 }
   }
@@ -67,18 +79,26 @@ function workdirFailure(cause: PlanFailed, phrase: (words: string) => string): S
   }
   const text = `chdir to cwd (${JSON.stringify(cause.path)}) set in config.json failed: ${why[cause.errno] ?? cause.errno}`
   const code = cause.errno === 'EACCES' ? 126 : 127
-  return { error: new DewarError(code === 126 ? 'command-not-executable' : 'command-not-found', phrase(text), { cause }), exitCode: code }
+  return {
+    error: new DewarError(code === 126 ? 'command-not-executable' : 'command-not-found', phrase(text), {
+      cause,
+    }),
+    exitCode: code,
+  }
 }
 
 /** "tcp/8080" when the plan failed because somebody has the port. */
 export function busyPort(error: unknown): string | undefined {
-  if (!(error instanceof PlanFailed) || error.op !== 'reserve-port' || error.errno !== 'EADDRINUSE') return undefined
+  if (!(error instanceof PlanFailed) || error.op !== 'reserve-port' || error.errno !== 'EADDRINUSE')
+    return undefined
   return /^(tcp|udp|sctp).*?(\d+)$/.exec(error.path)?.slice(1, 3).join('/')
 }
 
 export function portTaken(record: ContainerRecord, port: string): DewarError {
   const [protocol, number] = port.split('/')
-  const host = record.network.published.find((one) => one.protocol === protocol && String(one.hostPort) === number)
+  const host = record.network.published.find(
+    (one) => one.protocol === protocol && String(one.hostPort) === number,
+  )
   return new DewarError(
     'system',
     `driver failed programming external connectivity on endpoint ${record.name} (${record.id}): ` +

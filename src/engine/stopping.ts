@@ -30,19 +30,27 @@ export class Stopping {
     if (await endsWithin(running.ended, timeout)) return
     await this.#signal(container, running, SIGKILL)
     if (await endsWithin(running.ended, 30)) return
-    throw new DewarError('system', `cannot stop container: ${container.name}: it did not end within 30 s of SIGKILL`, {
-      remedy: 'a process of it hangs in the kernel, often on a dead network disk',
-    })
+    throw new DewarError(
+      'system',
+      `cannot stop container: ${container.name}: it did not end within 30 s of SIGKILL`,
+      {
+        remedy: 'a process of it hangs in the kernel, often on a dead network disk',
+      },
+    )
   }
 
   async kill(container: Container, ref: string, text: string): Promise<void> {
     const signal = parseSignal(text || 'SIGKILL')
     const running = container.running
     if (running === undefined) {
-      throw new DewarError('conflict', `cannot kill container: ${ref}: container ${container.id} is not running`)
+      throw new DewarError(
+        'conflict',
+        `cannot kill container: ${ref}: container ${container.id} is not running`,
+      )
     }
     // Signals that are meant to end it count as stopped by hand; SIGHUP and friends do not.
-    const stops = signal === SIGKILL || signal === parseSignal(container.record.config.stopSignal || 'SIGTERM')
+    const stops =
+      signal === SIGKILL || signal === parseSignal(container.record.config.stopSignal || 'SIGTERM')
     if (stops) await container.update({ manuallyStopped: true })
     await this.#signal(container, running, signal)
     if (signal === SIGKILL) await running.ended
@@ -53,7 +61,8 @@ export class Stopping {
       await running.shim.signal(signal)
     } catch (error) {
       // It ended in the meantime: what was wanted has happened.
-      if (!(error instanceof PlanFailed && error.errno === 'ESRCH') && container.running === running) throw error
+      if (!(error instanceof PlanFailed && error.errno === 'ESRCH') && container.running === running)
+        throw error
     }
     const attributes = { ...eventAttributes(container), signal: String(signal) }
     this.#services.bus.emit('container', 'kill', container.id, attributes)
@@ -81,12 +90,16 @@ export class Stopping {
 
   async #setPaused(container: Container, running: Running, paused: boolean): Promise<void> {
     const { state } = container.record
-    if (container.running === running && state.status === 'running') await container.setState({ ...state, paused })
+    if (container.running === running && state.status === 'running')
+      await container.setState({ ...state, paused })
   }
 
   #needRunning(container: Container): Running {
     if (container.live.kind === 'restarting') {
-      throw new DewarError('conflict', `Container ${container.id} is restarting, wait until the container is running`)
+      throw new DewarError(
+        'conflict',
+        `Container ${container.id} is restarting, wait until the container is running`,
+      )
     }
     const running = container.running
     if (running === undefined) throw new DewarError('conflict', `Container ${container.id} is not running`)

@@ -16,7 +16,10 @@ const IPC = new Set([
 type Modes = Pick<HostConfig, 'ipcMode' | 'networkMode' | 'utsMode'>
 
 /** Names with dots (or slashes, which are turned into dots). Throws `invalid-argument`. */
-export function checkSysctls(sysctls: Readonly<Record<string, string>>, modes: Modes): Record<string, string> {
+export function checkSysctls(
+  sysctls: Readonly<Record<string, string>>,
+  modes: Modes,
+): Record<string, string> {
   return Object.fromEntries(Object.entries(sysctls).map(([name, value]) => [checkSysctl(name, modes), value]))
 }
 
@@ -37,7 +40,8 @@ function checkSysctl(given: string, modes: Modes): string {
   }
   if (name === 'kernel.domainname' || name === 'kernel.hostname') {
     if (modes.utsMode === 'host') refuse(`sysctl "${name}" not allowed in host UTS namespace`)
-    if (name === 'kernel.hostname') refuse(`sysctl "${name}" is not allowed as it conflicts with the OCI "hostname" field`)
+    if (name === 'kernel.hostname')
+      refuse(`sysctl "${name}" is not allowed as it conflicts with the OCI "hostname" field`)
     return name
   }
   return refuse(`sysctl "${name}" is not in a separate kernel namespace`)

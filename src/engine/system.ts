@@ -7,10 +7,15 @@ import type { Services } from './services.ts'
 import type { SystemInfo } from './types.ts'
 import { statusOf } from './view.ts'
 
-export async function systemInfo(services: Services, images: number, warnings: readonly string[]): Promise<SystemInfo> {
+export async function systemInfo(
+  services: Services,
+  images: number,
+  warnings: readonly string[],
+): Promise<SystemInfo> {
   const { settings, facts, cgroups, bus, levels, core } = services
   const statuses = [...services.containers.values()].map(statusOf)
-  const count = (...wanted: readonly string[]): number => statuses.filter((status) => wanted.includes(status)).length
+  const count = (...wanted: readonly string[]): number =>
+    statuses.filter((status) => wanted.includes(status)).length
   const os = osRelease()
   const running = count('running', 'restarting')
   const paused = count('paused')
@@ -44,7 +49,13 @@ export async function systemInfo(services: Services, images: number, warnings: r
 function osRelease(): Record<string, string> {
   try {
     const lines = readFileSync('/etc/os-release', 'utf8').split('\n')
-    return Object.fromEntries(lines.flatMap((line) => (line.includes('=') ? [[line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1).replace(/^"|"$/g, '')]] : [])))
+    return Object.fromEntries(
+      lines.flatMap((line) =>
+        line.includes('=')
+          ? [[line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1).replace(/^"|"$/g, '')]]
+          : [],
+      ),
+    )
   } catch {
     return {}
   }

@@ -7,7 +7,6 @@ export interface ProcessTable {
   readonly processes: readonly (readonly string[])[]
 }
 
-
 export async function processTable(pids: readonly number[], psArgs: string): Promise<ProcessTable> {
   const args = psArgs.trim() === '' ? ['-ef'] : psArgs.trim().split(/\s+/)
   checkArgs(args)
@@ -18,7 +17,8 @@ export async function processTable(pids: readonly number[], psArgs: string): Pro
 function checkArgs(args: readonly string[]): void {
   for (const arg of args) {
     // Thread views repeat a pid per line, and sort options or selections by others' pids are nothing a container needs.
-    if (!/^[a-zA-Z0-9,=:_%.+-]+$/.test(arg)) throw new DewarError('invalid-argument', `invalid ps argument ${JSON.stringify(arg)}`)
+    if (!/^[a-zA-Z0-9,=:_%.+-]+$/.test(arg))
+      throw new DewarError('invalid-argument', `invalid ps argument ${JSON.stringify(arg)}`)
   }
 }
 

@@ -61,7 +61,9 @@ export class Users {
 
 /** Whether the container changed or covers what the image says about users. */
 function hasOwnFiles(container: Container): boolean {
-  const covered = container.record.mounts.some(({ destination }) => /^\/etc(\/(passwd|group))?$/.test(destination))
+  const covered = container.record.mounts.some(({ destination }) =>
+    /^\/etc(\/(passwd|group))?$/.test(destination),
+  )
   if (covered) return true
   const etc = join(container.paths.upper, 'etc')
   const info = lstatSync(etc, { throwIfNoEntry: false })

@@ -44,7 +44,11 @@ function validateConfig(config: Partial<ContainerConfig>): void {
   if ((health.retries ?? 0) < 0) refuse('Retries in Healthcheck cannot be negative')
 }
 
-const MODES: readonly (readonly [keyof HostConfig & ('ipcMode' | 'pidMode' | 'utsMode' | 'usernsMode' | 'cgroupnsMode'), string, RegExp])[] = [
+const MODES: readonly (readonly [
+  keyof HostConfig & ('ipcMode' | 'pidMode' | 'utsMode' | 'usernsMode' | 'cgroupnsMode'),
+  string,
+  RegExp,
+])[] = [
   ['ipcMode', 'IPC', /^(none|host|private|shareable|container:.+)?$/],
   ['pidMode', 'PID', /^(host|private|container:.+)?$/],
   ['utsMode', 'UTS', /^(host|private)?$/],
@@ -67,12 +71,16 @@ function validateNetworkMode(request: CreateContainer, host: HostConfig): void {
   const hostname = request.config.hostname ?? ''
   if (host.utsMode === 'host' && hostname !== '') refuse('conflicting options: hostname and the UTS mode')
   if (mode === 'host' && (host.links?.length ?? 0) > 0) {
-    refuse("conflicting options: host type networking can't be used with links. This would result in undefined behavior")
+    refuse(
+      "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+    )
   }
   if (!mode.startsWith('container:')) return
   if (hostname !== '') refuse('conflicting options: hostname and the network mode')
   if ((host.links?.length ?? 0) > 0) {
-    refuse("conflicting options: container type network can't be used with links. This would result in undefined behavior")
+    refuse(
+      "conflicting options: container type network can't be used with links. This would result in undefined behavior",
+    )
   }
   if (host.dns.length > 0) refuse('conflicting options: dns and the network mode')
   if ((host.extraHosts?.length ?? 0) > 0) {
@@ -125,15 +133,18 @@ function validateMemory(host: HostConfig): void {
   if (memorySwappiness !== null && (memorySwappiness < -1 || memorySwappiness > 100)) {
     refuse(`Invalid value: ${memorySwappiness}, valid memory swappiness range is 0-100`)
   }
-  if (memoryReservation !== 0 && memoryReservation < SIX_MEGABYTES) refuse('Minimum memory reservation allowed is 6MB')
+  if (memoryReservation !== 0 && memoryReservation < SIX_MEGABYTES)
+    refuse('Minimum memory reservation allowed is 6MB')
   if (memory > 0 && memoryReservation > 0 && memory < memoryReservation) {
     refuse('Minimum memory limit can not be less than memory reservation limit, see usage')
   }
 }
 
 function validateCpu(host: HostConfig, limits: HostLimits): void {
-  if (host.nanoCpus > 0 && host.cpuPeriod > 0) refuse('Conflicting options: Nano CPUs and CPU Period cannot both be set')
-  if (host.nanoCpus > 0 && host.cpuQuota > 0) refuse('Conflicting options: Nano CPUs and CPU Quota cannot both be set')
+  if (host.nanoCpus > 0 && host.cpuPeriod > 0)
+    refuse('Conflicting options: Nano CPUs and CPU Period cannot both be set')
+  if (host.nanoCpus > 0 && host.cpuQuota > 0)
+    refuse('Conflicting options: Nano CPUs and CPU Quota cannot both be set')
   if (host.nanoCpus < 0 || (host.nanoCpus > 0 && host.nanoCpus < 1e7) || host.nanoCpus > limits.cpus * 1e9) {
     refuse(`Range of CPUs is from 0.01 to ${limits.cpus}.00, as there are only ${limits.cpus} CPUs available`)
   }

@@ -2,7 +2,10 @@
 import type { Container } from './container.ts'
 import type { ContainerState, ContainerView, Status } from './types.ts'
 
-export function containerView(container: Container, sizes?: { readonly rw: number; readonly rootFs: number }): ContainerView {
+export function containerView(
+  container: Container,
+  sizes?: { readonly rw: number; readonly rootFs: number },
+): ContainerView {
   const { record, paths } = container
   return {
     id: record.id,

@@ -43,7 +43,11 @@ export class VolumeStore implements Volumes, VolumeSource {
 
   private constructor(options: VolumeStoreOptions) {
     this.#options = options
-    this.#records = new Records(options.folder, { parse: (value) => schema.parse(value), kind: 'volume', durable: true })
+    this.#records = new Records(options.folder, {
+      parse: (value) => schema.parse(value),
+      kind: 'volume',
+      durable: true,
+    })
   }
 
   static async open(options: VolumeStoreOptions): Promise<VolumeStore> {
@@ -70,7 +74,9 @@ export class VolumeStore implements Volumes, VolumeSource {
     checkDriver(options.driver ?? '', options.driverOpts ?? {})
     const anonymous = options.name === undefined || options.name === ''
     const labels = options.labels ?? null
-    return this.#view(await this.#create(anonymous ? undefined : options.name, labels, options.driverOpts ?? null))
+    return this.#view(
+      await this.#create(anonymous ? undefined : options.name, labels, options.driverOpts ?? null),
+    )
   }
 
   async ensure(request: VolumeRequest): Promise<{ name: string; mountpoint: string; driver: string }> {
@@ -80,7 +86,11 @@ export class VolumeStore implements Volumes, VolumeSource {
     return { name: record.name, mountpoint: this.mountpoint(record.name), driver: 'local' }
   }
 
-  #create(name: string | undefined, labels: VolumeRecord['labels'], options: VolumeRecord['options']): Promise<VolumeRecord> {
+  #create(
+    name: string | undefined,
+    labels: VolumeRecord['labels'],
+    options: VolumeRecord['options'],
+  ): Promise<VolumeRecord> {
     return this.#lock.run(async () => {
       const known = name === undefined ? undefined : this.#volumes.get(checkVolumeName(name))
       if (known !== undefined) return known
@@ -106,7 +116,10 @@ export class VolumeStore implements Volumes, VolumeSource {
       this.#find(name)
       const users = this.#users(name)
       if (users.length > 0) {
-        throw new DewarError('conflict', `remove ${name}: volume is in use - [${users.map((user) => user.id).join(', ')}]`)
+        throw new DewarError(
+          'conflict',
+          `remove ${name}: volume is in use - [${users.map((user) => user.id).join(', ')}]`,
+        )
       }
       await this.#delete(name)
     })
@@ -122,7 +135,12 @@ export class VolumeStore implements Volumes, VolumeSource {
     const deleted: string[] = []
     let reclaimed = 0
     for (const record of [...this.#volumes.values()]) {
-      if ((!record.anonymous && !all) || this.#users(record.name).length > 0 || !this.#matches(record, withoutAll(filters))) continue
+      if (
+        (!record.anonymous && !all) ||
+        this.#users(record.name).length > 0 ||
+        !this.#matches(record, withoutAll(filters))
+      )
+        continue
       reclaimed += await treeSize(this.mountpoint(record.name))
       await this.remove(record.name, true)
       deleted.push(record.name)
@@ -149,7 +167,9 @@ export class VolumeStore implements Volumes, VolumeSource {
   }
 
   #users(name: string): Container[] {
-    return [...this.#options.containers.values()].filter(({ record }) => record.mounts.some((mount) => mount.point.name === name))
+    return [...this.#options.containers.values()].filter(({ record }) =>
+      record.mounts.some((mount) => mount.point.name === name),
+    )
   }
 
   #find(name: string): VolumeRecord {
@@ -175,7 +195,15 @@ export class VolumeStore implements Volumes, VolumeSource {
 
   #view(record: VolumeRecord): VolumeView {
     const { name, createdAt, labels, options } = record
-    return { name, driver: 'local', mountpoint: this.mountpoint(name), createdAt, labels, options, scope: 'local' }
+    return {
+      name,
+      driver: 'local',
+      mountpoint: this.mountpoint(name),
+      createdAt,
+      labels,
+      options,
+      scope: 'local',
+    }
   }
 }
 
@@ -185,14 +213,19 @@ function withoutAll(filters: Filters): Filters {
 
 function checkDriver(driver: string, options: Readonly<Record<string, string>>): void {
   if (driver !== '' && driver !== 'local') {
-    throw new DewarError('not-found', `error looking up volume plugin ${driver}: plugin "${driver}" not found`, {
-      remedy: 'this engine has the driver local',
-    })
+    throw new DewarError(
+      'not-found',
+      `error looking up volume plugin ${driver}: plugin "${driver}" not found`,
+      {
+        remedy: 'this engine has the driver local',
+      },
+    )
   }
   const [first] = Object.keys(options)
   if (first !== undefined) {
     throw new DewarError('invalid-argument', `invalid option: ${JSON.stringify(first)}`, {
-      remedy: 'local volumes of this engine take no options; bind mounts and --tmpfs do what they are used for',
+      remedy:
+        'local volumes of this engine take no options; bind mounts and --tmpfs do what they are used for',
     })
   }
 }
@@ -201,4 +234,3 @@ function checkDriver(driver: string, options: Readonly<Record<string, string>>):
 export async function isEmptyFolder(folder: string): Promise<boolean> {
   return existsSync(folder) && (await readdir(folder)).length === 0
 }
-

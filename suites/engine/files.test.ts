@@ -1,0 +1,218 @@
+import { after, before, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { extract, pack } from 'tar-stream'
+import { home, skip, text, type Home, type Rig } from './fixture.ts'
+
+let house: Home
+let rig: Rig
+let host: string
+before(async () => {
+  if (skip) return
+  house = await home()
+  rig = await house.open()
+  await rig.importBusybox()
+  host = mkdtempSync(join(tmpdir(), 'dwt-eng-host-'))
+})
+after(async () => {
+  if (skip) return
+  await rig[Symbol.asyncDispose]()
+  await house[Symbol.asyncDispose]()
+  rmSync(host, { recursive: true })
+})
+
+async function members(tar: Readable): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  const stream = extract()
+  tar.pipe(stream)
+  for await (const entry of stream) found.set(entry.header.name, await text(entry))
+  return found
+}
+
+test(
+  'a named volume keeps what was written, with the ids a Docker user expects on the host',
+  { skip },
+  async () => {
+    await rig.finish(
+      { cmd: ['sh', '-c', 'echo kept >/data/file; chown 33:44 /data/file'] },
+      { binds: ['vol:/data'] },
+    )
+    const { output } = await rig.finish(
+      { cmd: ['sh', '-c', 'cat /data/file; stat -c %u:%g /data/file'] },
+      { binds: ['vol:/data:ro'] },
+    )
+    assert.equal(output, 'kept\n33:44\n')
+    const { mountpoint } = await rig.engine.volumes.inspect('vol')
+    const { uid, gid } = statSync(join(mountpoint, 'file'))
+    assert.deepEqual([uid, gid], [33, 44])
+    await assert.rejects(rig.engine.volumes.remove('vol', false), /remove vol: volume is in use - \[/)
+  },
+)
+
+test('an empty volume starts with the image’s content, unless nocopy', { skip }, async () => {
+  assert.equal(
+    (await rig.finish({ cmd: ['ls', '/etc/'] }, { binds: ['etc1:/etc'] })).output.includes('passwd'),
+    true,
+  )
+  assert.equal(
+    (await rig.finish({ cmd: ['ls', '/etc/'] }, { binds: ['etc2:/etc:nocopy'] })).output.includes('passwd'),
+    false,
+  )
+})
+
+test('anonymous volumes go with rm -v and --rm, named ones stay', { skip }, async () => {
+  const names = async () => (await rig.engine.volumes.list(new Map())).map(({ name }) => name)
+  const before = await names()
+  const id = await rig.create({ cmd: ['true'], volumes: { '/a': {} } }, { binds: ['stays:/s'] })
+  assert.equal((await names()).length, before.length + 2)
+  await rig.engine.containers.remove(id, { force: false, volumes: true, link: false })
+  assert.deepEqual((await names()).sort(), [...before, 'stays'].sort())
+})
+
+test(
+  'a bind mount shows the host’s folder, read-only when asked, and a file in the place of a file',
+  { skip },
+  async () => {
+    const folder = join(host, 'bind')
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'f'), 'host\n')
+    const binds = [`${folder}:/b`, `${folder}:/ro:ro`, `${join(folder, 'f')}:/etc/one:ro`]
+    const { output } = await rig.finish(
+      { cmd: ['sh', '-c', 'cat /b/f /etc/one; echo new >/b/g; touch /ro/x 2>&1; echo $?'] },
+      { binds },
+    )
+    assert.equal(output, 'host\nhost\ntouch: /ro/x: Read-only file system\n1\n')
+    assert.equal(readFileSync(join(folder, 'g'), 'utf8'), 'new\n')
+    assert.equal(statSync(join(folder, 'g')).uid, 0)
+  },
+)
+
+test('--mount refuses a missing source, -v makes it', { skip }, async () => {
+  const missing = join(host, 'nowhere')
+  await assert.rejects(
+    rig.create({ cmd: ['true'] }, { mounts: [{ type: 'bind', source: missing, target: '/x' }] }),
+    /invalid mount config for type "bind": bind source path does not exist: /,
+  )
+  await rig.finish({ cmd: ['true'] }, { binds: [`${missing}:/x`] })
+  assert.ok(statSync(missing).isDirectory())
+})
+
+test('mount targets that are symlinks to host paths stay inside the container', { skip }, async () => {
+  const canary = join(host, 'canary')
+  mkdirSync(canary)
+  const { id } = await rig.finish({ cmd: ['ln', '-s', canary, '/trap'] })
+  await rig.engine.images.commit(id, { reference: 'trap', comment: '', author: '', pause: true, changes: [] })
+  const { code } = await rig.finish(
+    { image: 'trap', cmd: ['sh', '-c', 'echo x >/trap/in/file'] },
+    { binds: ['trapped:/trap/in'] },
+  )
+  assert.equal(code, 0)
+  assert.equal(existsSync(join(canary, 'in')), false)
+  assert.equal(existsSync(join(canary, 'file')), false)
+})
+
+for (const state of ['running', 'stopped'] as const) {
+  test(`archives go in and out of a ${state} container`, { skip }, async () => {
+    const id = await rig.create({ cmd: ['sleep', '100'] })
+    if (state === 'running') await rig.engine.containers.start(id)
+    const tar = pack()
+    tar.entry({ name: 'd/', type: 'directory', mode: 0o750 })
+    tar.entry({ name: 'd/f', mode: 0o640, uid: 5, gid: 6 }, 'content')
+    tar.entry({ name: 'd/l', type: 'symlink', linkname: '/etc/passwd' })
+    tar.finalize()
+    const { containers } = rig.engine
+    await containers.archivePut(id, '/tmp', Readable.from(tar), {
+      noOverwriteDirNonDir: false,
+      copyUidGid: false,
+    })
+    const stat = await containers.archiveStat(id, '/tmp/d/f')
+    assert.deepEqual([stat.name, stat.size, stat.mode], ['f', 7, 0o640])
+    assert.equal((await containers.archiveStat(id, '/tmp/d/l')).linkTarget, '/etc/passwd')
+    const got = await containers.archiveGet(id, '/tmp/d')
+    assert.deepEqual(
+      [...(await members(got.stream))],
+      [
+        ['d/', ''],
+        ['d/f', 'content'],
+        ['d/l', ''],
+      ],
+    )
+    await assert.rejects(containers.archiveStat(id, '/nope'), /Could not find the file \/nope in container/)
+    await assert.rejects(
+      containers.archivePut(id, '/etc/passwd', Readable.from([]), {
+        noOverwriteDirNonDir: false,
+        copyUidGid: false,
+      }),
+    )
+    const paths = (await containers.changes(id)).map(({ path, kind }) => `${kind} ${path}`)
+    assert.deepEqual(paths, ['0 /tmp', '1 /tmp/d', '1 /tmp/d/f', '1 /tmp/d/l'])
+  })
+}
+
+test('archivePut does not follow symlinks out of the container', { skip }, async () => {
+  const id = await rig.create({ cmd: ['true'] })
+  const out = join(host, 'out')
+  mkdirSync(out)
+  for (const names of [['l', 'l/f'], ['../../../../../../..' + out + '/f']]) {
+    const tar = pack()
+    const [first, second] = names
+    if (second !== undefined) tar.entry({ name: first ?? '', type: 'symlink', linkname: out })
+    tar.entry({ name: second ?? first ?? '' }, 'escaped')
+    tar.finalize()
+    await rig.engine.containers
+      .archivePut(id, '/', Readable.from(tar), { noOverwriteDirNonDir: false, copyUidGid: false })
+      .catch(() => undefined)
+    assert.equal(existsSync(join(out, 'f')), false)
+  }
+})
+
+test('export and commit carry the container’s files with its own ids', { skip }, async () => {
+  const { id } = await rig.finish({
+    cmd: ['sh', '-c', 'mkdir /n; echo x >/n/f; chown 7:8 /n/f; rm /etc/group'],
+  })
+  const exported = await members(await rig.engine.containers.export(id))
+  assert.equal(exported.get('n/f'), 'x\n')
+  assert.equal(exported.has('etc/group'), false)
+  await rig.engine.images.commit(id, {
+    reference: 'made',
+    comment: 'c',
+    author: 'a',
+    pause: true,
+    changes: ['CMD ["stat","-c","%u:%g %n","/n/f","/etc/group"]'],
+  })
+  const made = await rig.engine.containers.create({
+    config: { image: 'made' },
+    hostConfig: { networkMode: 'none' },
+    endpoints: {},
+  })
+  const over = await rig.engine.containers.wait(made.id, 'next-exit')
+  await rig.engine.containers.start(made.id)
+  await over.result
+  assert.match(await rig.logs(made.id), /^7:8 \/n\/f\nstat: can't stat '\/etc\/group'/)
+})
+
+test('an image’s FIFO as /etc/passwd does not hang a start', { skip }, async () => {
+  const tar = pack()
+  tar.entry({ name: 'etc/', type: 'directory' })
+  tar.entry({ name: 'etc/passwd', type: 'fifo' })
+  tar.finalize()
+  const id = await rig.create({ cmd: ['echo', 'ran'] })
+  await rig.engine.containers.archivePut(id, '/', Readable.from(tar), {
+    noOverwriteDirNonDir: false,
+    copyUidGid: false,
+  })
+  const over = await rig.engine.containers.wait(id, 'next-exit')
+  await rig.engine.containers.start(id)
+  assert.equal((await over.result).code, 0)
+})
+
+test('tmpfs and read-only root do what they say', { skip }, async () => {
+  const { output } = await rig.finish(
+    { cmd: ['sh', '-c', 'touch /x 2>&1; echo a >/t/y && cat /t/y'] },
+    { readonlyRootfs: true, tmpfs: { '/t': 'size=1m' } },
+  )
+  assert.equal(output, 'touch: /x: Read-only file system\na\n')
+})
