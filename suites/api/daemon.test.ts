@@ -45,7 +45,10 @@ async function ready({ child, said, exited }: Started): Promise<void> {
   const { stderr } = child
   assert.ok(stderr !== null)
   while (!said().includes('listening on unix://')) {
-    const ended: boolean = await Promise.race([once(stderr, 'data').then(() => false), exited.then(() => true)])
+    const ended: boolean = await Promise.race([
+      once(stderr, 'data').then(() => false),
+      exited.then(() => true),
+    ])
     assert.equal(ended, false, said())
   }
 }
