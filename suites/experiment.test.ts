@@ -4,11 +4,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { command, describe } from './harness/command.ts'
 import { hostState, leftBehind } from './harness/host-state.ts'
 import { DEWAR } from './harness/project.ts'
+import { startRegistry } from './harness/registry.ts'
 import { missing } from './harness/requirement.ts'
+import { tempFolder } from './harness/temp-folder.ts'
 
 const skip = missing('find', 'ps')
 /** No registry on any machine: what is tested is the same everywhere. */
@@ -43,10 +46,41 @@ test(
     )
     assert.match(stdout, /pid \d+ {2}uid [1-9]\d+ {2}node \/srv\/server\.js/)
     assert.match(stdout, /EXPERIMENT_SECRET=[0-9a-f]{12}/)
-    assert.match(stdout, /root in the container is nobody special outside/)
-    assert.match(stdout, /Stronger levels are to come/)
+    assert.match(stdout, /root in the container is\s+nobody special outside/)
+    assert.match(stdout, /Stronger levels\s+are to come/)
     assert.ok(!stdout.includes('\u001b'), 'no escape sequences without a terminal')
     await assertNothingLeft(before)
+  },
+)
+
+test(
+  'experiment pulls nginx where a registry answers',
+  { skip: missing('docker-registry', 'skopeo') },
+  async () => {
+    await using folder = await tempFolder('experiment')
+    await using registry = await startRegistry({
+      storage: join(folder.path, 'blobs'),
+      folder: folder.path,
+      port: 18110,
+    })
+    const archive = join(folder.path, 'image.tar')
+    await command(['sh', '-c', '"$0" builtin-image > "$1"', DEWAR, archive], { check: true })
+    const target = `docker://${registry.address}/library/nginx:latest`
+    const copy = [
+      'skopeo',
+      'copy',
+      '--quiet',
+      '--insecure-policy',
+      '--dest-tls-verify=false',
+      `docker-archive:${archive}`,
+      target,
+    ]
+    await command(copy, { check: true })
+    const mirror = { DEWAR_REGISTRY_MIRROR: `http://${registry.address}`, NO_COLOR: '1' }
+    const result = await command([DEWAR, 'experiment', '--port', '18120'], { env: mirror, timeout: LIMIT })
+    assert.equal(result.code, 0, describe(['dewar', 'experiment'], result))
+    assert.match(result.stdout, /nginx, pulled from 127\.0\.0\.1:18110/)
+    assert.match(result.stdout, /run -d -p 18120:80 nginx:latest/)
   },
 )
 
