@@ -190,9 +190,7 @@ export async function withRepository<T>(
     try {
       return await use(new Repository({ ...access, endpoint, path: reference.path, credentials }))
     } catch (error) {
-      const passOver =
-        error instanceof ConnectionFailed || (endpoint.mirror && error instanceof RegistryRefused)
-      if (!passOver) throw error
+      if (!canPassOver(error, endpoint)) throw error
       first = endpoint.mirror ? first : (first ?? error)
     }
   }

@@ -41,7 +41,7 @@ export async function unpackOps(
   ops: AsyncIterable<Buffer>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const source = { failure: undefined as unknown }
+  const source: { failure?: Error } = {}
   const input = Readable.from(noting(ops, source), { objectMode: false, highWaterMark: 512 * 1024 })
   const plan = unpackPlan({ folder, ...filterOf(sandbox) })
   try {
@@ -58,11 +58,11 @@ function filterOf(sandbox: Sandbox): { readonly filter?: Uint8Array } {
   return sandbox.filter === undefined ? {} : { filter: sandbox.filter }
 }
 
-async function* noting(ops: AsyncIterable<Buffer>, source: { failure: unknown }): AsyncGenerator<Buffer> {
+async function* noting(ops: AsyncIterable<Buffer>, source: { failure?: Error }): AsyncGenerator<Buffer> {
   try {
     yield* ops
   } catch (error) {
-    source.failure = error
+    source.failure = error instanceof Error ? error : new Error(String(error))
     throw error
   }
 }
