@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -11,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { ask, dial, readHead } from './raw-client.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/daemon/main.js', import.meta.url))
+const BRIDGE = 'dwtapit0'
 const skip = process.getuid?.() === 0 ? false : 'an engine needs root'
 
 interface Started {
@@ -27,7 +29,7 @@ function start(folder: string, name: string, args: readonly string[]): Started {
     '--run',
     join(folder, `${name}.run`),
     '--bridge',
-    'dwtapit0',
+    BRIDGE,
     '--subnet',
     '10.231.12.0/24',
   ]
@@ -84,7 +86,7 @@ test(
     } finally {
       first.child.kill('SIGKILL')
       await rm(folder, { recursive: true, force: true })
-      spawn('ip', ['link', 'del', 'dwtapit0'], { stdio: 'ignore' }).on('error', () => undefined)
+      await sweep([join(folder, 'a'), join(folder, 'b')])
     }
   },
 )
