@@ -57,7 +57,10 @@ export async function connectPending(container: Container, shim: Shim): Promise<
   container.pendingAttaches.clear()
   await Promise.all(
     [...pendings].map(async ({ request, stream }) => {
-      stream.connect(await connect(shim, container, request))
+      // It runs, whatever becomes of this client: a failure here is the end of its stream, not of the start.
+      const live = await connect(shim, container, request).catch(() => undefined)
+      if (live === undefined) stream.abandon()
+      else stream.connect(live)
     }),
   )
 }
@@ -82,12 +85,21 @@ export function withDetachKeys(live: Duplex, keys: string | undefined, onDetach:
   return Duplex.from({ readable: output, writable: filter })
 }
 
-/** What was logged so far, then what comes. */
+/** What was logged until now, then what comes. A line of this very millisecond may be told twice, none is missing. */
 function withLogs(container: Container, request: AttachRequest, live: Duplex): Duplex {
   const { stdout, stderr } = request
   const past = readLogs(
     { path: container.paths.log, tty: container.record.config.tty, ended: undefined },
-    { follow: false, stdout, stderr, since: 0, until: 0, timestamps: false, details: false, tail: -1 },
+    {
+      follow: false,
+      stdout,
+      stderr,
+      since: 0,
+      until: Date.now() + 1,
+      timestamps: false,
+      details: false,
+      tail: -1,
+    },
     new AbortController().signal,
   )
   return Duplex.from({ readable: inTurn(past, live), writable: live })

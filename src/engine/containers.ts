@@ -1,16 +1,14 @@
 /** The engine's `containers`: finds the container a client names and hands it to the part that does the work. */
 import type { Duplex, Readable } from 'node:stream'
-import { readFile } from 'node:fs/promises'
-import { DewarError, errnoOf } from '../base/errors.ts'
+import { DewarError } from '../base/errors.ts'
 import { checkResources, updateWrites } from '../kernel/cgroup.ts'
 import { pidsIn } from '../kernel/cgroup-live.ts'
-import { readStats } from '../kernel/cgroup-stats.ts'
-import { parseInterfaceStats } from '../network/interface-stats.ts'
 import { attachTo } from './attach.ts'
 import { containerChanges } from './changes.ts'
 import type { Container, WaitResult } from './container.ts'
 import { ContainerFiles } from './container-files.ts'
 import { matchesFilters } from './container-filters.ts'
+import { containerStats } from './container-stats.ts'
 import { createContainer } from './create.ts'
 import { cgroupsPath } from './launch.ts'
 import type { ImageRoom } from './image-room.ts'
@@ -229,14 +227,8 @@ export class ContainerService implements Containers {
     return processTable(pids, psArgs)
   }
 
-  async stats(ref: string): Promise<Stats> {
-    const container = this.#find(ref)
-    const running = container.running
-    if (running === undefined) return NO_STATS(Date.now())
-    const networks =
-      container.record.hostConfig.networkMode === 'host' ? {} : await interfaces(running.shim.pid)
-    const counters = await readStats(this.#services.cgroups, cgroupsPath(this.#services, container.record))
-    return { read: Date.now(), ...counters, networks }
+  stats(ref: string): Promise<Stats> {
+    return containerStats(this.#services, this.#find(ref))
   }
 
   async changes(ref: string): Promise<readonly Change[]> {
@@ -281,29 +273,3 @@ function prunable(container: Container, filters: Filters): boolean {
   const rest = new Map([...filters].filter(([key]) => key !== 'until'))
   return matchesFilters(container, rest, { ancestors: () => [], find: () => container })
 }
-
-async function interfaces(pid: number): Promise<Stats['networks']> {
-  try {
-    return parseInterfaceStats(await readFile(`/proc/${pid}/net/dev`, 'utf8'))
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return {}
-    throw error
-  }
-}
-
-const NO_STATS = (read: number): Stats => ({
-  read,
-  pids: { current: 0, limit: null },
-  cpu: {
-    total: 0,
-    user: 0,
-    kernel: 0,
-    perCpu: null,
-    system: 0,
-    online: 0,
-    throttling: { periods: 0, throttled: 0, time: 0 },
-  },
-  memory: { usage: 0, max: null, limit: 0, stats: {}, failcnt: null },
-  blkio: [],
-  networks: {},
-})

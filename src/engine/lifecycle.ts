@@ -1,27 +1,23 @@
 /** A container's life: started, stopped, ended, started again, removed. The story of one container in one file. */
-import { rmSync } from 'node:fs'
 import { DewarError } from '../base/errors.ts'
 import type { Exit, Shim } from '../kernel/core-api.ts'
 import { SIGNALS } from '../kernel/signals.ts'
-import { connectPending, abandonPending } from './attach.ts'
+import { abandonPending } from './attach.ts'
 import type { Container } from './container.ts'
-import { HealthMonitor } from './health.ts'
 import { killLeftovers } from './leftovers.ts'
-import { bundleForFiles, bundleForStart, prepareFolders } from './launch.ts'
-import { runFolder } from './options.ts'
+import { bundleForFiles } from './launch.ts'
 import { decideRestart } from './restart-policy.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
-import { busyPort, portTaken, startFailure } from './start-failure.ts'
+import { removeRunFolder, Starter, type StartCounters } from './starter.ts'
 import { Stopping, type StopOptions } from './stopping.ts'
 import type { Trash } from './trash.ts'
 
 const SIGKILL = SIGNALS['KILL'] ?? 9
-/** Free ports are chosen again this often when others are quicker. */
-const PORT_ATTEMPTS = 20
 
 export class Lifecycle {
   readonly stopping: Stopping
   readonly #services: Services
+  readonly #starter: Starter
   readonly #trash: Trash
   /** Containers in the middle of `restart` are not removed by --rm when their first run ends. */
   readonly #restarting = new WeakSet<Container>()
@@ -31,6 +27,10 @@ export class Lifecycle {
     this.#services = services
     this.#trash = trash
     this.stopping = new Stopping(services)
+    this.#starter = new Starter(services, {
+      ended: (container, exit) => this.#ended(container, exit),
+      shimGone: (container) => this.#shimGone(container),
+    })
   }
 
   // ------------------------------------------------------------------ start
@@ -51,80 +51,18 @@ export class Lifecycle {
     await this.#launch(container, { restartCount: 0, lastDelay: 0 })
   }
 
-  async #launch(container: Container, counters: { restartCount: number; lastDelay: number }): Promise<void> {
-    const before = container.record.state
+  async #launch(container: Container, counters: StartCounters): Promise<void> {
     try {
-      const shim = await this.#tryLaunch(container, counters)
-      await connectPending(container, shim)
-    } catch (cause) {
-      const { error, exitCode } = startFailure(cause, container.record.path)
-      await this.#startFailed(container, before, error, exitCode)
+      await this.#starter.launch(container, counters)
+    } catch (error) {
+      if (container.record.hostConfig.autoRemove) await this.#remove(container, { removeVolumes: true })
       throw error
     }
-    container.health?.begin()
   }
 
-  /** Again with other ports when one that was chosen freely proved to be somebody else's. */
-  async #tryLaunch(
-    container: Container,
-    counters: { restartCount: number; lastDelay: number },
-  ): Promise<Shim> {
-    const { networks } = this.#services
-    const busy = new Set<string>()
-    for (let attempt = 1; ; attempt += 1) {
-      const { chosen, ...network } = networks.plan(container, busy)
-      // On disk before the shim starts: whoever comes after a crash knows what to look for.
-      const state = { status: 'running', startedAt: Date.now(), paused: false } as const
-      await container.update({ ...network, ...counters, state, manuallyStopped: false })
-      prepareFolders(this.#services, container)
-      try {
-        return await this.#launchShim(container)
-      } catch (error) {
-        const port = busyPort(error)
-        if (port === undefined) throw error
-        if (!chosen.has(port) || attempt === PORT_ATTEMPTS) throw portTaken(container.record, port)
-        busy.add(port)
-      }
-    }
-  }
-
-  async #launchShim(container: Container): Promise<Shim> {
-    const level = levelOf(this.#services, container)
-    const bundle = await bundleForStart(this.#services, container)
-    const shim = await level.start(this.#services.core, bundle)
-    this.adopt(container, shim, bundle)
-    // Before anything else can happen: the end of a short run may be on its way already.
-    this.#services.bus.emit('container', 'start', container.id, eventAttributes(container))
-    return shim
-  }
-
-  /** From here on the container runs; also for shims found again after a restart of the engine. */
-  adopt(container: Container, shim: Shim, bundle = bundleForFiles(this.#services, container)): void {
-    const level = levelOf(this.#services, container)
-    const ended = shim.exited.then(
-      (exit) => this.#ended(container, exit),
-      () => this.#shimGone(container),
-    )
-    container.live = { kind: 'running', shim, bundle, level, ended }
-    container.health = HealthMonitor.of(this.#services, container)
-  }
-
-  async #startFailed(
-    container: Container,
-    before: Container['record']['state'],
-    error: DewarError,
-    exitCode: number,
-  ): Promise<void> {
-    abandonPending(container)
-    this.#services.networks.free(container.id)
-    removeRunFolder(this.#services, container)
-    container.live = { kind: 'idle' }
-    const state =
-      before.status === 'exited' || before.status === 'dead'
-        ? { ...before, exitCode, error: error.message }
-        : ({ status: 'created', exitCode, error: error.message } as const)
-    await container.setState(state, { networks: this.#services.networks.idle(container.record), ports: {} })
-    if (container.record.hostConfig.autoRemove) await this.#remove(container, { removeVolumes: true })
+  /** A shim found again after a restart of the engine. */
+  adopt(container: Container, shim: Shim): void {
+    this.#starter.adopt(container, shim)
   }
 
   // ------------------------------------------------------------------ end
@@ -334,8 +272,4 @@ export class Lifecycle {
         await this.#launch(container, { restartCount: container.record.restartCount, lastDelay: 0 })
     })
   }
-}
-
-function removeRunFolder(services: Services, container: Container): void {
-  rmSync(runFolder(services.settings, container.id), { recursive: true, force: true })
 }

@@ -32,7 +32,7 @@ class Folder implements Disposable {
 
 async function text(stream: Readable): Promise<string> {
   const parts: Buffer[] = []
-  for await (const chunk of stream) parts.push(Buffer.from(chunk))
+  for await (const chunk of stream) if (Buffer.isBuffer(chunk)) parts.push(chunk)
   return Buffer.concat(parts).toString()
 }
 

@@ -1,11 +1,9 @@
 /** The engine's networks at work: bridges kept ready, addresses and ports given to containers and taken back. */
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { randomBytes } from 'node:crypto'
 import { DewarError } from '../base/errors.ts'
 import type { NetworkSteps } from '../isolation/level.ts'
 import type { Core } from '../kernel/core-api.ts'
-import { parseAddress } from '../network/address.ts'
 import {
   advertisedInterfaces,
   ensureBridge,
@@ -19,20 +17,18 @@ import {
   removeFirewallSteps,
   removeNetworkStep,
   tableName,
-  type Published,
 } from '../network/firewall.ts'
-import { allocateAddress, claimAddress, formatMac, macOf } from '../network/ipam.ts'
-import { poolOf, type IpPool, type Network } from '../network/network.ts'
+import type { Network } from '../network/network.ts'
 import { decidePorts, parsePortRange, type DecidedPorts } from '../network/ports.ts'
 import { reconcileNetwork } from '../network/reconcile.ts'
 import { Records } from '../store/records.ts'
+import { AddressBook } from './address-book.ts'
 import type { Container } from './container.ts'
+import { endpointState, macFor, type Place } from './endpoint-state.ts'
 import { parseNetwork, predefinedNetworks, requestedNetwork, type NetworkRequest } from './network-records.ts'
 import type { Settings } from './options.ts'
 import type { ContainerRecord, RecordedNetwork } from './record.ts'
 import type { EndpointConfig, EndpointState } from './types.ts'
-
-type Place = RecordedNetwork['attachments'][number]
 
 /** What a start has decided; goes into the record before the shim starts. */
 export interface NetworkPlan {
@@ -51,8 +47,7 @@ export class NetworkManager {
   readonly #records: Records<Network>
   readonly #networks = new Map<string, Network>()
   readonly #bridgeIndex = new Map<string, number>()
-  readonly #used = new Map<string, Set<string>>()
-  readonly #published = new Map<string, readonly Published[]>()
+  readonly #book = new AddressBook()
   readonly #vethPrefix: string
   #ephemeral: readonly [number, number] = [49153, 65535]
   #advertised: readonly string[] = []
@@ -169,7 +164,7 @@ export class NetworkManager {
     try {
       for (const { network, endpoint } of wanted) attachments.push(this.#place(network, endpoint))
       const decided = this.#ports(container, attachments[0], wanted[0]?.network, busy)
-      this.#hold(container.id, { attachments, published: decided.published })
+      this.#book.hold(container.id, { attachments, published: decided.published })
       const states = wanted.map(
         ({ network, endpoint }, n) =>
           [network.name, endpointState(network, endpoint, attachments[n])] as const,
@@ -181,7 +176,7 @@ export class NetworkManager {
         chosen: decided.chosen,
       }
     } catch (error) {
-      for (const place of attachments) this.#release(place)
+      this.#book.release(attachments)
       throw error
     }
   }
@@ -203,15 +198,8 @@ export class NetworkManager {
   }
 
   #place(network: Network, endpoint: EndpointConfig): Place {
-    const used = this.#usedOf(network.id)
-    const give = (pool: IpPool | undefined, wanted: string | undefined): string | undefined => {
-      if (pool === undefined) return undefined
-      const address = wanted ? claimAddress(poolOf(pool), wanted, used) : allocateAddress(poolOf(pool), used)
-      used.add(address)
-      return address
-    }
-    const address = give(network.ipv4, endpoint.ipamConfig?.ipv4Address)
-    const address6 = give(network.ipv6, endpoint.ipamConfig?.ipv6Address)
+    const address = this.#book.give(network.id, network.ipv4, endpoint.ipamConfig?.ipv4Address)
+    const address6 = this.#book.give(network.id, network.ipv6, endpoint.ipamConfig?.ipv6Address)
     return {
       networkId: network.id,
       ...(address === undefined ? {} : { address }),
@@ -228,6 +216,7 @@ export class NetworkManager {
   ): DecidedPorts {
     const { hostConfig, config } = container.record
     if (place === undefined) return { published: [], ports: {}, chosen: new Set() }
+    const publishes = hostConfig.publishAllPorts || Object.keys(hostConfig.portBindings).length > 0
     return decidePorts({
       bindings: hostConfig.portBindings,
       exposed: config.exposedPorts,
@@ -235,49 +224,21 @@ export class NetworkManager {
       ...(place.address === undefined ? {} : { address: place.address }),
       ...(place.address6 === undefined ? {} : { address6: place.address6 }),
       hostBinding: network?.hostBinding ?? '',
-      taken: this.#taken(hostConfig.portBindings, hostConfig.publishAllPorts),
+      // Only a container that publishes looks at what the others publish.
+      taken: publishes ? this.#book.published() : [],
       busy,
       ephemeral: this.#ephemeral,
       endpoint: { name: container.name, id: container.id },
     })
   }
 
-  /** Only a container that publishes looks at what the others publish. */
-  #taken(bindings: object, publishAll: boolean): Published[] {
-    return Object.keys(bindings).length === 0 && !publishAll ? [] : [...this.#published.values()].flat()
-  }
-
   /** Recorded addresses and ports of a container that runs are in use. */
   adopt(record: ContainerRecord): void {
-    this.#hold(record.id, record.network)
-  }
-
-  #held = new Map<string, RecordedNetwork>()
-
-  #hold(id: string, network: RecordedNetwork): void {
-    this.#held.set(id, network)
-    for (const place of network.attachments) {
-      const used = this.#usedOf(place.networkId)
-      for (const address of [place.address, place.address6]) if (address !== undefined) used.add(address)
-    }
-    if (network.published.length > 0) this.#published.set(id, network.published)
+    this.#book.hold(record.id, record.network)
   }
 
   free(id: string): void {
-    for (const place of this.#held.get(id)?.attachments ?? []) this.#release(place)
-    this.#held.delete(id)
-    this.#published.delete(id)
-  }
-
-  #release(place: Place): void {
-    const used = this.#usedOf(place.networkId)
-    for (const address of [place.address, place.address6]) if (address !== undefined) used.delete(address)
-  }
-
-  #usedOf(networkId: string): Set<string> {
-    const used = this.#used.get(networkId) ?? new Set<string>()
-    this.#used.set(networkId, used)
-    return used
+    this.#book.free(id)
   }
 
   /** The same record gives the same steps, so that what a killed shim left can be undone. */
@@ -332,27 +293,5 @@ export class NetworkManager {
       table: this.table,
       ipv6: this.ipv6,
     })
-  }
-}
-
-function macFor(address: string | undefined): string {
-  const bytes = address === undefined ? undefined : parseAddress(address)
-  return formatMac(macOf(bytes ?? randomBytes(4)))
-}
-
-function endpointState(network: Network, endpoint: EndpointConfig, place: Place | undefined): EndpointState {
-  const size = (pool: IpPool | undefined): number => Number(pool?.subnet.split('/')[1] ?? 0)
-  return {
-    ...endpoint,
-    networkID: network.id,
-    endpointID: place === undefined ? '' : randomBytes(32).toString('hex'),
-    gateway: place?.address === undefined ? '' : (network.ipv4?.gateway ?? ''),
-    ipAddress: place?.address ?? '',
-    ipPrefixLen: place?.address === undefined ? 0 : size(network.ipv4),
-    ipv6Gateway: place?.address6 === undefined ? '' : (network.ipv6?.gateway ?? ''),
-    globalIPv6Address: place?.address6 ?? '',
-    globalIPv6PrefixLen: place?.address6 === undefined ? 0 : size(network.ipv6),
-    macAddress: place?.mac ?? endpoint.macAddress ?? '',
-    dnsNames: null,
   }
 }

@@ -36,7 +36,7 @@ const MAX_ID = 2_147_483_647
 
 /** Whether the files are needed to know the ids (`0:0`) or only for HOME and groups. */
 export function resolveUser(spec: string, files: UserFiles, groupAdd: readonly string[] = []): ExecUser {
-  const [userPart = '', groupPart = ''] = splitOnce(spec, ':')
+  const [userPart, groupPart = ''] = splitOnce(spec, ':')
   const entry = findUser(userPart, files.passwd)
   const uid = entry?.uid ?? numericOr(userPart, 0, () => missing('user', userPart, 'passwd'))
   const groups = parseGroup(files.group)

@@ -11,7 +11,7 @@ import { removeTree } from '../kernel/cgroup-live.ts'
 import type { Exit } from '../kernel/core-api.ts'
 import { TEMPORARY_PREFIX } from '../store/write-whole.ts'
 import { Container } from './container.ts'
-import { bundleForFiles, cgroupsPath } from './launch.ts'
+import { cgroupsPath } from './launch.ts'
 import { isEnded } from './leftovers.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { runFolder } from './options.ts'
@@ -110,7 +110,7 @@ async function findRunning({ services, lifecycle }: Reconciler, container: Conta
   const shim = await services.core.reconnect(run)
   if (shim !== undefined) {
     services.networks.adopt(container.record)
-    lifecycle.adopt(container, shim, bundleForFiles(services, container))
+    lifecycle.adopt(container, shim)
     container.health?.begin()
     return
   }

@@ -27,7 +27,7 @@ function checkSysctl(given: string, modes: Modes): string {
   // net/ipv4/conf/eth0.1/x: with slashes a dot belongs to the interface's name (sysctl(8)).
   const name = given.includes('/') ? given.replace(/[./]/g, (c) => (c === '/' ? '.' : '/')) : given
   const parts = name.split('.')
-  if (!/^[a-zA-Z0-9_.\/@:-]+$/.test(name) || parts.some((part) => part === '' || /^\/*\.*\/*$/.test(part))) {
+  if (!/^[a-zA-Z0-9_./@:-]+$/.test(name) || parts.some((part) => part === '' || /^\/*\.*\/*$/.test(part))) {
     return refuse(`invalid sysctl name ${JSON.stringify(given)}`)
   }
   if (IPC.has(name) || name.startsWith('fs.mqueue.')) {

@@ -34,9 +34,9 @@ class ChildEngine {
   }
 
   async line(): Promise<string> {
-    const { value, done } = await this.#lines.next()
-    if (done === true) throw new Error('the engine ended')
-    return value
+    const next = await this.#lines.next()
+    if (next.done === true) throw new Error('the engine ended')
+    return next.value
   }
 
   send(request: object): void {

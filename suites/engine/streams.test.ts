@@ -1,6 +1,6 @@
 import { after, before, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { DewarError } from '../../src/base/errors.ts'
+import type { DewarError } from '../../src/base/errors.ts'
 import { until } from '../harness/until.ts'
 import { home, skip, text, unframed, type Home, type Rig } from './fixture.ts'
 

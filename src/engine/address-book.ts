@@ -1,0 +1,54 @@
+/** Which addresses and host ports running containers hold. Memory only: the containers' records are what is kept. */
+import type { Published } from '../network/firewall.ts'
+import { allocateAddress, claimAddress } from '../network/ipam.ts'
+import { poolOf, type IpPool } from '../network/network.ts'
+import type { RecordedNetwork } from './record.ts'
+
+export class AddressBook {
+  readonly #used = new Map<string, Set<string>>()
+  readonly #held = new Map<string, RecordedNetwork>()
+  readonly #published = new Map<string, readonly Published[]>()
+
+  /** A free address, or the wanted one; taken from now on. undefined when the network has no such family. */
+  give(networkId: string, pool: IpPool | undefined, wanted: string | undefined): string | undefined {
+    if (pool === undefined) return undefined
+    const used = this.#usedOf(networkId)
+    const address = wanted ? claimAddress(poolOf(pool), wanted, used) : allocateAddress(poolOf(pool), used)
+    used.add(address)
+    return address
+  }
+
+  hold(containerId: string, network: RecordedNetwork): void {
+    this.#held.set(containerId, network)
+    for (const place of network.attachments) {
+      for (const address of addressesOf(place)) this.#usedOf(place.networkId).add(address)
+    }
+    if (network.published.length > 0) this.#published.set(containerId, network.published)
+  }
+
+  free(containerId: string): void {
+    this.release(this.#held.get(containerId)?.attachments ?? [])
+    this.#held.delete(containerId)
+    this.#published.delete(containerId)
+  }
+
+  release(places: RecordedNetwork['attachments']): void {
+    for (const place of places) {
+      for (const address of addressesOf(place)) this.#usedOf(place.networkId).delete(address)
+    }
+  }
+
+  published(): Published[] {
+    return [...this.#published.values()].flat()
+  }
+
+  #usedOf(networkId: string): Set<string> {
+    const used = this.#used.get(networkId) ?? new Set<string>()
+    this.#used.set(networkId, used)
+    return used
+  }
+}
+
+function addressesOf(place: RecordedNetwork['attachments'][number]): string[] {
+  return [place.address, place.address6].filter((address) => address !== undefined)
+}

@@ -1,0 +1,116 @@
+/** Starting a container, from its record to a running shim, or to the reason why not. */
+import { rmSync } from 'node:fs'
+import type { DewarError } from '../base/errors.ts'
+import type { Bundle } from '../isolation/level.ts'
+import type { Exit, Shim } from '../kernel/core-api.ts'
+import { abandonPending, connectPending } from './attach.ts'
+import type { Container } from './container.ts'
+import { HealthMonitor } from './health.ts'
+import { bundleForFiles, bundleForStart, prepareFolders } from './launch.ts'
+import { runFolder } from './options.ts'
+import type { RecordedState } from './record.ts'
+import { eventAttributes, levelOf, type Services } from './services.ts'
+import { busyPort, portTaken, startFailure } from './start-failure.ts'
+
+/** Free ports are chosen again this often when others are quicker. */
+const PORT_ATTEMPTS = 20
+
+export interface StartCounters {
+  readonly restartCount: number
+  /** Milliseconds. */
+  readonly lastDelay: number
+}
+
+/** What happens to a run later is not the starter's business. */
+export interface StarterHooks {
+  ended(container: Container, exit: Exit): Promise<void>
+  shimGone(container: Container): Promise<void>
+}
+
+export class Starter {
+  readonly #services: Services
+  readonly #hooks: StarterHooks
+
+  constructor(services: Services, hooks: StarterHooks) {
+    this.#services = services
+    this.#hooks = hooks
+  }
+
+  /** Throws what `startFailure` makes of it; the record then says why, and nothing is left of the attempt. */
+  async launch(container: Container, counters: StartCounters): Promise<void> {
+    const before = container.record.state
+    try {
+      const shim = await this.#tryPorts(container, counters)
+      await connectPending(container, shim)
+    } catch (cause) {
+      const { error, exitCode } = startFailure(cause, container.record.path)
+      await this.#failed(container, before, error, exitCode)
+      throw error
+    }
+    container.health?.begin()
+  }
+
+  /** Again with other ports when one that was chosen freely proved to be somebody else's. */
+  async #tryPorts(container: Container, counters: StartCounters): Promise<Shim> {
+    const { networks } = this.#services
+    const busy = new Set<string>()
+    for (let attempt = 1; ; attempt += 1) {
+      const { chosen, ...network } = networks.plan(container, busy)
+      // On disk before the shim starts: whoever comes after a crash knows what to look for.
+      const state = { status: 'running', startedAt: Date.now(), paused: false } as const
+      await container.update({ ...network, ...counters, state, manuallyStopped: false })
+      prepareFolders(this.#services, container)
+      try {
+        return await this.#startShim(container)
+      } catch (error) {
+        const port = busyPort(error)
+        if (port === undefined) throw error
+        if (!chosen.has(port) || attempt === PORT_ATTEMPTS) throw portTaken(container.record, port)
+        busy.add(port)
+      }
+    }
+  }
+
+  async #startShim(container: Container): Promise<Shim> {
+    const level = levelOf(this.#services, container)
+    const bundle = await bundleForStart(this.#services, container)
+    const shim = await level.start(this.#services.core, bundle)
+    this.adopt(container, shim, bundle)
+    // Before anything else can happen: the end of a short run may be on its way already.
+    this.#services.bus.emit('container', 'start', container.id, eventAttributes(container))
+    return shim
+  }
+
+  /** From here on the container runs; also for shims found again after a restart of the engine. */
+  adopt(container: Container, shim: Shim, bundle: Bundle = bundleForFiles(this.#services, container)): void {
+    const level = levelOf(this.#services, container)
+    const ended = shim.exited.then(
+      (exit) => this.#hooks.ended(container, exit),
+      () => this.#hooks.shimGone(container),
+    )
+    container.live = { kind: 'running', shim, bundle, level, ended }
+    container.health = HealthMonitor.of(this.#services, container)
+  }
+
+  async #failed(
+    container: Container,
+    before: RecordedState,
+    error: DewarError,
+    exitCode: number,
+  ): Promise<void> {
+    const { networks } = this.#services
+    abandonPending(container)
+    networks.free(container.id)
+    removeRunFolder(this.#services, container)
+    container.live = { kind: 'idle' }
+    const state =
+      before.status === 'exited' || before.status === 'dead'
+        ? { ...before, exitCode, error: error.message }
+        : ({ status: 'created', exitCode, error: error.message } as const)
+    await container.setState(state, { networks: networks.idle(container.record), ports: {} })
+  }
+}
+
+export function removeRunFolder(services: Services, container: Container): void {
+  rmSync(runFolder(services.settings, container.id), { recursive: true, force: true })
+}
