@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -47,7 +48,8 @@ struct chunk {
 _Static_assert(sizeof(struct header) == 48 && sizeof(struct chunk) == 16, "as in ops.ts");
 
 static struct header entry;
-static char path[PATH_MAX], link_path[PATH_MAX], xattrs[XATTRS_MAX];
+static char path[PATH_MAX], link_path[PATH_MAX],
+	xattrs[XATTRS_MAX + 8]; /* a header may be read past the end */
 static unsigned char buffer[256 << 10];
 static size_t buffered, taken;
 static int root = -1, parent = -1;
@@ -121,6 +123,25 @@ static int open_parent(const char **last)
 	return parent = open_dir(parent_path);
 }
 
+/* The next real entry; NULL at the end or, with *bad, when the folder cannot be read. */
+static struct dirent *next_of(DIR *list, int *bad)
+{
+	struct dirent *d;
+	do
+		errno = 0;
+	while ((d = readdir(list)) && (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..")));
+	*bad = !d && errno ? -1 : 0;
+	return d;
+}
+
+static int close_list(DIR *list, int bad)
+{
+	int keep = errno;
+	closedir(list);
+	errno = keep;
+	return bad;
+}
+
 static int remove_at(int dir, const char *name, int depth)
 {
 	if (!unlinkat(dir, name, 0) || errno == ENOENT)
@@ -129,17 +150,13 @@ static int remove_at(int dir, const char *name, int depth)
 		return errno == EISDIR || errno == EPERM ? 0 : -1;
 	if (errno != ENOTEMPTY || depth == DEPTH_MAX)
 		return errno == ENOTEMPTY ? refuse(ELOOP) : -1;
-	int fd = open_here(dir, name), bad;
+	int fd = open_here(dir, name), bad = 0;
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
 	if (!list)
 		return done(fd, 1);
-	errno = 0;
-	for (struct dirent *d; (d = readdir(list)); errno = 0)
-		if (strcmp(d->d_name, ".") && strcmp(d->d_name, "..") && remove_at(fd, d->d_name, depth + 1))
-			break;
-	bad = errno;
-	closedir(list);
-	return bad ? refuse(bad) : unlinkat(dir, name, AT_REMOVEDIR);
+	for (struct dirent *d; !bad && (d = next_of(list, &bad));)
+		bad = remove_at(fd, d->d_name, depth + 1);
+	return close_list(list, bad) ? -1 : unlinkat(dir, name, AT_REMOVEDIR);
 }
 
 /* ---------------------------------------------------------------- the stream in */
@@ -316,9 +333,9 @@ static int put(int in, int dir, const char *name, const struct stat *was)
 	case HARDLINK: return put_hardlink(dir, name);
 	/* Hides what the lower layers have under that name and nothing that this layer brought. */
 	case WHITEOUT:
-		return !was		       ? mknodat(dir, name, S_IFCHR, 0)
-		       : S_ISDIR(was->st_mode) ? set_opaque(dir, name)
-					       : 0;
+		if (!was)
+			return mknodat(dir, name, S_IFCHR, 0);
+		return S_ISDIR(was->st_mode) ? set_opaque(dir, name) : 0;
 	case OPAQUE: return set_opaque(dir, name);
 	case REMOVE: return remove_at(dir, name, 0);
 	/* What an archive said of a folder that it took away later is void. */
@@ -372,12 +389,14 @@ int files_unpack(int in, struct failure *f)
 /* ---------------------------------------------------------------- pack */
 
 static int (*emit)(const void *, size_t);
-static struct { /* names that an inode with several links was packed under; untouched pages cost nothing */
-	uint64_t dev, ino;
-	uint32_t name; /* offset in link_names, 0 is free */
-} links[LINKS];
-static char link_names[LINK_BYTES];
-static size_t link_count, link_bytes;
+static struct seen { /* names that inodes with several links were packed under */
+	struct {
+		uint64_t dev, ino;
+		uint32_t name; /* offset in names, 0 is free */
+	} at[LINKS];
+	size_t count, bytes;
+	char names[LINK_BYTES];
+} * seen;
 
 static int give(const void *from, size_t n)
 {
@@ -403,28 +422,30 @@ static int give_entry(uint8_t kind, const char *link)
 
 static void describe(const struct stat *st)
 {
-	entry = (struct header){.mode = st->st_mode & 07777,
-				.uid = st->st_uid,
-				.gid = st->st_gid,
-				.mtime = st->st_mtim.tv_sec,
-				.mtime_ns = (uint32_t)st->st_mtim.tv_nsec};
+	entry = (struct header){.mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid};
+	entry.mtime = st->st_mtim.tv_sec;
+	entry.mtime_ns = (uint32_t)st->st_mtim.tv_nsec;
 }
 
 /* The name this inode was packed under first; NULL when it is new (and now remembered) or, with bad, too many. */
 static const char *seen_as(const struct stat *st, int *bad)
 {
-	size_t at = (st->st_ino * 0x9e3779b97f4a7c15u >> 20) % LINKS, len = strlen(path) + 1;
-	for (; links[at].name; at = (at + 1) % LINKS)
-		if (links[at].ino == st->st_ino && links[at].dev == st->st_dev)
-			return link_names + links[at].name;
-	if (link_count == LINKS / 2 || len > LINK_BYTES - link_bytes)
+	size_t i = (st->st_ino * 0x9e3779b97f4a7c15u >> 20) % LINKS, len = strlen(path) + 1;
+	/* Untouched pages cost nothing; most trees have no such inodes. */
+	if (!seen && (seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) == MAP_FAILED)
+		return seen = NULL, *bad = -1, NULL;
+	for (; seen->at[i].name; i = (i + 1) % LINKS)
+		if (seen->at[i].ino == st->st_ino && seen->at[i].dev == st->st_dev)
+			return seen->names + seen->at[i].name;
+	if (seen->count == LINKS / 2 || len >= LINK_BYTES - seen->bytes)
 		return *bad = refuse(EOVERFLOW), NULL;
-	links[at].dev = st->st_dev;
-	links[at].ino = st->st_ino;
-	links[at].name = (uint32_t)link_bytes;
-	memcpy(link_names + link_bytes, path, len);
-	link_bytes += len;
-	link_count++;
+	seen->count++;
+	seen->at[i].dev = st->st_dev;
+	seen->at[i].ino = st->st_ino;
+	seen->at[i].name = (uint32_t)++seen->bytes;
+	memcpy(seen->names + seen->bytes, path, len);
+	seen->bytes += len;
 	return NULL;
 }
 
@@ -445,11 +466,10 @@ static int get_xattrs(int fd)
 		}
 		if (at > XATTRS_MAX)
 			return refuse(E2BIG);
-		if ((n = fgetxattr(fd, name, xattrs + at, XATTRS_MAX - at)) < 0) {
-			if (errno == ENODATA)
-				continue;
+		if ((n = fgetxattr(fd, name, xattrs + at, XATTRS_MAX - at)) < 0 && errno == ENODATA)
+			continue;
+		if (n < 0)
 			return -1;
-		}
 		memcpy(xattrs + entry.xattr_len, &(uint32_t){(uint32_t)n}, 4);
 		xattrs[entry.xattr_len + 4] = (char)len;
 		memcpy(xattrs + entry.xattr_len + 5, name, len);
@@ -465,7 +485,7 @@ static int give_data(int fd, off_t size)
 		if ((next = lseek(fd, at, SEEK_DATA)) > at)
 			at = next;
 		if (at >= size ||
-		    (next < 0 && errno == ENXIO)) /* only a hole is left; EINVAL: no holes known here */
+		    (next < 0 && errno == ENXIO)) /* only a hole is left; EINVAL: unknown here */
 			break;
 		ssize_t n = pread(fd, data, size - at < CHUNK ? (size_t)(size - at) : CHUNK, at);
 		if (n < 0)
@@ -512,25 +532,18 @@ static int pack_dir(int fd, size_t end, int depth)
 	DIR *list = copy < 0 ? NULL : fdopendir(copy);
 	if (!list)
 		return done(copy, 1);
-	errno = 0;
-	for (struct dirent *d; (d = readdir(list)); errno = 0) {
+	bad = 0;
+	for (struct dirent *d; !bad && (d = next_of(list, &bad));) {
 		size_t len = strlen(d->d_name), at = end ? end + 1 : 0;
-		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-			continue;
-		if (at + len >= PATH_MAX) {
-			errno = ENAMETOOLONG;
-			break;
-		}
 		if (end)
 			path[end] = '/';
-		memcpy(path + at, d->d_name, len + 1);
-		if (pack_node(fd, d->d_name, at + len, depth + 1))
-			break;
+		if (at + len < PATH_MAX)
+			memcpy(path + at, d->d_name, len + 1);
+		bad = at + len < PATH_MAX ? pack_node(fd, d->d_name, at + len, depth + 1)
+					  : refuse(ENAMETOOLONG);
 	}
-	bad = errno;
-	closedir(list);
-	if (bad)
-		return refuse(bad);
+	if (close_list(list, bad))
+		return -1;
 	strcpy(path + end, end ? "" : ".");
 	describe(&st);
 	return give_entry(TIMES, "");
@@ -539,7 +552,7 @@ static int pack_dir(int fd, size_t end, int depth)
 static int pack_node(int dir, const char *name, size_t end, int depth)
 {
 	struct stat st;
-	char target[PATH_MAX];
+	static char target[PATH_MAX]; /* each level of the recursion would hold one */
 	ssize_t n;
 	int fd;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
@@ -556,8 +569,6 @@ static int pack_node(int dir, const char *name, size_t end, int depth)
 		if ((n = readlinkat(dir, name, target, sizeof target - 1)) < 0)
 			return -(errno != ENOENT);
 		target[n] = 0;
-		entry.major = 0;
-		entry.size = 0;
 		return give_entry(SYMLINK, target);
 	case S_IFCHR: return give_entry(is_whiteout(&st) ? WHITEOUT : CHAR, "");
 	case S_IFBLK: return give_entry(BLOCK, "");
@@ -570,9 +581,7 @@ int files_pack(const char *what, int (*to)(const void *, size_t), struct failure
 {
 	char above[PATH_MAX] = "";
 	emit = to;
-	buffered = link_count = 0;
-	link_bytes = 1;
-	memset(links, 0, sizeof links[0]);
+	buffered = 0;
 	strcpy(path, ".");
 	root = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int dir = -1, bad = root < 0 || give(magic, sizeof magic);
