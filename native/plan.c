@@ -21,7 +21,7 @@ static const struct arity {
 	[OP_PERSONALITY] = {1, 0, 0}, [OP_NETLINK] = {3, 1, 1},	     [OP_RESERVE_PORT] = {2, 1, 0},
 	[OP_DEVICE_PROGRAM] = {1, 1, 0}, [OP_TTY] = {3, 0, 0},	     [OP_EXEC] = {2, 1, 1},
 	[OP_UNPACK] = {0, 0, 0},      [OP_PACK] = {0, 1, 0},	     [OP_READ] = {2, 1, 0},
-	[OP_MASK] = {0, 1, 0},
+	[OP_MASK] = {0, 1, 0},	      [OP_OOM_SCORE] = {0, 1, 0},
 };
 
 struct cursor {

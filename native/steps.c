@@ -351,6 +351,14 @@ STEP(do_idmap)
 	return write_file(gid, STR(1), f) || write_file(uid, STR(0), f) ? -1 : 0;
 }
 
+/* The parent writes it: the file belongs to root as long as the child cannot be dumped. */
+STEP(do_oom_score)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)r->child);
+	return write_file(path, STR(0), f);
+}
+
 STEP(do_open_ns)
 {
 	char path[64];
@@ -541,7 +549,7 @@ static const action actions[OP_END] = {
 	[OP_SECCOMP] = do_seccomp, [OP_CHDIR] = do_chdir, [OP_PERSONALITY] = do_personality,
 	[OP_NETLINK] = do_netlink, [OP_RESERVE_PORT] = do_reserve_port, [OP_DEVICE_PROGRAM] = do_device_program,
 	[OP_TTY] = step_tty, [OP_EXEC] = step_exec, [OP_UNPACK] = do_unpack, [OP_PACK] = do_pack,
-	[OP_READ] = do_read, [OP_MASK] = do_mask,
+	[OP_READ] = do_read, [OP_MASK] = do_mask, [OP_OOM_SCORE] = do_oom_score,
 };
 
 int step_run(struct run *r, const struct step *s, struct failure *f)

@@ -142,6 +142,8 @@ function describeProcessStep(s: ProcessAction | Extract<Action, { op: 'chdir' }>
       return `have the domain ${s.name}`
     case 'rlimit':
       return `limit resource ${s.resource} to ${s.soft} (${s.hard})`
+    case 'oom-score':
+      return `have the OOM score ${s.score}`
     case 'user':
       return `become user ${s.uid}:${s.gid}${s.groups.length > 0 ? ` with groups ${s.groups.join(', ')}` : ''}`
     case 'caps':

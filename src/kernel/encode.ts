@@ -46,6 +46,7 @@ export const OPCODES: Readonly<Record<Action['op'], number>> = {
   pack: 38,
   read: 39,
   mask: 40,
+  'oom-score': 41,
 }
 
 /** "No slot", "no uid": all bits set. */
@@ -161,6 +162,8 @@ function encodeProcessAction(s: ProcessAction): Encoded {
       return { numbers: [s.persona], texts: [] }
     case 'device-program':
       return { numbers: [s.slot], texts: [s.program] }
+    case 'oom-score':
+      return { numbers: [], texts: [String(s.score)] }
     case 'tty':
       return { numbers: [s.rows, s.cols, bit(s.console)], texts: [] }
   }

@@ -38,8 +38,8 @@ function oneMount(mount: OciMount, input: MountsInput, slots: Slots): MountSteps
   if (mount.destination === '/dev' && mount.type === 'tmpfs') return deviceMount(words, input, slots)
   if (mount.type === 'cgroup') return cgroupMount(mount, words, input, slots)
   const slot = slots.take()
-  // sysfs and mqueue take no option; proc's and devpts' are theirs.
-  const options = words.data
+  // The source is what mount(8) and df show in their first column.
+  const options: readonly (readonly [string, string?])[] = [['source', mount.source], ...words.data]
   return {
     parent: [],
     guest: [
@@ -116,7 +116,7 @@ function deviceMount(words: MountWords, input: MountsInput, slots: Slots): Mount
   const ids = { uid: input.rootUid, gid: input.rootGid }
   return {
     parent: [
-      { actor: 'parent', op: 'fsmount', slot, type: 'tmpfs', options: [...words.data, ...owner], attrs: words.attrs },
+      { actor: 'parent', op: 'fsmount', slot, type: 'tmpfs', options: [['source', 'tmpfs'], ...words.data, ...owner], attrs: words.attrs },
       ...[...folders].map((path): Step => ({ actor: 'parent', op: 'mkdir', at: slot, path, mode: 0o755, ...ids })),
       ...input.spec.linux.devices.map((device) => deviceNode(device, slot, input)),
       ...LINKS.map(([path, target]): Step => ({ actor: 'parent', op: 'symlink', at: slot, path, target, ...ids })),
@@ -161,16 +161,16 @@ function cgroupMount(mount: OciMount, words: MountWords, input: MountsInput, slo
       { actor: 'guest', op: 'attach-mount', at: root, path: at, slot, create: true },
     ]
   }
-  if (input.layout.mode === 'v2') return { parent: [], guest: put('cgroup2', path, [], words.attrs) }
+  if (input.layout.mode === 'v2') return { parent: [], guest: put('cgroup2', path, [['source', 'cgroup']], words.attrs) }
   const base = slots.take()
   const plain = words.attrs & ~ATTR.ro
   return {
     parent: [],
     guest: [
-      { actor: 'guest', op: 'fsmount', slot: base, type: 'tmpfs', options: [['mode', '755']], attrs: plain },
+      { actor: 'guest', op: 'fsmount', slot: base, type: 'tmpfs', options: [['source', 'tmpfs'], ['mode', '755']], attrs: plain },
       { actor: 'guest', op: 'attach-mount', at: root, path, slot: base, create: true },
       ...hierarchies(input).flatMap(({ name, controllers }): Step[] => [
-        ...put('cgroup', `${path}/${name}`, controllers.map((c): [string] => [c]), words.attrs),
+        ...put('cgroup', `${path}/${name}`, [['source', 'cgroup'], ...controllers.map((c): [string] => [c])], words.attrs),
         ...(controllers.length < 2 ? [] : controllers).map(
           (c): Step => ({ actor: 'guest', op: 'symlink', at: base, path: c, target: name }),
         ),

@@ -85,7 +85,6 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...network.after,
     ...namespaces.joined.map((ns): Step => ({ actor: 'host', op: 'open', path: ns.path, slot: ns.slot, flags: 0 })),
     ...timeSteps(spec),
-    ...oomSteps(spec.process, 'host'),
     ...cloneSteps(namespaces, cgroup),
     // Before the parent's steps, which put an interface into the network namespace.
     ...joinSteps(namespaces),
@@ -94,6 +93,7 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...mounts.parent,
     ...network.parent,
     ...rlimitSteps(spec.process),
+    ...oomSteps(spec.process),
     ...memberSteps(namespaces),
     ...(userns === undefined ? [] : [becomeRoot]),
     { actor: 'guest', op: 'propagation', flags: treePropagation(spec.linux.rootfsPropagation ?? 'rprivate') },
@@ -156,11 +156,8 @@ function timeSteps(spec: OciSpec): Step[] {
   return [{ actor: 'host', op: 'timens', offsets: lines.join(''), zero: lines.length === 0 }]
 }
 
-/** Lowering the score needs rights the guest has not; the shim then has it too, which keeps the log alive. */
-function oomSteps(process: OciProcess, actor: 'host' | 'guest'): Step[] {
-  const score = process.oomScoreAdj
-  if (score === undefined || score < 0 !== (actor === 'host')) return []
-  return [{ actor, op: 'write', path: '/proc/self/oom_score_adj', data: String(score) }]
+function oomSteps({ oomScoreAdj: score }: OciProcess): Step[] {
+  return score === undefined ? [] : [{ actor: 'parent', op: 'oom-score', score }]
 }
 
 /**
@@ -233,7 +230,6 @@ function processSteps(spec: OciSpec, process: OciProcess, init: boolean, machine
     ? [{ actor: 'guest', op: 'tty', rows: height, cols: width, console: process === spec.process }]
     : []
   return [
-    ...oomSteps(process, 'guest'),
     { actor: 'guest', op: 'chdir', path: process.cwd, create: process === spec.process },
     ...tty,
     ...(process.noNewPrivileges ? [{ actor: 'guest', op: 'no-new-privs' } satisfies Step] : filter),
@@ -259,9 +255,9 @@ export function execPlan(bundle: Bundle, process: OciProcess, cgroup: CgroupPlan
   const into = cgroup.cloneInto === undefined ? {} : { cgroup: cgroup.cloneInto }
   const steps: Step[] = [
     ...cgroup.host,
-    ...oomSteps(process, 'host'),
     { actor: 'host', op: 'clone', flags: 0, ...into },
     ...rlimitSteps(process),
+    ...oomSteps(process),
     ...cgroup.guest,
     { actor: 'guest', op: 'setns', slot: INIT_SLOT, flags },
     ...(has(spec, 'user') ? [becomeRoot] : []),

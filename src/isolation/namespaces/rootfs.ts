@@ -42,7 +42,7 @@ export function rootfsSteps(input: RootfsInput, slots: Slots): { readonly steps:
 type Options = readonly (readonly [string, string | { readonly slot: Slot }])[]
 
 function overlay(slot: Slot, options: Options, attrs: number): Step {
-  return { actor: 'parent', op: 'fsmount', slot, type: 'overlay', options, attrs }
+  return { actor: 'parent', op: 'fsmount', slot, type: 'overlay', options: [['source', 'overlay'], ...options], attrs }
 }
 
 /** The layer's files belong to ids of the container's range, without a byte of it being changed. */
