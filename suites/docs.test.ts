@@ -56,6 +56,19 @@ test('documents link only to files that exist', () => {
   assert.deepEqual(broken, [])
 })
 
+test('documents name only paths of the tree that exist', () => {
+  const named = documents.flatMap((file) =>
+    [...read(file).matchAll(/`((?:src|suites|native|scripts|docs)\/[\w./-]+)`/g)].map(
+      (match) => `${file}: ${match[1] ?? ''}`,
+    ),
+  )
+  assert.ok(named.length > 20)
+  assert.deepEqual(
+    named.filter((line) => !existsSync(join(root, line.split(': ')[1] ?? ''))),
+    [],
+  )
+})
+
 test('documents name only npm scripts that exist', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   const named = documents.flatMap((file) =>

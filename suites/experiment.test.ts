@@ -42,7 +42,7 @@ test(
     assert.match(stdout, /http:\/\/127\.0\.0\.1:18\d\d\d\/ says "Hello from a Dewar container"/)
     assert.match(
       stdout,
-      /# find \/ -name (secret-[0-9a-f]{12})\n {5}\/\S+\/\1\n {5}owned by uid [1-9]\d+, readable: "[0-9a-f]{12}"/,
+      /# find \/\S* -name (secret-[0-9a-f]{12})\n {5}\/\S+\/\1\n {5}owned by uid [1-9]\d+, readable: "[0-9a-f]{12}"/,
     )
     assert.match(stdout, /pid \d+ {2}uid [1-9]\d+ {2}node \/srv\/server\.js/)
     assert.match(stdout, /EXPERIMENT_SECRET=[0-9a-f]{12}/)
