@@ -1,5 +1,6 @@
 /** `create`: a request becomes a container on disk, or is refused with nothing left behind. */
 import { chownSync, mkdirSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { DewarError } from '../base/errors.ts'
 import { containerCapabilities } from '../kernel/capabilities.ts'
@@ -7,6 +8,7 @@ import { checkResources } from '../kernel/cgroup.ts'
 import { loadDockerProfile } from '../kernel/seccomp.ts'
 import { ulimitToRlimit } from '../kernel/rlimits.ts'
 import { parseSignal } from '../kernel/signals.ts'
+import { hostsFile } from '../network/resolver-files.ts'
 import { writeWhole } from '../store/write-whole.ts'
 import { commandOf, completeHostConfig, mergeConfig } from './config.ts'
 import { Container } from './container.ts'
@@ -44,6 +46,8 @@ export async function createContainer(services: Services, request: CreateContain
     return { container, warnings }
   } catch (error) {
     containers.freeName(name)
+    services.ranges.forget(id)
+    await services.trash.discard(join(services.settings.folders.containers, id))
     throw error
   }
 }
@@ -73,9 +77,26 @@ async function acceptHostConfig(
   for (const limit of host.ulimits ?? []) ulimitToRlimit(limit)
   if (request.config.stopSignal) parseSignal(request.config.stopSignal)
   checkLog(host)
+  checkNames(request, host)
   const rules = (host.deviceCgroupRules ?? []).map(parseDeviceRule)
   const { warnings } = checkResources(services.cgroups, resources(host, rules, NO_BLOCK_DEVICES))
   return { host, warnings: [...security.warnings, ...warnings, ...ownWarnings(host)] }
+}
+
+/** What would otherwise come out at the start only. */
+function checkNames(request: CreateContainer, host: HostConfig): void {
+  const { hostname = '', domainname = '' } = request.config
+  if (hostname.length > 63 || !/^([a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?)?$/.test(hostname)) {
+    throw new DewarError('invalid-argument', `invalid hostname format: ${hostname}`)
+  }
+  if (domainname.length > 64 || /[\s\0]/.test(domainname)) {
+    throw new DewarError('invalid-argument', `invalid domainname format: ${domainname}`)
+  }
+  const extraHosts = host.extraHosts ?? []
+  hostsFile({ hostname, domainname, addresses: [], extraHosts, hostGateway: ['127.0.0.1'] })
+  for (const server of host.dns) {
+    if (isIP(server) === 0) throw new DewarError('invalid-argument', `${server} is not an ip address`)
+  }
 }
 
 const LOG_OPTIONS = new Set([

@@ -22,6 +22,7 @@ import { NetworkManager } from './network-manager.ts'
 import { NetworkService } from './networks.ts'
 import { resolveOptions, type EngineOptions, type Settings } from './options.ts'
 import { reconcile, startWanted } from './reconcile.ts'
+import { lockRoot } from './root-lock.ts'
 import type { Services } from './services.ts'
 import { systemInfo } from './system.ts'
 import { Trash } from './trash.ts'
@@ -56,13 +57,15 @@ export class Engine implements EngineApi, AsyncDisposable {
   readonly #services: Services
   readonly #lifecycle: Lifecycle
   readonly #trash: Trash
+  readonly #lock: AsyncDisposable
   readonly #images: ImageRoom
   #warnings: readonly string[] = []
 
-  private constructor(services: Services, images: ImageRoom, trash: Trash) {
+  private constructor(services: Services, images: ImageRoom, trash: Trash, lock: AsyncDisposable) {
     this.#services = services
     this.#images = images
     this.#trash = trash
+    this.#lock = lock
     this.#lifecycle = new Lifecycle(services, trash)
     this.settings = services.settings
     this.containers = new ContainerService(services, this.#lifecycle, images)
@@ -79,19 +82,29 @@ export class Engine implements EngineApi, AsyncDisposable {
   static async open(options: EngineOptions = {}): Promise<Engine> {
     const settings = resolveOptions(options)
     await makeFolders(settings)
+    const lock = await lockRoot(settings.root)
+    try {
+      return await Engine.#openLocked(settings, lock)
+    } catch (error) {
+      await lock[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  static async #openLocked(settings: Settings, lock: AsyncDisposable): Promise<Engine> {
     const core = await startCore({
       runDir: settings.run,
       ...(settings.coreProgram === undefined ? {} : { program: settings.coreProgram }),
     })
     try {
-      return await Engine.#openWith(settings, core)
+      return await Engine.#openWith(settings, core, lock)
     } catch (error) {
       await core[Symbol.asyncDispose]()
       throw error
     }
   }
 
-  static async #openWith(settings: Settings, core: Core): Promise<Engine> {
+  static async #openWith(settings: Settings, core: Core, lock: AsyncDisposable): Promise<Engine> {
     const arch = machineArch(process.arch)
     if (arch === undefined)
       throw new DewarError('system', `Opening the engine failed: ${process.arch} machines are not supported`)
@@ -119,9 +132,10 @@ export class Engine implements EngineApi, AsyncDisposable {
       networks,
       volumes,
       users: new Users(core),
+      trash,
       image: (ref, platform) => images.forContainer(ref, platform),
     }
-    const engine = new Engine(services, images, trash)
+    const engine = new Engine(services, images, trash, lock)
     await engine.#settle()
     return engine
   }
@@ -154,6 +168,7 @@ export class Engine implements EngineApi, AsyncDisposable {
     if (idle) await this.#leaveNothing()
     await this.#trash[Symbol.asyncDispose]()
     await this.#services.core[Symbol.asyncDispose]()
+    await this.#lock[Symbol.asyncDispose]()
   }
 
   /** What cannot be removed now is found by the next engine; closing does not fail for it. */

@@ -44,6 +44,11 @@ export class IdRanges {
     for (const slot of this.#slotsOf(range)) if (this.#used.get(slot) === id) this.#used.delete(slot)
   }
 
+  /** For a container that was never made. */
+  forget(id: string): void {
+    for (const [slot, owner] of this.#used) if (owner === id) this.#used.delete(slot)
+  }
+
   #slotsOf(range: IdRange): number[] {
     const first = Math.floor((range.base - this.#base) / this.#size)
     const last = Math.floor((range.base + range.size - 1 - this.#base) / this.#size)

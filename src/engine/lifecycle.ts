@@ -8,7 +8,7 @@ import { killLeftovers } from './leftovers.ts'
 import { bundleForFiles } from './launch.ts'
 import { decideRestart } from './restart-policy.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
-import { removeRunFolder, Starter, type StartCounters } from './starter.ts'
+import { emitNetworkEvents, removeRunFolder, Starter, type StartCounters } from './starter.ts'
 import { Stopping, type StopOptions } from './stopping.ts'
 import type { Trash } from './trash.ts'
 
@@ -116,11 +116,12 @@ export class Lifecycle {
     } as const
     container.live = { kind: 'idle' }
     if (decision.restart && !this.#closing) this.#scheduleRestart(container, decision.delay)
-    await container.setState(state, { networks: networks.idle(record), ports: {} })
     const attributes = eventAttributes(container)
+    await container.setState(state, { networks: networks.idle(record), ports: {} })
     if (end.oomKilled) bus.emit('container', 'oom', container.id, attributes)
     const execDuration = String(Math.max(0, Math.floor((end.at - startedAt) / 1000)))
     bus.emit('container', 'die', container.id, { ...attributes, exitCode: String(end.code), execDuration })
+    emitNetworkEvents(this.#services, record, 'disconnect')
     container.notifyExit(container.lastResult())
     if (record.hostConfig.autoRemove && !this.#restarting.has(container)) {
       void container.lock.run(() => this.#remove(container, { removeVolumes: true })).catch(() => undefined)

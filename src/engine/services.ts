@@ -12,6 +12,7 @@ import type { Levels } from './levels.ts'
 import type { NetworkManager } from './network-manager.ts'
 import type { Settings } from './options.ts'
 import type { ImageConfig } from './types.ts'
+import type { Trash } from './trash.ts'
 import type { Users } from './users.ts'
 import type { VolumeStore } from './volumes.ts'
 
@@ -38,6 +39,7 @@ export interface Services {
   readonly networks: NetworkManager
   readonly volumes: VolumeStore
   readonly users: Users
+  readonly trash: Trash
   /** Throws not-found with dockerd's words. */
   image(ref: string, platform: string | undefined): Promise<ImageForContainer>
 }

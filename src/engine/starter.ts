@@ -8,7 +8,7 @@ import type { Container } from './container.ts'
 import { HealthMonitor } from './health.ts'
 import { bundleForFiles, bundleForStart, prepareFolders } from './launch.ts'
 import { runFolder } from './options.ts'
-import type { RecordedState } from './record.ts'
+import type { ContainerRecord, RecordedState } from './record.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import { busyPort, portTaken, startFailure } from './start-failure.ts'
 
@@ -77,6 +77,7 @@ export class Starter {
     const shim = await level.start(this.#services.core, bundle)
     this.adopt(container, shim, bundle)
     // Before anything else can happen: the end of a short run may be on its way already.
+    emitNetworkEvents(this.#services, container.record, 'connect')
     this.#services.bus.emit('container', 'start', container.id, eventAttributes(container))
     return shim
   }
@@ -113,4 +114,16 @@ export class Starter {
 
 export function removeRunFolder(services: Services, container: Container): void {
   rmSync(runFolder(services.settings, container.id), { recursive: true, force: true })
+}
+
+/** One for each network the container is on. */
+export function emitNetworkEvents(
+  services: Services,
+  record: ContainerRecord,
+  action: 'connect' | 'disconnect',
+): void {
+  for (const [name, { networkID }] of Object.entries(record.networks)) {
+    const type = services.networks.lookup(networkID)?.driver ?? 'bridge'
+    services.bus.emit('network', action, networkID, { container: record.id, name, type })
+  }
 }

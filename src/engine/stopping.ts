@@ -1,6 +1,7 @@
 /** Ending and freezing what runs: stop, kill, pause. Nothing here starts anything. */
 import { DewarError } from '../base/errors.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
+import { isFrozen } from '../kernel/cgroup.ts'
 import { parseSignal, SIGNALS } from '../kernel/signals.ts'
 import type { Container, Running } from './container.ts'
 import { eventAttributes, type Services } from './services.ts'
@@ -76,8 +77,22 @@ export class Stopping {
     const running = this.#needRunning(container)
     if (container.paused) throw new DewarError('conflict', `Container ${container.id} is already paused`)
     await running.level.pause(this.#services.core, running.bundle)
+    await this.#frozen(running)
     await this.#setPaused(container, running, true)
     this.#services.bus.emit('container', 'pause', container.id, eventAttributes(container))
+  }
+
+  /** The kernel freezes in its own time; a process in an uninterruptible call can make it long. */
+  async #frozen(running: Running): Promise<void> {
+    const path = running.bundle.spec.linux.cgroupsPath
+    for (let wait = 1; wait < 1000; wait *= 2) {
+      if (await isFrozen(this.#services.cgroups, path)) return
+      await new Promise((resolve) => setTimeout(resolve, wait))
+    }
+    await running.level.unpause(this.#services.core, running.bundle)
+    throw new DewarError('system', 'Pausing the container failed: it did not freeze within a second', {
+      remedy: 'a process of it is busy in the kernel; try again',
+    })
   }
 
   async unpause(container: Container): Promise<void> {

@@ -463,7 +463,8 @@ export interface VolumeView {
 }
 
 export interface Volumes {
-  list(filters: Filters): Promise<VolumeView[]>
+  /** `usage` also measures each volume, which reads all of it. */
+  list(filters: Filters, options?: { readonly usage?: boolean }): Promise<VolumeView[]>
   create(options: { readonly name?: string; readonly driver?: string; readonly driverOpts?: Readonly<Record<string, string>>; readonly labels?: Readonly<Record<string, string>> }): Promise<VolumeView>
   inspect(name: string): Promise<VolumeView>
   remove(name: string, force: boolean): Promise<void>

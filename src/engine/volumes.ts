@@ -61,9 +61,15 @@ export class VolumeStore implements Volumes, VolumeSource {
     return join(this.#options.folder, name, '_data')
   }
 
-  async list(filters: Filters): Promise<VolumeView[]> {
+  async list(filters: Filters, options: { readonly usage?: boolean } = {}): Promise<VolumeView[]> {
     const found = [...this.#volumes.values()].filter((record) => this.#matches(record, filters))
-    return found.map((record) => this.#view(record))
+    if (options.usage !== true) return found.map((record) => this.#view(record))
+    return Promise.all(found.map((record) => this.#measured(record)))
+  }
+
+  async #measured(record: VolumeRecord): Promise<VolumeView> {
+    const size = await treeSize(this.mountpoint(record.name))
+    return { ...this.#view(record), usage: { size, refCount: this.#users(record.name).length } }
   }
 
   async inspect(name: string): Promise<VolumeView> {
@@ -147,15 +153,6 @@ export class VolumeStore implements Volumes, VolumeSource {
     }
     this.#options.bus.emit('volume', 'prune', '', { reclaimed: String(reclaimed) })
     return { deleted, reclaimed }
-  }
-
-  async usage(): Promise<VolumeView[]> {
-    const views: VolumeView[] = []
-    for (const record of this.#volumes.values()) {
-      const size = await treeSize(this.mountpoint(record.name))
-      views.push({ ...this.#view(record), usage: { size, refCount: this.#users(record.name).length } })
-    }
-    return views
   }
 
   async #delete(name: string): Promise<void> {
