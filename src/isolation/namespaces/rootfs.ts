@@ -1,11 +1,13 @@
 /** The container's file tree: shared read-only layers, idmapped, under a writable one, as an overlay. */
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import type { Rootfs } from '../level.ts'
 import { ATTR, treePropagation } from './mount-words.ts'
 import type { Slots } from './slots.ts'
 
 const CLONE_NEWNS = 0x0002_0000
+/** Linux's own numbers; both are the same on x86-64 and arm64. */
+const O_PATH = 0o10000000
 
 export interface RootfsInput {
   readonly rootfs: Rootfs
@@ -22,21 +24,43 @@ export interface RootfsInput {
 export function rootfsSteps(input: RootfsInput, slots: Slots): { readonly steps: Step[]; readonly slot: Slot } {
   const { rootfs, userns } = input
   const slot = slots.take()
-  const writable: [string, string][] = [
-    ['upperdir', rootfs.upper],
-    ['workdir', rootfs.work],
-  ]
-  if (userns === undefined) {
+  if (userns === undefined && !input.overlayByFd) {
+    const paths: Options = [['upperdir', rootfs.upper], ['workdir', rootfs.work]]
     const lower = rootfs.lower.map((path): [string, string] => ['lowerdir+', path])
-    return { slot, steps: [overlay(slot, [...lower, ...writable], input.attrs)] }
+    return { slot, steps: [overlay(slot, [...lower, ...paths], input.attrs)] }
   }
   const layers = rootfs.lower.map((path) => ({ path, slot: slots.take() }))
-  const prepared = layers.flatMap((layer) => idmapped(layer.path, layer.slot, userns))
-  if (input.overlayByFd) {
-    const lower = layers.map((layer): [string, { slot: Slot }] => ['lowerdir+', { slot: layer.slot }])
-    return { slot, steps: [...prepared, overlay(slot, [...lower, ...writable], input.attrs)] }
+  const prepared = layers.flatMap((layer) => layerSteps(layer.path, layer.slot, userns))
+  if (!input.overlayByFd) {
+    return { slot, steps: inPassingNamespace(input, layers, prepared, overlayOver(input, slot, layers.length), slots) }
   }
-  return { slot, steps: inPassingNamespace(input, layers, prepared, overlayOver(input, slot, layers.length), slots) }
+  const lower = layers.map((layer): [string, { slot: Slot }] => ['lowerdir+', { slot: layer.slot }])
+  const writable = writableSteps(rootfs, slots)
+  return { slot, steps: [...prepared, ...writable.steps, overlay(slot, [...lower, ...writable.options], input.attrs)] }
+}
+
+/**
+ * The writable layer by descriptors of an unattached mount as well: its path on the host, with the engine's folder
+ * and the container's id, then stands in no mount table inside.
+ */
+function writableSteps(rootfs: Rootfs, slots: Slots): { readonly steps: Step[]; readonly options: Options } {
+  const [folder, upper, work] = [slots.take(), slots.take(), slots.take()]
+  const open = (path: string, slot: Slot): Step => ({
+    actor: 'parent',
+    op: 'open',
+    at: folder,
+    path: basename(path),
+    slot,
+    flags: O_PATH,
+  })
+  return {
+    steps: [
+      { actor: 'parent', op: 'clone-mount', path: dirname(rootfs.upper), slot: folder, recursive: false },
+      open(rootfs.upper, upper),
+      open(rootfs.work, work),
+    ],
+    options: [['upperdir', { slot: upper }], ['workdir', { slot: work }]],
+  }
 }
 
 type Options = readonly (readonly [string, string | { readonly slot: Slot }])[]
@@ -45,11 +69,12 @@ function overlay(slot: Slot, options: Options, attrs: number): Step {
   return { actor: 'parent', op: 'fsmount', slot, type: 'overlay', options: [['source', 'overlay'], ...options], attrs }
 }
 
-/** The layer's files belong to ids of the container's range, without a byte of it being changed. */
-function idmapped(path: string, slot: Slot, userns: Slot): Step[] {
+/** With a user namespace the layer's files belong to ids of its range, without a byte of the layer being changed. */
+function layerSteps(path: string, slot: Slot, userns: Slot | undefined): Step[] {
+  const idmap = userns === undefined ? {} : { userns }
   return [
     { actor: 'parent', op: 'clone-mount', path, slot, recursive: false },
-    { actor: 'parent', op: 'mount-attr', slot, set: ATTR.ro, clear: 0, userns, recursive: false },
+    { actor: 'parent', op: 'mount-attr', slot, set: ATTR.ro, clear: 0, recursive: false, ...idmap },
   ]
 }
 
