@@ -3,7 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { descendants, environmentOf, findOnHost, parseProcess, processesFrom } from './host-search.ts'
+import {
+  descendants,
+  environmentOf,
+  findOnHost,
+  parseProcess,
+  processesFrom,
+  readProcesses,
+} from './host-search.ts'
 
 const scratch = await mkdtemp(join(tmpdir(), 'dwt-search-'))
 after(() => rm(scratch, { recursive: true }))
@@ -37,9 +44,15 @@ test('descendants finds grandchildren that are listed before their parents', () 
   )
 })
 
+test('readProcesses knows what ps knows of this process, without ps', async () => {
+  const [ps] = (await processesFrom(process.pid, never)).processes.filter(({ pid }) => pid === process.pid)
+  const [own] = (await readProcesses()).filter(({ pid }) => pid === process.pid)
+  assert.deepEqual(own, ps)
+})
+
 test('processesFrom finds this very process', async () => {
-  const found = await processesFrom(process.pid, never)
-  assert.ok(found.some(({ pid, uid }) => pid === process.pid && uid === process.getuid?.()))
+  const { processes } = await processesFrom(process.pid, never)
+  assert.ok(processes.some(({ pid, uid }) => pid === process.pid && uid === process.getuid?.()))
 })
 
 test('environmentOf reads a variable, and answers undefined for one not there and for a process that is gone', async () => {

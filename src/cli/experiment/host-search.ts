@@ -1,6 +1,6 @@
 /** What the host's everyday root can find out about a container with everyday tools: find, ps, cat. */
 import { execFile } from 'node:child_process'
-import { lstat, readFile } from 'node:fs/promises'
+import { lstat, readFile, readdir } from 'node:fs/promises'
 import { DewarError, errnoOf } from '../../base/errors.ts'
 
 /** A host with millions of files and a cold cache is not searched to its end: the reader waits. */
@@ -46,10 +46,42 @@ export interface HostProcess {
   readonly command: string
 }
 
-/** The process and all that come from it, as `ps` on the host lists them. */
-export async function processesFrom(first: number, signal: AbortSignal): Promise<HostProcess[]> {
-  const { lines } = await outputOf('ps', ['-e', '-o', 'pid=,ppid=,uid=,args='], signal)
-  return descendants(lines.flatMap(parseProcess), first)
+export interface ProcessSearch {
+  /** The command as one would type it. */
+  readonly command: string
+  readonly processes: readonly HostProcess[]
+}
+
+/** The process and all that come from it, as `ps` on the host lists them, or /proc where there is no usable `ps`. */
+export async function processesFrom(first: number, signal: AbortSignal): Promise<ProcessSearch> {
+  const listed = await outputOf('ps', ['-e', '-o', 'pid=,ppid=,uid=,args='], signal).catch(
+    (error: unknown) => {
+      signal.throwIfAborted()
+      // Slim systems have no ps, and BusyBox's knows no -e: what it would read is there.
+      if (error instanceof DewarError) return { lines: [] }
+      throw error
+    },
+  )
+  const found = descendants(listed.lines.flatMap(parseProcess), first)
+  if (found.length > 0) return { command: 'ps -e -o pid,uid,args', processes: found }
+  return { command: 'cat /proc/[0-9]*/cmdline', processes: descendants(await readProcesses(), first) }
+}
+
+/** All processes, from /proc. Those that end meanwhile are left out. */
+export async function readProcesses(): Promise<HostProcess[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const found = await Promise.all(pids.map((pid) => readProcess(Number(pid)).catch(() => undefined)))
+  return found.filter((process) => process !== undefined)
+}
+
+async function readProcess(pid: number): Promise<HostProcess> {
+  const [status, line] = await Promise.all([
+    readFile(`/proc/${pid}/status`, 'utf8'),
+    readFile(`/proc/${pid}/cmdline`, 'utf8'),
+  ])
+  const field = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? ''
+  const command = line.replaceAll('\0', ' ').trim() || `[${field('Name')}]`
+  return { pid, parent: Number(field('PPid')), uid: Number(field('Uid')), command }
 }
 
 export function parseProcess(line: string): HostProcess[] {

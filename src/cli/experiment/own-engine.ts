@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { openSync, closeSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DewarError } from '../../base/errors.ts'
@@ -29,8 +30,8 @@ const STOP_MS = 10_000
 
 /** Starts `dewar engine` with its own folders, socket, bridge and subnet. Throws unavailable with the end of its log. */
 export async function startOwnEngine(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<OwnEngine> {
-  // Not /tmp: that may be a tmpfs, and images would lie in memory.
-  const folder = await mkdtemp('/var/tmp/dewar-experiment-')
+  // Rather not /tmp: that may be a tmpfs, and images would lie in memory.
+  const folder = await mkdtemp(join(existsSync('/var/tmp') ? '/var/tmp' : tmpdir(), 'dewar-experiment-'))
   const socket = join(folder, 'dewar.sock')
   const place = { folder, socket, bridge: `dwx${randomBytes(3).toString('hex')}`, subnet: await freeSubnet() }
   const child = spawnEngine(place, env['DEWAR_REGISTRY_MIRROR'])

@@ -200,7 +200,7 @@ async function leaveTraceAndSearch(
     async () => ({
       secret,
       search: await findOnHost(name, engine.folder, signal),
-      processes: await processesFrom(State.Pid, signal),
+      listing: await processesFrom(State.Pid, signal),
       environment: { pid: State.Pid, value: await environmentOf(State.Pid, SECRET_NAME) },
       inside: { uid, processes },
     }),

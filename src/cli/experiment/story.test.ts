@@ -13,7 +13,10 @@ const found: Findings = {
     files: [{ path: '/var/lib/x/upper/root/secret-1', uid: 231072, content: 'abc' }],
     cutShort: false,
   },
-  processes: [{ pid: 4711, parent: 1, uid: 231072, command: 'node /srv/server.js' }],
+  listing: {
+    command: 'ps -e -o pid,uid,args',
+    processes: [{ pid: 4711, parent: 1, uid: 231072, command: 'node /srv/server.js' }],
+  },
   environment: { pid: 4711, value: 'def' },
   inside: { uid: '0', processes: '1' },
 }
@@ -43,7 +46,11 @@ test('Story has no escape sequence without colours, and has some with them', asy
 })
 
 test('Story says so when nothing was found', async () => {
-  const shown = await told({ ...found, search: { ...found.search, files: [] }, processes: [] })
+  const shown = await told({
+    ...found,
+    search: { ...found.search, files: [] },
+    listing: { command: 'ps', processes: [] },
+  })
   assert.match(shown, /The file was not found/)
   assert.match(shown, /The processes were not found/)
 })

@@ -1,13 +1,13 @@
 /** What the experiment says. Words only; what is done is in run.ts. */
 import type { Writable } from 'node:stream'
-import type { HostProcess, HostSearch } from './host-search.ts'
+import type { HostSearch, ProcessSearch } from './host-search.ts'
 import type { Paint } from './paint.ts'
 
 export interface Findings {
   /** What was written into the file. */
   readonly secret: string
   readonly search: HostSearch
-  readonly processes: readonly HostProcess[]
+  readonly listing: ProcessSearch
   /** The container's secret environment variable as read through /proc, and through which process. */
   readonly environment: { readonly pid: number; readonly value: string | undefined }
   /** What the container says of itself. */
@@ -85,8 +85,8 @@ export class Story {
     }
   }
 
-  #processes({ processes }: Findings): void {
-    this.#command('ps -e -o pid,uid,args')
+  #processes({ listing: { command: searched, processes } }: Findings): void {
+    this.#command(searched)
     if (processes.length === 0) this.#line(`     ${this.#paint.good('nothing')}`)
     for (const { pid, uid, command } of processes) {
       this.#line(`     ${this.#paint.bad(`pid ${pid}`)}  uid ${uid}  ${command.slice(0, WIDTH - 30)}`)
@@ -129,8 +129,8 @@ function explainFiles({ search: { files }, inside }: Findings): string {
   )
 }
 
-function explainProcesses({ processes, inside }: Findings): string {
-  if (processes.length === 0) return 'The processes were not found.'
+function explainProcesses({ listing, inside }: Findings): string {
+  if (listing.processes.length === 0) return 'The processes were not found.'
   return (
     `Its processes are processes of the host's own kernel, seen through a keyhole: inside there ` +
     `${inside.processes === '1' ? 'is one' : `are ${inside.processes}`}, numbered from 1, and nothing of the host; ` +
