@@ -204,8 +204,17 @@ async function leaveTraceAndSearch(
       environment: { pid: State.Pid, value: await environmentOf(State.Pid, SECRET_NAME) },
       inside: { uid, processes },
     }),
-    () => 'find, ps, cat',
+    tellFound,
   )
+}
+
+function tellFound({ search, listing, environment }: Findings): string {
+  const count = (number: number, one: string, many: string): string =>
+    `${number} ${number === 1 ? one : many}`
+  const secret = environment.value === undefined ? 'no secret' : 'a secret'
+  const { files } = search
+  const { processes } = listing
+  return `found ${count(files.length, 'file', 'files')}, ${count(processes.length, 'process', 'processes')}, ${secret}`
 }
 
 /** Runs a command in the container; gives what it printed. Throws system when it ends with another code than 0. */
