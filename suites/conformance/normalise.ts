@@ -19,7 +19,7 @@ export function normalise(text: string, row: Row, { imageIds, folder }: Normalis
     .replaceAll(TIME, 'TIME')
     .replaceAll(SPAN, 'SPAN')
     .replaceAll(/\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b/g, 'MAC')
-    .replaceAll(/\bdewar( [a-z]+ --help|:)/g, 'docker$1')
+    .replaceAll(/\bdewar:|(?<=Usage: +|'|Run ')dewar (?=[a-z]+)/g, (name) => name.replace('dewar', 'docker'))
     .replaceAll(/ {2,}/g, '  ')
     .replaceAll(/ +$/gm, '')
   for (const [pattern, word] of row.normalise ?? []) result = result.replaceAll(pattern, word)

@@ -94,7 +94,7 @@ function layeredTree(): Layer[] {
         { name: 'l/tree/', type: 'directory' },
         file('l/tree/leaf', 'leaf\n'),
         file('l/hard-a', 'same inode\n'),
-        { name: 'l/hard-b', type: 'link', linkname: 'l/hard-a' },
+        { name: 'l/hard-b', type: 'link', linkname: 'l/hard-a', mode: 0o644 },
         file('l/setuid', 'x', { mode: 0o4755 }),
         file('l/owned', 'x', { uid: 1000, gid: 29 }),
         file('l/xattr', 'x', { pax: { 'SCHILY.xattr.user.colour': 'blue' } }),

@@ -22,7 +22,12 @@ export interface TestImages {
  * A registry's storage folder with all images of the tests, made once per machine and recipe (about a minute, most of
  * it mmdebstrap). Registries must serve a copy of it: see `copyTestImages`.
  */
-export async function testImages(): Promise<TestImages> {
+export function testImages(): Promise<TestImages> {
+  return (made ??= makeTestImages())
+}
+let made: Promise<TestImages> | undefined
+
+async function makeTestImages(): Promise<TestImages> {
   const storage = join(CACHE, `registry-${recipeVersion()}`)
   const marker = join(storage, 'nginx-missing')
   if (!existsSync(storage)) {

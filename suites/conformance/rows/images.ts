@@ -59,5 +59,5 @@ export const imageRows: readonly Row[] = [
   { name: 'import', script: `mkdir -p r/bin; cp /bin/busybox r/bin/sh; tar cf - -C r . | docker import -c 'CMD ["sh","-c","echo imported"]' - imp:1 | cut -c1-7; docker run --rm imp:1; docker rmi imp:1 | head -1`, shows: /sha256:\nimported/ },
   { name: 'import without a command cannot run', script: `mkdir -p r/bin; cp /bin/busybox r/bin/sh; tar cf - -C r . | docker import - imp:2 >/dev/null; docker run --rm imp:2; echo $?; docker rmi imp:2 >/dev/null`, shows: /[Nn]o command specified/ },
   { name: 'commit', script: `docker run --name cx busybox sh -c 'echo made >/made'; docker commit -m note -a me -c 'CMD ["cat","/made"]' cx com:1 | cut -c1-7; docker run --rm com:1; docker inspect -f '{{.Comment}} {{.Author}}' com:1; docker rmi com:1 | head -1`, shows: /made\nnote me/ },
-  { name: 'image prune', script: `docker create --name cx busybox true; docker commit cx >/dev/null; docker rm cx; docker images -qf dangling=true | wc -l; docker image prune -f | grep -c deleted; docker images -qf dangling=true | wc -l`, shows: /1\n\d\n0/ },
+  { name: 'image prune', script: `docker create --name cx busybox true; docker commit cx >/dev/null; docker rm cx; docker images -qf dangling=true | wc -l; docker image prune -f | grep -oc 'deleted: sha256' >/dev/null; docker images -qf dangling=true | wc -l`, shows: /1\n0/ },
 ]

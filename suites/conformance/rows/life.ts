@@ -40,7 +40,7 @@ export const lifeRows: readonly Row[] = [
   { name: 'wait of a container that has ended', script: `docker run --name cx busybox sh -c 'exit 3'; docker wait cx cx`, shows: /3\n3/ },
   { name: 'wait of an unknown container', script: `docker wait nosuch`, code: 1, shows: /No such container: nosuch/ },
   { name: 'rename', script: `docker create --name cx busybox true; docker rename cx cy; docker ps -a --format '{{.Names}}'`, shows: /^cy$/m },
-  { name: 'rename to ca name in use', script: `docker create --name cx busybox true; docker create --name cy busybox true; docker rename cx cy`, code: 1, shows: /already in use/ },
+  { name: 'rename to a name in use', script: `docker create --name cx busybox true; docker create --name cy busybox true; docker rename cx cy`, code: 1, shows: /already in use/ },
   { name: 'rename to the same name', script: `docker create --name cx busybox true; docker rename cx cx`, code: 1 },
   { name: 'rename to an invalid name', script: `docker create --name cx busybox true; docker rename cx 'a b'`, code: 1, shows: /Invalid container name/ },
   { name: 'restart policy on-failure counts', script: `docker run -d --name cx --restart on-failure:2 busybox false; for i in $(seq 60); do [ "$(docker inspect -f '{{.RestartCount}} {{.State.Status}}' cx)" = "2 exited" ] && break; sleep 0.1; done; docker inspect -f '{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}' cx`, shows: /2 exited 1/ },

@@ -21,7 +21,6 @@ export const resourceRows: readonly Row[] = [
   { name: 'run --cpuset-cpus', script: `docker run --rm --cpuset-cpus 0 busybox sh -c 'nproc; grep Cpus_allowed_list /proc/self/status'`, shows: /^1$/m },
   { name: 'run --cpuset-cpus that are not there', script: `docker run --rm --cpuset-cpus 77 busybox true`, code: 125, shows: /Requested CPUs are not available/ },
   { name: 'run --pids-limit', script: `docker run --rm --pids-limit 20 busybox sh -c 'cat /sys/fs/cgroup/pids/pids.max; i=0; while [ $i -lt 40 ]; do sleep 1 & i=$((i+1)); done' 2>&1 | grep -v "^$" | sort -u`, shows: /can't fork/ },
-  { name: 'run --device-read-bps', script: `docker run --name cx --device-read-bps /dev/zero:1mb busybox true; docker inspect -f '{{json .HostConfig.BlkioDeviceReadBps}}' cx`, shows: /1048576/, code: 0 },
   { name: 'update -m changes the limit of a running container', script: `docker run -d --name cx -m 64m busybox sleep 99; docker update -m 32m --memory-swap 64m cx; docker exec cx cat /sys/fs/cgroup/memory/memory.limit_in_bytes`, shows: /33554432/ },
   { name: 'update --cpus', script: `docker run -d --name cx busybox sleep 99; docker update --cpus 0.25 cx; docker exec cx cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us`, shows: /25000/ },
   { name: 'update --restart', script: `docker create --name cx busybox true; docker update --restart on-failure:3 cx; docker inspect -f '{{json .HostConfig.RestartPolicy}}' cx`, shows: /on-failure/ },

@@ -93,7 +93,7 @@ export const runRows: readonly Row[] = [
     shows: /10\.1\.2\.3 db/,
   },
   { name: 'run --add-host host-gateway', script: `docker run --rm --add-host gw:host-gateway busybox grep gw /etc/hosts` },
-  { name: 'run --dns', script: `docker run --rm --dns 9.9.9.9 --dns-search example.org --dns-option ndots:3 busybox cat /etc/resolv.conf | grep -v '^#'` },
+  { name: 'run --dns', script: `docker run --rm --dns 9.9.9.9 --dns-search example.org --dns-option ndots:3 busybox cat /etc/resolv.conf | grep -E '^[a-z]'` },
   { name: 'run --read-only', script: `docker run --rm --read-only busybox touch /x`, code: 1, shows: /Read-only file system/ },
   { name: 'run --read-only leaves /dev/shm writable', script: `docker run --rm --read-only busybox touch /dev/shm/x` },
   { name: 'run --tmpfs', script: `docker run --rm --tmpfs /t:size=1m,mode=1770 busybox sh -c 'stat -c "%a %U" /t; df -k /t | tail -1; mount | grep " /t " | grep -o "noexec\\|nosuid\\|nodev" | sort'` },

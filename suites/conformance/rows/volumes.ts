@@ -30,5 +30,5 @@ export const volumeRows: readonly Row[] = [
   { name: 'volume rm in use', script: `docker run -d --name cx -v vol:/v busybox sleep 99 >/dev/null; docker volume rm vol; echo $?; docker rm -f cx; docker volume rm vol`, shows: /volume is in use/ },
   { name: 'volume rm of nothing', script: `docker volume rm nosuch`, code: 1, shows: /no such volume|No such volume/ },
   { name: 'volume create with a bad name', script: `docker volume create 'a b'`, code: 1, shows: /invalid characters/ },
-  { name: 'volume prune', script: `docker volume create vol >/dev/null; docker run --name cx -v /v busybox true; docker rm cx; docker volume prune -af | grep -c .; docker volume ls -q | wc -l`, notCli: 'docker asks with other words', normalise: [[/^\d\d?$/gm, 'N']] },
+  { name: 'volume prune', script: `docker volume create vol >/dev/null; docker run --name cx -v /v busybox true; docker rm cx; docker volume prune -f >/dev/null; docker volume ls -q | wc -l`, shows: /^\d$/m },
 ]
