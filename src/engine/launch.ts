@@ -1,5 +1,5 @@
 /** From a container's record to the bundle its level starts: the effects around the pure spec. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { oomFile } from '../kernel/cgroup.ts'
 import { containerCapabilities } from '../kernel/capabilities.ts'
@@ -14,6 +14,7 @@ import {
 } from '../network/resolver-files.ts'
 import { join } from 'node:path'
 import type { Bundle } from '../isolation/level.ts'
+import { bindParts } from './bind-parts.ts'
 import type { Container } from './container.ts'
 import { resolveBlockDevices, resolveDevices } from './devices.ts'
 import { joinPids, sharedShmOwner } from './joins.ts'
@@ -23,7 +24,7 @@ import type { ContainerRecord } from './record.ts'
 import { parseSecurityOptions } from './security-options.ts'
 import { levelOf, type Services } from './services.ts'
 import { buildSpec, effectiveHostname } from './spec.ts'
-import type { EtcFiles } from './spec-mounts.ts'
+import type { EtcFiles, ResolvedMount } from './spec-mounts.ts'
 import type { Joins } from './spec-namespaces.ts'
 import { NO_BLOCK_DEVICES, parseDeviceRule, type BlockDevices, type DeviceGrant } from './spec-resources.ts'
 
@@ -86,7 +87,7 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
       args: record.args,
       user: pins.user,
       range: record.range ?? undefined,
-      mounts: record.mounts,
+      mounts: pins.cold ? record.mounts : withParts(record),
       files: etcFiles(container),
       sharedShm: sharedShm(services, container),
       joins: pins.joins,
@@ -102,6 +103,24 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
     network: services.networks.steps(record, startedAt),
     init: record.hostConfig.init === true,
     shim: shimOptions(services, container, pins.expectAttach),
+  }
+}
+
+/** What the host has mounted in and under the sources is looked up at each start. */
+function withParts({ mounts, range }: ContainerRecord): readonly ResolvedMount[] {
+  if (range === null || !mounts.some((mount) => mount.type === 'bind')) return mounts
+  const mountinfo = readText('/proc/self/mountinfo')
+  return mounts.map((mount) =>
+    mount.type !== 'bind' ? mount : { ...mount, parts: bindParts(mountinfo, realPath(mount.source), mount.recursive) },
+  )
+}
+
+/** A source that is gone is left for the plan to fail on, which names it. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
   }
 }
 

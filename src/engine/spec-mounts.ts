@@ -1,5 +1,6 @@
 /** The mounts of a container in the order they are made, and the paths that are closed. Pure. */
 import type { OciMount } from '../kernel/oci.ts'
+import type { BindPart } from './bind-parts.ts'
 import type { HostConfig } from './types.ts'
 
 /** A mount whose source is known. */
@@ -15,6 +16,8 @@ export interface ResolvedMount {
   readonly propagation: string
   /** For tmpfs: mount(8) words. */
   readonly options: readonly string[]
+  /** For binds into a user namespace: the source's pieces by what their file systems allow. */
+  readonly parts?: readonly BindPart[]
 }
 
 export interface MountInput {
@@ -28,6 +31,7 @@ export interface MountInput {
     | 'shmSize'
     | 'maskedPaths'
     | 'readonlyPaths'
+    | 'readonlyRootfs'
   >
   /** Whether the container has a user namespace: binds are idmapped then, and the host's /proc, /sys are bound. */
   readonly userNamespace: boolean
@@ -48,13 +52,15 @@ export interface EtcFiles {
 
 export function mounts(input: MountInput): OciMount[] {
   const taken = new Set(input.mounts.map((mount) => mount.destination))
-  const system = [...systemMounts(input), ...etcMounts(input)].filter(
-    (mount) => !taken.has(mount.destination),
-  )
-  const own = input.mounts.map((mount) => ownMount(mount, input.userNamespace))
-  // Parents before children: a mount on /data made after one on /data/sub would bury it.
-  const depth = (mount: OciMount): number => mount.destination.split('/').length
-  return [...system, ...own.sort((a, b) => depth(a) - depth(b) || compare(a.destination, b.destination))]
+  // Who brings a /dev of their own brings all of it.
+  const covered = ({ destination }: OciMount): boolean =>
+    taken.has(destination) || (taken.has('/dev') && destination.startsWith('/dev/'))
+  const system = systemMounts(input).filter((mount) => !covered(mount))
+  const own = input.mounts.flatMap((mount) => ownMounts(mount, input.userNamespace))
+  const later = [...etcMounts(input).filter((mount) => !covered(mount)), ...own]
+  // Parents before children: a mount on /data made after one on /data/sub would bury it; so would one on /etc.
+  const depth = (mount: OciMount): number => mount.destination.split('/').filter(Boolean).length
+  return [...system, ...later.sort((a, b) => depth(a) - depth(b) || compare(a.destination, b.destination))]
 }
 
 function compare(a: string, b: string): number {
@@ -133,10 +139,11 @@ function bindOf(path: string, options: readonly string[]): OciMount {
 
 function etcMounts(input: MountInput): OciMount[] {
   const idmap = input.userNamespace ? ['idmap'] : []
+  const access = input.host.readonlyRootfs ? 'ro' : 'rw'
   const bind = (destination: string, source: string | undefined): OciMount[] =>
     source === undefined
       ? []
-      : [{ destination, type: 'bind', source, options: ['bind', 'rprivate', 'rw', 'x-file', ...idmap] }]
+      : [{ destination, type: 'bind', source, options: ['bind', 'rprivate', access, 'x-file', ...idmap] }]
   return [
     ...bind('/etc/resolv.conf', input.files.resolvConf),
     ...bind('/etc/hostname', input.files.hostname),
@@ -144,20 +151,19 @@ function etcMounts(input: MountInput): OciMount[] {
   ]
 }
 
-function ownMount(mount: ResolvedMount, userNamespace: boolean): OciMount {
+function ownMounts(mount: ResolvedMount, userNamespace: boolean): OciMount[] {
+  const { destination, source, recursive } = mount
   const access = mount.rw ? 'rw' : 'ro'
   if (mount.type === 'tmpfs') {
-    return {
-      destination: mount.destination,
-      type: 'tmpfs',
-      source: 'tmpfs',
-      options: [...mount.options, access],
-    }
+    return [{ destination, type: 'tmpfs', source: 'tmpfs', options: [...mount.options, access] }]
   }
-  const options = [mount.recursive ? 'rbind' : 'bind', access, mount.propagation]
-  if (userNamespace) options.push('idmap')
-  if (mount.file) options.push('x-file')
-  return { destination: mount.destination, type: 'bind', source: mount.source, options }
+  const parts = mount.parts ?? [{ source, below: '', recursive, idmap: true }]
+  return parts.map((part) => {
+    const options = [part.recursive ? 'rbind' : 'bind', access, mount.propagation]
+    if (userNamespace && part.idmap) options.push('idmap')
+    if (mount.file) options.push('x-file')
+    return { destination: `${destination}${part.below}`, type: 'bind', source: part.source, options }
+  })
 }
 
 /** Docker's list, and what tells about the host or its other guests (each with what it tells). */

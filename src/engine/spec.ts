@@ -15,7 +15,7 @@ import {
   type BlockDevices,
   type DeviceGrant,
 } from './spec-resources.ts'
-import { checkSysctls } from './sysctls.ts'
+import { checkSysctls, defaultSysctls } from './sysctls.ts'
 import type { ContainerConfig, HostConfig } from './types.ts'
 
 export interface SpecInput {
@@ -82,7 +82,7 @@ export function buildSpec(input: SpecInput): OciSpec {
       ...(input.seccomp === undefined ? {} : { seccomp: input.seccomp }),
       maskedPaths: closed.masked,
       readonlyPaths: closed.readonly,
-      sysctl: checkSysctls(host.sysctls ?? {}, host),
+      sysctl: { ...defaultSysctls(host, range?.size), ...checkSysctls(host.sysctls ?? {}, host) },
       rootfsPropagation: rootPropagation(input.mounts),
     },
   }

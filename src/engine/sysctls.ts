@@ -23,6 +23,20 @@ export function checkSysctls(
   return Object.fromEntries(Object.entries(sysctls).map(([name, value]) => [checkSysctl(name, modes), value]))
 }
 
+/**
+ * In a network of its own a container's ports are nobody else's: any user in it may have port 80, and ping, as
+ * with Docker. `ids`: how many ids it has, undefined for all.
+ */
+export function defaultSysctls(modes: Pick<Modes, 'networkMode'>, ids: number | undefined): Record<string, string> {
+  const { networkMode } = modes
+  if (networkMode === 'host' || networkMode.startsWith('container:')) return {}
+  return {
+    'net.ipv4.ip_unprivileged_port_start': '0',
+    // 2147483647 is the most the kernel takes; an id that is not mapped is refused.
+    'net.ipv4.ping_group_range': `0 ${ids === undefined ? 2_147_483_647 : ids - 1}`,
+  }
+}
+
 function checkSysctl(given: string, modes: Modes): string {
   // net/ipv4/conf/eth0.1/x: with slashes a dot belongs to the interface's name (sysctl(8)).
   const name = given.includes('/') ? given.replace(/[./]/g, (c) => (c === '/' ? '.' : '/')) : given

@@ -21,8 +21,18 @@ const PROPAGATION: Readonly<Record<string, number>> = {
 
 const MS_REC = 0x4000
 
+/** Words that take an earlier one back, as with mount(8): `--tmpfs /x:exec` opens what the engine's defaults close. */
+const CLEARED: Readonly<Record<string, number>> = {
+  rw: ATTR.ro,
+  suid: ATTR.nosuid,
+  dev: ATTR.nodev,
+  exec: ATTR.noexec,
+  atime: ATTR.noatime,
+  diratime: ATTR.nodiratime,
+}
+
 /** Words that only say what is the default. */
-const DEFAULTS = new Set(['rw', 'suid', 'dev', 'exec', 'relatime', 'norelatime', 'defaults', 'async', 'atime', 'diratime'])
+const DEFAULTS = new Set(['relatime', 'norelatime', 'defaults', 'async'])
 /** Words for others than the kernel: SELinux labels, consistency hints of Docker Desktop. */
 const IGNORED = new Set(['z', 'Z', 'cached', 'delegated', 'consistent', 'nocopy', 'copy', 'tmpcopyup', 'rro'])
 
@@ -43,6 +53,7 @@ export function mountWords(options: readonly string[]): MountWords {
   let propagation: number | undefined
   for (const word of options) {
     if (Object.hasOwn(ATTR, word)) attrs |= ATTR[word as keyof typeof ATTR]
+    else if (Object.hasOwn(CLEARED, word)) attrs &= ~(CLEARED[word] ?? 0)
     else if (propagationOf(word) !== undefined) propagation = propagationOf(word)
     else if (!DEFAULTS.has(word) && !IGNORED.has(word) && !['bind', 'rbind', 'idmap', 'ridmap'].includes(word)) {
       const at = word.indexOf('=')
