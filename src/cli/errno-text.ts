@@ -8,6 +8,13 @@ const TEXTS: Readonly<Record<string, string>> = {
   EROFS: 'read-only file system',
 }
 
+/** "open /x: no such file or directory", as Go's programs name a failed system call. */
+export function failedCall(path: string, error: unknown): string {
+  const call =
+    typeof error === 'object' && error !== null && 'syscall' in error ? String(error.syscall) : 'open'
+  return `${call} ${path}: ${errnoText(error)}`
+}
+
 /** A system error in the words Go's programs print. */
 export function errnoText(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return String(error)

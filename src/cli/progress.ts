@@ -69,8 +69,9 @@ async function terminalDisplay(stream: NodeJS.WriteStream): Promise<Display> {
   const layers = new Map<string, ReturnType<typeof bars.create>>()
   return {
     show: (line) => {
-      if (line.id === '' || line.stream !== '') {
-        bars.log(line.stream === '' ? `${line.status}\n` : ensureNewline(line.stream))
+      // "1.27: Pulling from library/nginx" has an id too, the tag, and is no layer.
+      if (line.id === '' || line.stream !== '' || line.status.startsWith('Pulling from')) {
+        bars.log(ensureNewline(plainText(line)))
         bars.update()
         return
       }

@@ -118,8 +118,8 @@ function hostConfig(flags: CreateFlags, binds: readonly string[], bindings: obje
     VolumesFrom: orNull(flags['volumes-from']),
     ConsoleSize: [0, 0],
     ...optional('Annotations', toMap(flags.annotation)),
-    CapAdd: orNull(flags['cap-add']),
-    CapDrop: orNull(flags['cap-drop']),
+    CapAdd: orNull(capabilities(flags['cap-add'])),
+    CapDrop: orNull(capabilities(flags['cap-drop'])),
     CgroupnsMode: flags.cgroupns,
     Dns: flags.dns,
     DnsOptions: flags['dns-option'],
@@ -181,7 +181,7 @@ function resources(flags: CreateFlags): object {
     MemorySwappiness: flags['memory-swappiness'],
     OomKillDisable: flags['oom-kill-disable'],
     PidsLimit: flags['pids-limit'],
-    Ulimits: flags.ulimit,
+    Ulimits: flags.ulimit.toSorted((a, b) => (a.Name < b.Name ? -1 : 1)),
     CpuCount: 0,
     CpuPercent: 0,
     IOMaximumIOps: 0,
@@ -213,6 +213,13 @@ function healthcheck(flags: CreateFlags): object | undefined {
     ...number('StartInterval', flags['health-start-interval']),
     ...number('Retries', flags['health-retries']),
   }
+}
+
+/** net_admin → CAP_NET_ADMIN, sorted, once each; ALL stands alone. */
+function capabilities(words: readonly string[]): readonly string[] {
+  const names = words.map((word) => word.trim().toUpperCase())
+  if (names.includes('ALL')) return ['ALL']
+  return [...new Set(names.map((name) => (name.startsWith('CAP_') ? name : `CAP_${name}`)))].toSorted()
 }
 
 function storageOptions(words: readonly string[]): Record<string, string> {

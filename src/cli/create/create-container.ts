@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
-import { isNotFound } from '../../client/connect.ts'
+import { isNotFound, older } from '../../client/connect.ts'
 import type { Client } from '../../client/connect.ts'
 import type { Cli } from '../cli.ts'
 import { familiarName, parseImageName, withDefaultTag } from '../image-name.ts'
@@ -51,14 +51,15 @@ async function createOrPull(
     ...(request.name === '' ? {} : { name: request.name }),
     ...(request.platform === '' ? {} : { platform: request.platform }),
   }
+  const body = forVersion(request.body, client.apiVersion)
   try {
-    return await client.containers.create(request.body, options)
+    return await client.containers.create(body, options)
   } catch (error) {
     if (!isNotFound(error) || image === undefined || request.pull !== 'missing') throw error
   }
   if (!request.quiet) cli.warn(`Unable to find image '${familiarName(withDefaultTag(image))}' locally`)
   await fetchImage(client, request, image, cli)
-  return client.containers.create(request.body, options)
+  return client.containers.create(body, options)
 }
 
 async function fetchImage(client: Client, request: CreateRequest, name: ImageName, cli: Cli): Promise<void> {
@@ -67,6 +68,23 @@ async function fetchImage(client: Client, request: CreateRequest, name: ImageNam
     { name, platform: request.platform, out: request.quiet ? undefined : cli.stderr },
     cli,
   )
+}
+
+/** Since API 1.44 an address belongs to an endpoint, and the container-wide field only earns a warning. */
+function forVersion(body: CreateBody, version: string): CreateBody {
+  if (older(version, '1.44') !== '1.44') return body
+  const { MacAddress: _, ...rest } = body
+  return {
+    ...rest,
+    Image: body.Image,
+    Tty: body.Tty,
+    OpenStdin: body.OpenStdin,
+    AttachStdin: body.AttachStdin,
+    AttachStdout: body.AttachStdout,
+    AttachStderr: body.AttachStderr,
+    StdinOnce: body.StdinOnce,
+    HostConfig: body.HostConfig,
+  }
 }
 
 /** undefined for an image's id, which cannot be pulled. */

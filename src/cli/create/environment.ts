@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { errnoText } from '../errno-text.ts'
+import { failedCall } from '../errno-text.ts'
 import { cut } from './ports.ts'
 
 /** -e: NAME=value as it is, a bare NAME with the client's own value, or as a bare name when the client has none. */
@@ -24,7 +24,10 @@ function readKeyValueFile(file: string, env: NodeJS.ProcessEnv | undefined): str
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    throw new Error(`open ${file}: ${errnoText(error)}`, { cause: error })
+    const problem = failedCall(file, error)
+    throw new Error(problem.startsWith('read ') ? `invalid env file (${file}): ${problem}` : problem, {
+      cause: error,
+    })
   }
   try {
     return text
@@ -44,8 +47,7 @@ function parseLine(line: string, env: NodeJS.ProcessEnv | undefined): string[] {
   if (name === '') throw new Error(`no variable name on line '${line}'`)
   if (/[ \t]/.test(name)) throw new Error(`variable '${name}' contains whitespaces`)
   if (value !== undefined) return [line]
-  if (env === undefined) return [line]
-  const own = env[name]
+  const own = env?.[name]
   return own === undefined ? [] : [`${name}=${own}`]
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { errnoText } from '../errno-text.ts'
+import { failedCall } from '../errno-text.ts'
 import { cut } from './ports.ts'
 
 export interface Security {
@@ -30,7 +30,7 @@ function readProfile(path: string): string {
   try {
     text = readFileSync(path, 'utf8')
   } catch (error) {
-    throw new Error(`opening seccomp profile (${path}) failed: open ${path}: ${errnoText(error)}`, {
+    throw new Error(`opening seccomp profile (${path}) failed: ${failedCall(path, error)}`, {
       cause: error,
     })
   }
