@@ -1,7 +1,8 @@
 /** Why a container did not start, in the words and with the codes Docker's clients look for. Pure. */
 import { DewarError, messageOf } from '../base/errors.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
-import type { ContainerRecord } from './record.ts'
+import { reserveFailed } from '../network/ports.ts'
+import type { ContainerRecord, RecordedPort } from './record.ts'
 
 export interface StartFailure {
   readonly error: DewarError
@@ -87,21 +88,15 @@ function workdirFailure(cause: PlanFailed, phrase: (words: string) => string): S
   }
 }
 
-/** "tcp/8080" when the plan failed because somebody has the port. */
-export function busyPort(error: unknown): string | undefined {
-  if (!(error instanceof PlanFailed) || error.op !== 'reserve-port' || error.errno !== 'EADDRINUSE')
-    return undefined
-  return /^(tcp|udp|sctp).*?(\d+)$/.exec(error.path)?.slice(1, 3).join('/')
+/** The published port that somebody else has, when that is why the plan failed. */
+export function busyPort(error: unknown, record: Pick<ContainerRecord, 'network'>): RecordedPort | undefined {
+  if (!(error instanceof PlanFailed) || error.op !== 'reserve-port') return undefined
+  const number = Number(/(\d+)$/.exec(error.path)?.[1])
+  return record.network.published.find(({ hostPort }) => hostPort === number)
 }
 
-export function portTaken(record: ContainerRecord, port: string): DewarError {
-  const [protocol, number] = port.split('/')
-  const host = record.network.published.find(
-    (one) => one.protocol === protocol && String(one.hostPort) === number,
-  )
-  return new DewarError(
-    'system',
-    `driver failed programming external connectivity on endpoint ${record.name} (${record.id}): ` +
-      `failed to bind host port for ${host?.hostAddress ?? '0.0.0.0'}:${number}/${protocol}: address already in use: port is already allocated`,
-  )
+/** dockerd's words for a port that could not be had. */
+export function portFailure(error: unknown, record: ContainerRecord, port: RecordedPort): DewarError {
+  const errno = error instanceof PlanFailed ? error.errno : 'EADDRINUSE'
+  return reserveFailed({ name: record.name, id: record.id }, port, errno)
 }

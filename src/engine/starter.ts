@@ -3,6 +3,8 @@ import { rmSync } from 'node:fs'
 import type { DewarError } from '../base/errors.ts'
 import type { Bundle } from '../isolation/level.ts'
 import type { Exit, Shim } from '../kernel/core-api.ts'
+import { PlanFailed } from '../kernel/plan-failed.ts'
+import { portKey } from '../network/ports.ts'
 import { abandonPending, connectPending } from './attach.ts'
 import type { Container } from './container.ts'
 import { HealthMonitor } from './health.ts'
@@ -10,7 +12,7 @@ import { bundleForFiles, bundleForStart, prepareFolders } from './launch.ts'
 import { runFolder } from './options.ts'
 import type { ContainerRecord, RecordedState } from './record.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
-import { busyPort, portTaken, startFailure } from './start-failure.ts'
+import { busyPort, portFailure, startFailure } from './start-failure.ts'
 
 /** Free ports are chosen again this often when others are quicker. */
 const PORT_ATTEMPTS = 20
@@ -63,10 +65,11 @@ export class Starter {
       try {
         return await this.#startShim(container)
       } catch (error) {
-        const port = busyPort(error)
+        const port = busyPort(error, container.record)
         if (port === undefined) throw error
-        if (!chosen.has(port) || attempt === PORT_ATTEMPTS) throw portTaken(container.record, port)
-        busy.add(port)
+        const again = error instanceof PlanFailed && error.errno === 'EADDRINUSE' && chosen.has(portKey(port))
+        if (!again || attempt === PORT_ATTEMPTS) throw portFailure(error, container.record, port)
+        busy.add(portKey(port))
       }
     }
   }

@@ -1,0 +1,53 @@
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { parseSubnet } from '../network/address.ts'
+import { networkView, predefinedNetworks, requestedNetwork, type NetworkRequest } from './network-records.ts'
+
+const predefined = predefinedNetworks('dewar0', '10.1.0.0/24', [])
+const ask = (request: NetworkRequest) =>
+  requestedNetwork(request, predefined, [parseSubnet('10.9.0.0/16')], 'abcdef01')
+
+test('predefinedNetworks are bridge, host and none', () => {
+  assert.deepEqual(
+    predefined.map(({ name, driver }) => `${name} ${driver}`),
+    ['bridge bridge', 'host host', 'none null'],
+  )
+  assert.deepEqual(predefined[0]?.ipv4, { subnet: '10.1.0.0/24', gateway: '10.1.0.1' })
+})
+
+test('requestedNetwork chooses a free subnet and a bridge name the kernel takes', () => {
+  const network = ask({ name: 'mine' })
+  assert.equal(network.bridge.length <= 15, true)
+  assert.ok(network.ipv4)
+  const config = [{ subnet: '10.2.0.0/24', gateway: '10.2.0.254', ipRange: '10.2.0.128/25' }]
+  assert.deepEqual(ask({ name: 'n', ipam: { driver: 'default', options: null, config } }).ipv4, config[0])
+})
+
+test('requestedNetwork refuses in dockerd’s words', () => {
+  const pool = (subnet: string) => ({ driver: 'default', options: null, config: [{ subnet }] })
+  const cases: [NetworkRequest, RegExp][] = [
+    [{ name: 'bridge' }, /operation is not permitted on predefined bridge network/],
+    [{ name: '../x' }, /invalid network name/],
+    [{ name: 'n', driver: 'overlay' }, /could not find plugin overlay/],
+    [{ name: 'n', ipam: pool('10.9.1.0/24') }, /Pool overlaps with other one on this address space/],
+    [{ name: 'n', ipam: pool('10.1.0.0/16') }, /Pool overlaps/],
+    [{ name: 'n', options: { 'com.docker.network.bridge.name': 'a/../b' } }, /interface name/],
+    [{ name: 'n', options: { 'com.docker.network.driver.mtu': '9' } }, /invalid MTU/],
+  ]
+  for (const [request, message] of cases) assert.throws(() => ask(request), message, JSON.stringify(request))
+})
+
+test('networkView shows members with their prefix', () => {
+  const [bridge] = predefined
+  assert.ok(bridge)
+  const view = networkView(bridge, [
+    { id: 'c', name: 'web', endpointID: 'e', mac: '02:42:0a:01:00:02', address: '10.1.0.2' },
+  ])
+  assert.deepEqual(view.containers['c'], {
+    name: 'web',
+    endpointID: 'e',
+    macAddress: '02:42:0a:01:00:02',
+    ipv4Address: '10.1.0.2/24',
+    ipv6Address: '',
+  })
+})

@@ -1,0 +1,68 @@
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { DewarError } from '../base/errors.ts'
+import { PlanFailed } from '../kernel/plan-failed.ts'
+import { busyPort, execFailure, startFailure } from './start-failure.ts'
+
+const failed = (op: string, errno: string, path = '') => new PlanFailed({ step: 1, op, errno, path })
+
+test('startFailure tells the three ways a command cannot run, in runc’s words', () => {
+  const cases: [PlanFailed, string, string, number, RegExp][] = [
+    [
+      failed('exec', 'ENOENT'),
+      'x',
+      'command-not-found',
+      127,
+      /exec: "x": executable file not found in \$PATH: unknown$/,
+    ],
+    [
+      failed('exec', 'ENOENT'),
+      '/x',
+      'command-not-found',
+      127,
+      /exec: "\/x": stat \/x: no such file or directory: unknown$/,
+    ],
+    [failed('exec', 'EACCES'), '/x', 'command-not-executable', 126, /permission denied: unknown$/],
+    [failed('exec', 'ENOEXEC'), '/x', 'command-not-executable', 126, /exec format error: unknown$/],
+    [
+      failed('chdir', 'ENOTDIR', '/w'),
+      'x',
+      'command-not-found',
+      127,
+      /chdir to cwd \("\/w"\).*not a directory/,
+    ],
+    [failed('fsmount', 'ENOSPC'), 'x', 'disk-full', 128, /fsmount/],
+    [failed('mkdir', 'EROFS', '/a'), 'x', 'system', 128, /step 1 \(mkdir\) on \/a failed: EROFS/],
+  ]
+  for (const [cause, argv0, code, exit, message] of cases) {
+    const { error, exitCode } = startFailure(cause, argv0)
+    assert.deepEqual([error.code, exitCode], [code, exit], cause.message)
+    assert.match(error.message, message)
+  }
+})
+
+test('startFailure hands an error of ours on unchanged and wraps others', () => {
+  const own = new DewarError('conflict', 'taken')
+  assert.equal(startFailure(own, 'x').error, own)
+  assert.match(startFailure(new Error('odd'), 'x').error.message, /odd: unknown$/)
+  assert.match(
+    execFailure(failed('exec', 'ENOENT'), 'x').error.message,
+    /^OCI runtime exec failed: exec failed: /,
+  )
+})
+
+const port = {
+  protocol: 'tcp',
+  hostAddress: '0.0.0.0',
+  hostPort: 8080,
+  address: '10.0.0.2',
+  port: 80,
+} as const
+const record = { network: { attachments: [], published: [port] } }
+
+test('busyPort knows a port of somebody else by the step that failed', () => {
+  assert.equal(busyPort(failed('reserve-port', 'EADDRINUSE', 'port 8080'), record), port)
+  assert.equal(busyPort(failed('reserve-port', 'EADDRINUSE', 'port 9'), record), undefined)
+  assert.equal(busyPort(failed('exec', 'EADDRINUSE', 'port 8080'), record), undefined)
+  assert.equal(busyPort(new Error('no'), record), undefined)
+})

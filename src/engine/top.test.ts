@@ -1,0 +1,22 @@
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { processTable, selectProcesses } from './top.ts'
+
+const output = 'UID   PID CMD\nroot    1 /sbin/init splash\nweb    22 nginx: worker process\n\n'
+
+test('selectProcesses keeps the container’s pids and the rest of the line in the last column', () => {
+  assert.deepEqual(selectProcesses(output, new Set([22])), {
+    titles: ['UID', 'PID', 'CMD'],
+    processes: [['web', '22', 'nginx: worker process']],
+  })
+})
+
+test('selectProcesses refuses a table without pids', () => {
+  assert.throws(() => selectProcesses('CMD\nx\n', new Set()), /Couldn't find PID field in ps output/)
+})
+
+test('processTable refuses arguments that are no plain options', async () => {
+  for (const bad of ['-o `id`', '$(id)', '-o "a b"', ';id']) {
+    await assert.rejects(processTable([1], bad), /invalid ps argument/)
+  }
+})

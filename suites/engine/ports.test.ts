@@ -1,0 +1,122 @@
+import { after, before, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { get } from 'node:http'
+import { until } from '../harness/until.ts'
+import { home, skip, type Home, type Rig } from './fixture.ts'
+
+let house: Home
+let rig: Rig
+before(async () => {
+  if (skip) return
+  house = await home()
+  rig = await house.open()
+  await rig.importBusybox()
+})
+after(async () => {
+  if (skip) return
+  await rig[Symbol.asyncDispose]()
+  await house[Symbol.asyncDispose]()
+})
+
+const serve = ['sh', '-c', 'while :; do printf "HTTP/1.0 200 OK\\r\\n\\r\\nhello" | nc -l -p 80; done']
+const bridge = (hostPort: string) => ({
+  networkMode: 'bridge',
+  portBindings: { '80/tcp': [{ hostIp: '127.0.0.1', hostPort }] },
+})
+
+function fetchPage(port: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const request = get({ host: '127.0.0.1', port: Number(port), timeout: 1000 }, (answer) => {
+      let body = ''
+      answer.on('data', (chunk: Buffer) => (body += chunk.toString()))
+      answer.on('end', () => resolve(body))
+      answer.on('error', () => resolve(undefined))
+    })
+    request.on('error', () => resolve(undefined))
+  })
+}
+
+async function hostPort(id: string): Promise<string> {
+  return (await rig.engine.containers.inspect(id)).ports['80/tcp']?.[0]?.hostPort ?? ''
+}
+
+test('a published port leads to the container, and is free again when it has ended', { skip }, async () => {
+  const id = await rig.run(serve, bridge(''))
+  const port = await hostPort(id)
+  assert.equal(await until('the page', () => fetchPage(port)), 'hello')
+  await rig.engine.containers.stop(id, { timeout: 0 })
+  assert.deepEqual((await rig.engine.containers.inspect(id)).ports, {})
+  const again = await rig.run(serve, bridge(port))
+  assert.equal(await until('the page again', () => fetchPage(port)), 'hello')
+  await rig.engine.containers.stop(again, { timeout: 0 })
+})
+
+test('a port that another container or program has is refused in dockerd’s words', { skip }, async () => {
+  const id = await rig.run(serve, bridge(''))
+  await assert.rejects(
+    rig.run(serve, bridge(await hostPort(id))),
+    /Bind for 127\.0\.0\.1:\d+ failed: port is already allocated/,
+  )
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const taken = typeof address === 'object' ? String(address?.port) : ''
+  const refused = await rig.create({ cmd: serve }, bridge(taken))
+  await assert.rejects(rig.engine.containers.start(refused), /port is already allocated/)
+  const { state, networks } = await rig.engine.containers.inspect(refused)
+  assert.deepEqual([state.status, networks['bridge']?.ipAddress], ['created', ''])
+  await new Promise((resolve) => server.close(resolve))
+  await rig.engine.containers.start(refused)
+  assert.equal(await hostPort(refused), taken)
+})
+
+test('an address the host has not is refused', { skip }, async () => {
+  const portBindings = { '80/tcp': [{ hostIp: '192.0.2.1', hostPort: '8080' }] }
+  await assert.rejects(
+    rig.run(serve, { networkMode: 'bridge', portBindings }),
+    /cannot assign requested address/,
+  )
+})
+
+test('containers on one network reach each other, and a shared network is shared', { skip }, async () => {
+  const web = await rig.run(serve, { networkMode: 'bridge' })
+  const { ipAddress = '' } = (await rig.engine.containers.inspect(web)).networks['bridge'] ?? {}
+  await until(
+    'a neighbour sees it',
+    async () =>
+      (
+        await rig.finish(
+          { cmd: ['wget', '-qO-', '-T', '1', `http://${ipAddress}/`] },
+          { networkMode: 'bridge' },
+        )
+      ).output === 'hello',
+  )
+  await until(
+    'a sharer sees it on its own loopback',
+    async () =>
+      (
+        await rig.finish(
+          { cmd: ['wget', '-qO-', '-T', '1', 'http://127.0.0.1/'] },
+          { networkMode: `container:${web}` },
+        )
+      ).output === 'hello',
+  )
+})
+
+test(
+  'a network of one’s own can be made, used and removed, and is not removed while used',
+  { skip },
+  async () => {
+    const { networks } = rig.engine
+    const config = [{ subnet: '10.202.7.0/24' }]
+    await networks.create({ name: 'mine', ipam: { driver: 'default', options: null, config } })
+    const id = await rig.run(['sleep', '100'], { networkMode: 'mine' })
+    assert.match((await rig.engine.containers.inspect(id)).networks['mine']?.ipAddress ?? '', /^10\.202\.7\./)
+    assert.equal(Object.keys((await networks.inspect('mine')).containers).length, 1)
+    await assert.rejects(networks.remove('mine'), /has active endpoints/)
+    await rig.engine.containers.remove(id, { force: true, volumes: false, link: false })
+    await networks.remove('mine')
+    await assert.rejects(networks.inspect('mine'), /network mine not found/)
+  },
+)
