@@ -40,7 +40,12 @@ const NATIVE_LINES = 2000
 
 /** Files longer than SOURCE_LINES, how long they may be, and why they are better whole. */
 const LONGER: Readonly<Record<string, { readonly lines: number; readonly why: string }>> = {
-  'src/engine/types.ts': { lines: 900, why: "the engine's contract: types only, read as one page" },
+  'src/engine/types.ts': { lines: 720, why: "the engine's contract: types only, read as one page" },
+  'src/client/types.ts': { lines: 360, why: "Docker's JSON as one table of shapes" },
+  'src/client/containers.ts': { lines: 340, why: 'one method per endpoint of a container, with its comment' },
+  'src/engine/images.ts': { lines: 420, why: 'one method per verb on images; the work is in images-*.ts' },
+  'src/engine/images-load.ts': { lines: 330, why: 'three archive formats read side by side' },
+  'src/store/tar-to-ops.ts': { lines: 310, why: 'the refusals of hostile entries, to be read in one go' },
 }
 
 const root = findRoot(dirname(fileURLToPath(import.meta.url)))
