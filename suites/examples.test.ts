@@ -88,3 +88,18 @@ for (const document of DOCUMENTS) {
     })
   }
 }
+
+test(
+  'dewar plan of an image that nobody has needs no root and no engine',
+  { skip: missing('setpriv') },
+  async () => {
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
+    const env = { HOME: '/nonexistent', DEWAR_HOST: 'unix:///nonexistent/dewar.sock' }
+    const shown = await command([...nobody, process.execPath, DEWAR, 'plan', 'nginx'], { env })
+    assert.equal(shown.code, 0, describe(['dewar', 'plan'], shown))
+    assert.match(shown.stderr, /nginx is not known here/)
+    assert.match(shown.stdout, /THE-COMMAND-OF-THE-IMAGE/)
+    const json = await command([...nobody, process.execPath, DEWAR, 'plan', '--json', 'nginx'], { env })
+    assert.equal(json.code, 0, describe(['dewar', 'plan', '--json'], json))
+  },
+)

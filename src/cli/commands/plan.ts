@@ -28,7 +28,7 @@ export const plan = command({
     if (known === undefined) {
       cli.warn(`${image} is not known here: the plan is that of an image of one layer without a configuration`)
       // Without a command of the image's there must be one.
-      if (args.length === 0 && flags.entrypoint === undefined) Object.assign(body, { Cmd: ['THE-COMMAND-OF-THE-IMAGE'] })
+      if (args.length === 0 && !flags.given.has('entrypoint')) Object.assign(body, { Cmd: ['THE-COMMAND-OF-THE-IMAGE'] })
     }
     const program = join(packageRoot(), 'dist/src/daemon/plan-main.js')
     const child = spawn(process.execPath, [program, ...(flags.json ? ['--json'] : [])], { stdio: 'pipe' })
