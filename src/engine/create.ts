@@ -9,7 +9,7 @@ import { loadDockerProfile } from '../kernel/seccomp.ts'
 import { ulimitToRlimit } from '../kernel/rlimits.ts'
 import { parseSignal } from '../kernel/signals.ts'
 import { hostsFile } from '../network/resolver-files.ts'
-import { writeWhole } from '../store/write-whole.ts'
+import { storageError, writeWhole } from '../store/write-whole.ts'
 import { commandOf, completeHostConfig, mergeConfig } from './config.ts'
 import { Container } from './container.ts'
 import { copyUp } from './copy-up.ts'
@@ -202,12 +202,22 @@ async function build(services: Services, parts: Parts): Promise<Container> {
 
 /** The record comes last: a folder without one is what a crash left, and is cleaned up. */
 async function makeFolders(container: Container, range: IdRange | null): Promise<void> {
+  try {
+    makeLayer(container, range)
+  } catch (error) {
+    throw storageError(`Making the files of container ${container.name}`, error)
+  }
+  await writeWhole(join(container.paths.folder, 'record.json'), JSON.stringify(container.record), {
+    durable: false,
+  })
+}
+
+function makeLayer(container: Container, range: IdRange | null): void {
   const { folder, upper, work } = container.paths
   mkdirSync(folder, { mode: 0o700 })
   mkdirSync(upper, { mode: 0o755 })
   mkdirSync(work, { mode: 0o700 })
   if (range !== null) for (const path of [upper, work]) chownSync(path, range.base, range.base)
-  await writeWhole(join(folder, 'record.json'), JSON.stringify(container.record), { durable: false })
 }
 
 async function fillVolumes(

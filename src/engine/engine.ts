@@ -40,6 +40,12 @@ import type {
 import { Users } from './users.ts'
 import { VolumeStore } from './volumes.ts'
 
+interface Own {
+  readonly trash: Trash
+  readonly lock: AsyncDisposable
+  readonly warnings: string[]
+}
+
 /**
  * ```ts
  * await using engine = await Engine.open({ root: '/var/lib/mine', run: '/run/mine' })
@@ -59,14 +65,15 @@ export class Engine implements EngineApi, AsyncDisposable {
   readonly #trash: Trash
   readonly #lock: AsyncDisposable
   readonly #images: ImageRoom
-  #warnings: readonly string[] = []
+  readonly #warnings: string[]
 
-  private constructor(services: Services, images: ImageRoom, trash: Trash, lock: AsyncDisposable) {
+  private constructor(services: Services, images: ImageRoom, own: Own) {
     this.#services = services
     this.#images = images
-    this.#trash = trash
-    this.#lock = lock
-    this.#lifecycle = new Lifecycle(services, trash)
+    this.#trash = own.trash
+    this.#lock = own.lock
+    this.#warnings = own.warnings
+    this.#lifecycle = new Lifecycle(services, own.trash)
     this.settings = services.settings
     this.containers = new ContainerService(services, this.#lifecycle, images)
     this.execs = new ExecService(services)
@@ -119,6 +126,7 @@ export class Engine implements EngineApi, AsyncDisposable {
     const trash = new Trash(settings.folders.trash)
     const volumes = await VolumeStore.open({ folder: settings.folders.volumes, containers, bus, trash })
     const images = await ImageRoom.open({ settings, core, containers, bus })
+    const warnings: string[] = [...images.warnings]
     const services: Services = {
       settings,
       facts,
@@ -133,16 +141,17 @@ export class Engine implements EngineApi, AsyncDisposable {
       volumes,
       users: new Users(core),
       trash,
+      warn: (text) => remember(warnings, text),
       image: (ref, platform) => images.forContainer(ref, platform),
     }
-    const engine = new Engine(services, images, trash, lock)
+    const engine = new Engine(services, images, { trash, lock, warnings })
     await engine.#settle()
     return engine
   }
 
   async #settle(): Promise<void> {
     const reconciler = { services: this.#services, lifecycle: this.#lifecycle, trash: this.#trash }
-    this.#warnings = [...this.#images.warnings, ...(await reconcile(reconciler))]
+    this.#warnings.push(...(await reconcile(reconciler)))
     await this.#images.service.sweep()
     startWanted(reconciler)
   }
@@ -181,6 +190,12 @@ export class Engine implements EngineApi, AsyncDisposable {
 
 function removeGroups(cgroups: CgroupLayout, instance: string): Step[] {
   return removeParents(cgroups, `/dewar-${instance}/x`).map((step) => ({ ...step, actor: 'host' as const }))
+}
+
+/** The latest are what matters; a failing disk must not fill memory. */
+function remember(warnings: string[], text: string): void {
+  warnings.push(text)
+  if (warnings.length > 50) warnings.shift()
 }
 
 async function makeFolders(settings: Settings): Promise<void> {

@@ -1,11 +1,12 @@
 /** A container's life: started, stopped, ended, started again, removed. The story of one container in one file. */
-import { DewarError } from '../base/errors.ts'
+import { DewarError, messageOf } from '../base/errors.ts'
 import type { Exit, Shim } from '../kernel/core-api.ts'
 import { SIGNALS } from '../kernel/signals.ts'
 import { abandonPending } from './attach.ts'
 import type { Container } from './container.ts'
 import { killLeftovers } from './leftovers.ts'
 import { bundleForFiles } from './launch.ts'
+import type { RecordedState } from './record.ts'
 import { decideRestart } from './restart-policy.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import { emitNetworkEvents, removeRunFolder, Starter, type StartCounters } from './starter.ts'
@@ -97,7 +98,6 @@ export class Lifecycle {
     const startedAt = record.state.status === 'created' ? end.at : record.state.startedAt
     container.health?.stop()
     networks.free(container.id)
-    removeRunFolder(this.#services, container)
     const ended = {
       exitCode: end.code,
       manuallyStopped: record.manuallyStopped,
@@ -117,14 +117,32 @@ export class Lifecycle {
     container.live = { kind: 'idle' }
     if (decision.restart && !this.#closing) this.#scheduleRestart(container, decision.delay)
     const attributes = eventAttributes(container)
-    await container.setState(state, { networks: networks.idle(record), ports: {} })
+    await this.#recordEnd(container, state)
     if (end.oomKilled) bus.emit('container', 'oom', container.id, attributes)
     const execDuration = String(Math.max(0, Math.floor((end.at - startedAt) / 1000)))
     bus.emit('container', 'die', container.id, { ...attributes, exitCode: String(end.code), execDuration })
     emitNetworkEvents(this.#services, record, 'disconnect')
     container.notifyExit(container.lastResult())
     if (record.hostConfig.autoRemove && !this.#restarting.has(container)) {
-      void container.lock.run(() => this.#remove(container, { removeVolumes: true })).catch(() => undefined)
+      void container.lock
+        .run(() => this.#remove(container, { removeVolumes: true }))
+        .catch((error: unknown) =>
+          this.#services.warn(`Removing container ${container.name} failed: ${messageOf(error)}`),
+        )
+    }
+  }
+
+  /**
+   * The shim's own note of the exit goes only when ours is on disk: an engine that dies in between, or a full disk,
+   * must not lose it.
+   */
+  async #recordEnd(container: Container, state: RecordedState): Promise<void> {
+    const networks = this.#services.networks.idle(container.record)
+    try {
+      await container.setState(state, { networks, ports: {} })
+      removeRunFolder(this.#services, container)
+    } catch (error) {
+      this.#services.warn(`Recording the end of container ${container.name} failed: ${messageOf(error)}`)
     }
   }
 
@@ -263,7 +281,7 @@ export class Lifecycle {
       exitCode: 0,
       error: 'the engine ended while the container was being started',
     } as const
-    await container.setState(state, { networks: this.#services.networks.idle(container.record), ports: {} })
+    await this.#recordEnd(container, state)
   }
 
   /** Starts what a restart policy wants running when the engine opens. */

@@ -40,6 +40,8 @@ export interface Services {
   readonly volumes: VolumeStore
   readonly users: Users
   readonly trash: Trash
+  /** Something went wrong that no request can be told: shown by `info`. */
+  warn(text: string): void
   /** Throws not-found with dockerd's words. */
   image(ref: string, platform: string | undefined): Promise<ImageForContainer>
 }

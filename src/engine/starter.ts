@@ -1,10 +1,11 @@
 /** Starting a container, from its record to a running shim, or to the reason why not. */
 import { rmSync } from 'node:fs'
-import type { DewarError } from '../base/errors.ts'
+import { messageOf, type DewarError } from '../base/errors.ts'
 import type { Bundle } from '../isolation/level.ts'
 import type { Exit, Shim } from '../kernel/core-api.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { portKey } from '../network/ports.ts'
+import { storageError } from '../store/write-whole.ts'
 import { abandonPending, connectPending } from './attach.ts'
 import type { Container } from './container.ts'
 import { HealthMonitor } from './health.ts'
@@ -61,7 +62,7 @@ export class Starter {
       // On disk before the shim starts: whoever comes after a crash knows what to look for.
       const state = { status: 'running', startedAt: Date.now(), paused: false } as const
       await container.update({ ...network, ...counters, state, manuallyStopped: false })
-      prepareFolders(this.#services, container)
+      prepareContainer(this.#services, container)
       try {
         return await this.#startShim(container)
       } catch (error) {
@@ -88,10 +89,15 @@ export class Starter {
   /** From here on the container runs; also for shims found again after a restart of the engine. */
   adopt(container: Container, shim: Shim, bundle: Bundle = bundleForFiles(this.#services, container)): void {
     const level = levelOf(this.#services, container)
-    const ended = shim.exited.then(
-      (exit) => this.#hooks.ended(container, exit),
-      () => this.#hooks.shimGone(container),
-    )
+    const ended = shim.exited
+      .then(
+        (exit) => this.#hooks.ended(container, exit),
+        () => this.#hooks.shimGone(container),
+      )
+      // Nobody may be waiting, and one container's trouble is not to end the engine.
+      .catch((error: unknown) =>
+        this.#services.warn(`Ending container ${container.name}: ${messageOf(error)}`),
+      )
     container.live = { kind: 'running', shim, bundle, level, ended }
     container.health = HealthMonitor.of(this.#services, container)
   }
@@ -105,13 +111,18 @@ export class Starter {
     const { networks } = this.#services
     abandonPending(container)
     networks.free(container.id)
-    removeRunFolder(this.#services, container)
     container.live = { kind: 'idle' }
     const state =
       before.status === 'exited' || before.status === 'dead'
         ? { ...before, exitCode, error: error.message }
         : ({ status: 'created', exitCode, error: error.message } as const)
-    await container.setState(state, { networks: networks.idle(container.record), ports: {} })
+    try {
+      await container.setState(state, { networks: networks.idle(container.record), ports: {} })
+      removeRunFolder(this.#services, container)
+    } catch (cause) {
+      // The disk may be why it did not start; that reason is the one to tell.
+      this.#services.warn(`Recording container ${container.name} failed: ${messageOf(cause)}`)
+    }
   }
 }
 
@@ -128,5 +139,13 @@ export function emitNetworkEvents(
   for (const [name, { networkID }] of Object.entries(record.networks)) {
     const type = services.networks.lookup(networkID)?.driver ?? 'bridge'
     services.bus.emit('network', action, networkID, { container: record.id, name, type })
+  }
+}
+
+function prepareContainer(services: Services, container: Container): void {
+  try {
+    prepareFolders(services, container)
+  } catch (error) {
+    throw storageError(`Preparing the files of container ${container.name}`, error)
   }
 }
