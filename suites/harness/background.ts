@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process'
 import { openSync, closeSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { findProgram } from './requirement.ts'
+
+const TOGETHER = findProgram('setpriv') === undefined ? [] : ['setpriv', '--pdeathsig', 'TERM', '--']
 
 export interface Background extends AsyncDisposable {
   readonly pid: number
@@ -20,7 +23,8 @@ export function background(
   logFile: string,
   options: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string } = {},
 ): Background {
-  const [program = '', ...args] = argv
+  // It goes with the tests when these are killed.
+  const [program = '', ...args] = [...TOGETHER, ...argv]
   const fd = openSync(logFile, 'a')
   const child = spawn(program, args, {
     cwd: options.cwd,
