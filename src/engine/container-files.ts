@@ -21,11 +21,13 @@ export interface FilesSource {
   readonly bundle: Bundle
   readonly pid: number | undefined
   readonly signal: AbortSignal
+  /** Without volumes and other mounts. */
+  readonly bare?: boolean
 }
 
 /** Writes the operation stream of `path` (last component not followed; `x/.` follows) and ends or destroys `stream`. */
 export function packInto(source: FilesSource, path: string, stream: PassThrough): void {
-  const { services, level, bundle, pid, signal } = source
+  const { services, level, bundle, pid, signal, bare = false } = source
   const running = level.files(
     services.core,
     bundle,
@@ -33,6 +35,7 @@ export function packInto(source: FilesSource, path: string, stream: PassThrough)
     [{ actor: 'guest', op: 'pack', path: bytesOf(path) }],
     {
       signal,
+      bare,
       output: (chunk) =>
         stream.write(chunk) ? undefined : new Promise((resolve) => stream.once('drain', resolve)),
     },
@@ -127,7 +130,7 @@ export class ContainerFiles implements Archive {
 
   async export(ref: string): Promise<Readable> {
     const container = this.#services.containers.find(ref)
-    const tar = opsToTar(this.#events(container, '/'), { as: 'tree', root: '.' })
+    const tar = opsToTar(this.#events(container, '/', true), { as: 'tree', root: '.' })
     this.#services.bus.emit('container', 'export', container.id, eventAttributes(container))
     return Readable.from(tar, { objectMode: false, highWaterMark: 512 * 1024 })
   }
@@ -137,9 +140,9 @@ export class ContainerFiles implements Archive {
     return this.#services.users.resolve(container, container.record.config.user, [], level, () => bundle)
   }
 
-  #events(container: Container, path: string): AsyncGenerator<OpsEvent> {
+  #events(container: Container, path: string, bare = false): AsyncGenerator<OpsEvent> {
     const abort = new AbortController()
-    return packed({ ...this.#source(container), signal: abort.signal }, absolute(path), abort)
+    return packed({ ...this.#source(container), signal: abort.signal, bare }, absolute(path), abort)
   }
 
   #source(container: Container): Omit<FilesSource, 'signal'> {

@@ -16,6 +16,11 @@ export interface Bundle {
   readonly shim: ShimOptions
 }
 
+export interface FilesOptions extends RunOptions {
+  /** The root alone, without the volumes and files that are mounted in it. */
+  readonly bare?: boolean
+}
+
 export interface Rootfs {
   /** Read-only layer folders, topmost first. Owned by ids as in the image (0 is root). */
   readonly lower: readonly string[]
@@ -45,10 +50,10 @@ export interface Level {
   start(core: Core, bundle: Bundle): Promise<Shim>
   exec(shim: Shim, bundle: Bundle, process: OciProcess, options: ExecOptions): Promise<ShimProcess>
   /**
-   * Runs `pack`, `unpack` or `read` steps in the container's file tree: inside its mount namespace when it
-   * runs (`pid` given), else in a fresh mount of its layers with nothing else around.
+   * Runs `pack`, `unpack` or `read` steps in the container's file tree: in a copy of its mount namespace when it
+   * runs (`pid` given), else in a fresh mount of its layers; in both without the kernel's file systems.
    */
-  files(core: Core, bundle: Bundle, pid: number | undefined, steps: readonly Step[], options?: RunOptions): Promise<Buffer[]>
+  files(core: Core, bundle: Bundle, pid: number | undefined, steps: readonly Step[], options?: FilesOptions): Promise<Buffer[]>
   /** Steps that remove whatever a killed shim may have left of this container (idempotent). */
   release(bundle: Bundle): Plan
   pause(core: Core, bundle: Bundle): Promise<void>

@@ -1,5 +1,6 @@
 /** Plans that read or write a container's files for `cp`, `export`, `commit` and user look-ups. Pure. */
 import { capabilityMask } from '../../kernel/capabilities.ts'
+import type { OciMount } from '../../kernel/oci.ts'
 import type { Plan, Slot, Step } from '../../kernel/plan.ts'
 import { unpackFilter } from '../../kernel/seccomp-unpack.ts'
 import type { Bundle } from '../level.ts'
@@ -20,15 +21,26 @@ const CAPS = capabilityMask([
   'CAP_SETFCAP',
 ])
 
+const MNT_DETACH = 2
+const UMOUNT_NOFOLLOW = 8
+
 const FINAL: ReadonlySet<Step['op']> = new Set(['pack', 'unpack', 'read'])
 
 /**
  * `steps` run as the container's root and see its files only, with a filter that allows file calls alone, since
- * those files are a stranger's. A running container's mount namespace is entered; of one that is not running the
- * layers and volumes are mounted for the moment.
+ * those files are a stranger's. Of a running container's mount namespace a copy is made; of one that is not running
+ * the layers and volumes are mounted for the moment. `bare`: the root alone.
  */
-export function filesPlan(bundle: Bundle, pid: number | undefined, steps: readonly Step[], machine: Machine): Plan {
-  const enter = pid === undefined ? mountedSteps(bundle, machine) : enteredSteps(bundle, pid)
+export function filesPlan(
+  bundle: Bundle,
+  pid: number | undefined,
+  steps: readonly Step[],
+  machine: Machine,
+  bare = false,
+): Plan {
+  // Only what the user put there: the kernel's own file systems have no place in a copy.
+  const kept = bare ? [] : bundle.spec.mounts.filter((m) => m.type === 'bind' && !isEtcFile(m.destination) && !isSystem(m.destination))
+  const enter = pid === undefined ? mountedSteps(bundle, kept, machine) : enteredSteps(bundle, pid, bare)
   const limits: Step[] = [
     { actor: 'guest', op: 'no-new-privs' },
     { actor: 'guest', op: 'caps', bounding: CAPS, effective: CAPS, permitted: CAPS, inheritable: 0n, ambient: 0n },
@@ -38,7 +50,12 @@ export function filesPlan(bundle: Bundle, pid: number | undefined, steps: readon
   return { steps: [...enter, ...steps.slice(0, last), ...limits, ...steps.slice(last)] }
 }
 
-function enteredSteps(bundle: Bundle, pid: number): Step[] {
+/**
+ * In a copy of the mounts the kernel's are taken off, for a walk through /proc would fail on its files and never
+ * see the same twice. A mount that the container took off itself is none to take off (EINVAL, ENOENT).
+ */
+function enteredSteps(bundle: Bundle, pid: number, bare: boolean): Step[] {
+  const off = bare ? bundle.spec.mounts.map((mount) => mount.destination) : ['/proc', '/sys', '/dev']
   const own = bundle.spec.linux.namespaces.some((ns) => ns.type === 'user')
   const [user, mount]: [Slot, Slot] = [0, 1]
   const root: Step = { actor: 'guest', op: 'user', uid: 0, gid: 0, groups: [] }
@@ -48,11 +65,14 @@ function enteredSteps(bundle: Bundle, pid: number): Step[] {
     { actor: 'host', op: 'clone', flags: 0 },
     ...(own ? [{ actor: 'guest', op: 'setns', slot: user, flags: CLONE.user } satisfies Step, root] : []),
     { actor: 'guest', op: 'setns', slot: mount, flags: CLONE.mount },
+    { actor: 'guest', op: 'unshare', flags: CLONE.mount },
+    { actor: 'guest', op: 'propagation', flags: treePropagation('private') },
+    ...off.toReversed().map((path): Step => ({ actor: 'guest', op: 'umount', path, flags: MNT_DETACH | UMOUNT_NOFOLLOW })),
     { actor: 'guest', op: 'chdir', path: '/', create: false },
   ]
 }
 
-function mountedSteps(bundle: Bundle, machine: Machine): Step[] {
+function mountedSteps(bundle: Bundle, kept: readonly OciMount[], machine: Machine): Step[] {
   const { spec } = bundle
   const own = spec.linux.uidMappings.length > 0
   const slots = new Slots()
@@ -70,10 +90,8 @@ function mountedSteps(bundle: Bundle, machine: Machine): Step[] {
     slots,
   )
   const ids = rootIds(spec)
-  // Only what the user put there: the kernel's own file systems have no place in a copy.
-  const binds = spec.mounts.filter((m) => m.type === 'bind' && !m.destination.startsWith('/etc/') && !isSystem(m.destination))
   const mounts = mountSteps(
-    { spec: { ...spec, mounts: binds }, root: root.slot, userns, layout: machine.layout, cgroupTrees: new Set(), rootUid: ids.uid, rootGid: ids.gid },
+    { spec: { ...spec, mounts: kept }, root: root.slot, userns, layout: machine.layout, cgroupTrees: new Set(), rootUid: ids.uid, rootGid: ids.gid },
     slots,
   )
   const flags = (CLONE.mount | CLONE.network | CLONE.ipc | (own ? CLONE.user : 0)) >>> 0
@@ -92,5 +110,8 @@ function mountedSteps(bundle: Bundle, machine: Machine): Step[] {
     ...enterSteps(root.slot, false, mounts.guest),
   ]
 }
+
+/** The engine's own binds. A user's on /etc/ssl is not among them. */
+const isEtcFile = (path: string): boolean => ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'].includes(path)
 
 const isSystem = (path: string): boolean => ['/proc', '/sys', '/dev'].some((p) => path === p || path.startsWith(`${p}/`))

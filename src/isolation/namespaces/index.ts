@@ -10,12 +10,12 @@ import { cgroupPlan,
   readCgroups,
   type CgroupPlan,
  } from '../../kernel/cgroup.ts'
-import type { Core, ExecOptions, RunOptions, Shim, ShimProcess } from '../../kernel/core-api.ts'
+import type { Core, ExecOptions, Shim, ShimProcess } from '../../kernel/core-api.ts'
 import type { OciProcess } from '../../kernel/oci.ts'
 import type { Plan, Step } from '../../kernel/plan.ts'
 import { PlanFailed } from '../../kernel/plan-failed.ts'
 import type { MachineArch } from '../../kernel/seccomp.ts'
-import type { Availability, Bundle, Level } from '../level.ts'
+import type { Availability, Bundle, FilesOptions, Level } from '../level.ts'
 import { filesPlan } from './files-plan.ts'
 import { containerPlan, execPlan, hostId, type Machine } from './plan.ts'
 
@@ -78,8 +78,8 @@ class NamespacesLevel implements Level {
     return shim.exec(execPlan(bundle, process, join, this.#machine), { ...options, owner: ownerOf(bundle, process) })
   }
 
-  files(core: Core, bundle: Bundle, pid: number | undefined, steps: readonly Step[], options?: RunOptions): Promise<Buffer[]> {
-    return core.run(filesPlan(bundle, pid, steps, this.#machine), options)
+  files(core: Core, bundle: Bundle, pid: number | undefined, steps: readonly Step[], options?: FilesOptions): Promise<Buffer[]> {
+    return core.run(filesPlan(bundle, pid, steps, this.#machine, options?.bare), options)
   }
 
   release(bundle: Bundle): Plan {
