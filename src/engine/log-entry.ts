@@ -8,45 +8,82 @@ export interface LogEntry {
 }
 
 const HEAD = Buffer.from('{"log":"')
+const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const LETTER_N = 0x6e
+const BRACE = 0x7d
 const NEWLINE = Buffer.from('\n')
-/** `{"log":"…","stream":"stdout","time":"…"}`: what stands between the text and the time. */
+/** What stands between the text and the time. */
 const MIDDLES = [
   { bytes: Buffer.from('","stream":"stdout","time":"'), stream: 1 },
   { bytes: Buffer.from('","stream":"stderr","time":"'), stream: 2 },
 ] as const
-/** The longest time is 35 bytes, a middle 28, the tail 2. */
-const TAIL_WINDOW = 72
+const MIDDLE_BYTES = 28
+/** Of a line with nothing in it: head, middle, the shortest time, tail. */
+const SHORTEST = 8 + MIDDLE_BYTES + 20 + 2
+/** 2026-01-02T03:04:05.123456789+01:00 */
+const LONGEST_TIME = 35
 
 /** undefined for a torn or foreign line: a log is never an error, it is evidence. `line` is without its newline. */
 export function decodeLogLine(line: Buffer): LogEntry | undefined {
   return decodeQuickly(line) ?? decodeSlowly(line)
 }
 
-/**
- * Lines written by the shim whose text needs no unescaping but for a last `\n`, which is nearly all of them:
- * no JSON parser, no string. Measured on 100 MB of 100-byte lines: 4x faster than JSON.parse per line.
- */
 function decodeQuickly(line: Buffer): LogEntry | undefined {
-  if (line.length < 60 || line[line.length - 1] !== 0x7d || line.compare(HEAD, 0, 8, 0, 8) !== 0)
-    return undefined
-  const window = Math.max(HEAD.length, line.length - TAIL_WINDOW)
-  for (const { bytes, stream } of MIDDLES) {
-    const at = line.lastIndexOf(bytes)
-    if (at < window) continue
-    const data = plainText(line.subarray(HEAD.length, at))
-    if (data === undefined) return undefined
-    return { stream, data, time: line.toString('latin1', at + bytes.length, line.length - 2) }
-  }
-  return undefined
+  const found = new LineScan()
+  if (!found.scan(line, 0, line.length)) return undefined
+  const text = line.subarray(found.textStart, found.textEnd)
+  const data = found.newline ? Buffer.concat([text, NEWLINE]) : text
+  return { stream: found.stream, data, time: line.toString('latin1', found.timeStart, found.timeEnd) }
 }
 
-function plainText(text: Buffer): Buffer | undefined {
-  const escape = text.indexOf(BACKSLASH)
-  if (escape === -1) return text.includes(0x22) ? undefined : text
-  if (escape !== text.length - 2 || text[escape + 1] !== LETTER_N || text.includes(0x22)) return undefined
-  return Buffer.concat([text.subarray(0, escape), NEWLINE])
+/**
+ * Finds the parts of a line whose text needs no unescaping but for a last `\n`, which is nearly all lines: no JSON
+ * parser, no string, nothing allocated. One object is used for all lines of a block.
+ */
+export class LineScan {
+  stream: 1 | 2 = 1
+  textStart = 0
+  textEnd = 0
+  /** A newline follows the text. */
+  newline = false
+  timeStart = 0
+  timeEnd = 0
+
+  /** Whether the line from `start` to `end` (without its newline) is such a line. */
+  scan(block: Buffer, start: number, end: number): boolean {
+    this.timeEnd = end - 2
+    if (end - start < SHORTEST || block[end - 1] !== BRACE || block[this.timeEnd] !== QUOTE) return false
+    for (let n = 0; n < HEAD.length; n += 1) if (block[start + n] !== HEAD[n]) return false
+    this.textStart = start + HEAD.length
+    return this.#findMiddle(block) && this.#findTextEnd(block)
+  }
+
+  /** The time begins after the quote before it, a few bytes back; the middle stands before that. */
+  #findMiddle(block: Buffer): boolean {
+    let at = this.timeEnd - 1
+    while (at > this.timeEnd - LONGEST_TIME - 2 && block[at] !== QUOTE) at -= 1
+    this.timeStart = at + 1
+    this.textEnd = this.timeStart - MIDDLE_BYTES
+    if (block[at] !== QUOTE || this.textEnd < this.textStart) return false
+    for (const { bytes, stream } of MIDDLES) {
+      let n = 0
+      while (n < MIDDLE_BYTES && block[this.textEnd + n] === bytes[n]) n += 1
+      this.stream = stream
+      if (n === MIDDLE_BYTES) return true
+    }
+    return false
+  }
+
+  /** A quote in the text would be escaped, so a look for backslashes finds both. */
+  #findTextEnd(block: Buffer): boolean {
+    const last = this.textEnd - 2
+    this.newline = last >= this.textStart && block[last] === BACKSLASH && block[last + 1] === LETTER_N
+    const end = this.newline ? last : this.textEnd
+    for (let at = this.textStart; at < end; at += 1) if (block[at] === BACKSLASH) return false
+    this.textEnd = end
+    return true
+  }
 }
 
 function decodeSlowly(line: Buffer): LogEntry | undefined {

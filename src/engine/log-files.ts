@@ -72,8 +72,8 @@ export class LogCursor {
     return this.#log.inode
   }
 
-  /** Complete lines, without newlines, from the next chunk; undefined at the end of what is there. */
-  async next(): Promise<Buffer[] | undefined> {
+  /** Complete lines from the next chunk, each with its newline; undefined at the end of what is there. */
+  async next(): Promise<Buffer | undefined> {
     const chunk = Buffer.allocUnsafe(CHUNK)
     const { bytesRead } = await this.#log.handle.read(chunk, 0, CHUNK, this.#position)
     if (bytesRead === 0) {
@@ -83,26 +83,25 @@ export class LogCursor {
       return undefined
     }
     this.#position += bytesRead
-    return this.#split(chunk.subarray(0, bytesRead))
+    return this.#complete(chunk.subarray(0, bytesRead))
   }
 
   async close(): Promise<void> {
     await this.#log.handle.close()
   }
 
-  #split(chunk: Buffer): Buffer[] {
-    const lines: Buffer[] = []
-    let start = 0
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-      const line = chunk.subarray(start, end)
-      lines.push(this.#rest.length === 0 ? line : Buffer.concat([this.#rest, line]))
-      if (this.#rest.length > 0) this.#rest = Buffer.alloc(0)
-      start = end + 1
+  #complete(chunk: Buffer): Buffer {
+    const end = chunk.lastIndexOf(10) + 1
+    const rest = chunk.subarray(end)
+    const block =
+      this.#rest.length === 0 ? chunk.subarray(0, end) : Buffer.concat([this.#rest, chunk.subarray(0, end)])
+    if (end > 0) {
+      this.#rest = rest
+      return block
     }
-    const rest = chunk.subarray(start)
-    if (this.#rest.length + rest.length > LONGEST_LINE) this.#rest = Buffer.alloc(0)
-    else if (rest.length > 0) this.#rest = Buffer.concat([this.#rest, rest])
-    return lines
+    // No newline in all of it: it belongs to what is still being written, if that is a log at all.
+    this.#rest = block.length + rest.length > LONGEST_LINE ? Buffer.alloc(0) : Buffer.concat([block, rest])
+    return Buffer.alloc(0)
   }
 }
 

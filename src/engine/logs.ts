@@ -1,7 +1,7 @@
 /** `logs`: a container's log as Docker's stream, from the files the shim writes. Memory is bounded by one chunk. */
 import { Readable } from 'node:stream'
-import { decodeLogLine, frame, timeOf, type LogEntry } from './log-entry.ts'
 import { LogCursor, LogWatcher, openAtTail, openNext } from './log-files.ts'
+import { LogRenderer } from './log-render.ts'
 import type { LogsRequest } from './types.ts'
 
 export interface LogSource {
@@ -29,7 +29,7 @@ export function readLogs(source: LogSource, request: LogsRequest, signal: AbortS
 }
 
 async function* chunks(source: LogSource, request: LogsRequest, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const render = new Renderer(request, source.tty)
+  const render = new LogRenderer(request, source.tty)
   using follow =
     request.follow && source.ended !== undefined
       ? new Follow(source.path, source.ended, request, signal)
@@ -38,7 +38,7 @@ async function* chunks(source: LogSource, request: LogsRequest, signal: AbortSig
   try {
     for (let last = cursors[0]; last !== undefined; last = cursors[0]) {
       for (let lines = await last.next(); lines !== undefined && !signal.aborted; lines = await last.next()) {
-        const out = render.lines(lines)
+        const out = render.block(lines)
         if (out.length > 0) yield out
         if (render.past) return
       }
@@ -103,40 +103,5 @@ class Follow implements Disposable {
     this.#signal.removeEventListener('abort', this.#poke)
     clearTimeout(this.#timer)
     this.#watcher[Symbol.dispose]()
-  }
-}
-
-class Renderer {
-  readonly #request: LogsRequest
-  readonly #tty: boolean
-  /** An entry later than `until` was seen: nothing more will match. */
-  past = false
-
-  constructor(request: LogsRequest, tty: boolean) {
-    this.#request = request
-    this.#tty = tty
-  }
-
-  lines(lines: readonly Buffer[]): Buffer {
-    const out: Buffer[] = []
-    for (const line of lines) {
-      const entry = decodeLogLine(line)
-      if (entry === undefined || !this.#wanted(entry)) continue
-      if (this.past) break
-      const data = this.#request.timestamps
-        ? Buffer.concat([Buffer.from(`${entry.time} `), entry.data])
-        : entry.data
-      out.push(this.#tty ? data : frame(entry.stream, data))
-    }
-    return Buffer.concat(out)
-  }
-
-  #wanted(entry: LogEntry): boolean {
-    const { since, until, stdout, stderr } = this.#request
-    if (entry.stream === 1 ? !stdout : !stderr) return false
-    if (since === 0 && until === 0) return true
-    const time = timeOf(entry.time)
-    if (until > 0 && time > until) this.past = true
-    return !(time < since)
   }
 }
