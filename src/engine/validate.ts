@@ -21,6 +21,7 @@ export function validateCreate(request: CreateContainer, host: HostConfig, limit
   validateConfig(request.config)
   validateModes(host)
   validateNetworkMode(request, host)
+  validateLinks(host)
   validateRestart(host)
   validateResources(host, limits)
 }
@@ -95,6 +96,20 @@ function validateNetworkMode(request: CreateContainer, host: HostConfig): void {
   if (Object.keys(request.config.exposedPorts ?? {}).length > 0) {
     refuse('conflicting options: port exposing and the container type network mode')
   }
+}
+
+/** Taken and then ignored, a link would be missed only by the program that looks for its neighbour. */
+function validateLinks(host: HostConfig): void {
+  const [link] = host.links ?? []
+  if (link === undefined) return
+  throw new DewarError(
+    'not-implemented',
+    `Creating the container failed: links are not supported (${link})`,
+    {
+      remedy:
+        'name the neighbour with --add-host NAME:ADDRESS, or share its network with --network container:NAME',
+    },
+  )
 }
 
 function validateRestart(host: HostConfig): void {
