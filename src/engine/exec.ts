@@ -6,7 +6,7 @@ import type { ShimProcess } from '../kernel/core-api.ts'
 import { withDetachKeys } from './attach.ts'
 import type { Container, Running } from './container.ts'
 import type { Directory } from './directory.ts'
-import { bundleForFiles } from './launch.ts'
+import { bundleForFiles, namedConfig } from './launch.ts'
 import { eventAttributes, type Services } from './services.ts'
 import { buildExecProcess } from './spec.ts'
 import { execFailure } from './start-failure.ts'
@@ -185,7 +185,7 @@ export async function startProcess(
     () => bundleForFiles(services, container),
   )
   const process = buildExecProcess({
-    config: record.config,
+    config: namedConfig(services, record),
     host: record.hostConfig,
     facts: services.facts,
     user,

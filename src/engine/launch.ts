@@ -26,6 +26,7 @@ import { levelOf, type Services } from './services.ts'
 import { buildSpec, effectiveHostname } from './spec.ts'
 import type { EtcFiles, ResolvedMount } from './spec-mounts.ts'
 import type { Joins } from './spec-namespaces.ts'
+import type { ContainerConfig } from './types.ts'
 import { NO_BLOCK_DEVICES, parseDeviceRule, type BlockDevices, type DeviceGrant } from './spec-resources.ts'
 
 const ROOT: ExecUser = { uid: 0, gid: 0, additionalGids: [], home: '/' }
@@ -81,7 +82,7 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
     id: record.id,
     spec: buildSpec({
       id: record.id,
-      config: record.config,
+      config: namedConfig(services, record),
       host: pins.cold ? withoutJoins(record.hostConfig) : record.hostConfig,
       path: record.path,
       args: record.args,
@@ -104,6 +105,16 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
     init: record.hostConfig.init === true,
     shim: shimOptions(services, container, pins.expectAttach),
   }
+}
+
+/** A container in another's network has the other's name, too, as with Docker. */
+export function namedConfig(services: Services, record: ContainerRecord): ContainerConfig {
+  const { config, hostConfig } = record
+  if (config.hostname !== '' || !hostConfig.networkMode.startsWith('container:')) return config
+  const owner = services.containers.byId(hostConfig.networkMode.slice('container:'.length))?.record
+  if (owner === undefined) return config
+  const named = { config: namedConfig(services, owner), host: owner.hostConfig, facts: services.facts }
+  return { ...config, hostname: effectiveHostname(named), domainname: named.config.domainname }
 }
 
 /** What the host has mounted in and under the sources is looked up at each start. */

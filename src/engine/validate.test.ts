@@ -86,6 +86,10 @@ for (const [name, host, config, message] of refused) {
   })
 }
 
+test('validateCreate refuses links, which would do nothing', () => {
+  assert.throws(() => check({ links: ['db:db'] }), /linking to db:db failed: links are not supported/)
+})
+
 test('validateCreate refuses a MAC address in a shared network', () => {
   assert.throws(
     () => check({ networkMode: 'container:x' }, {}, { macAddress: '02:00:00:00:00:01' }),

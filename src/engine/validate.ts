@@ -67,6 +67,12 @@ function validateModes(host: HostConfig): void {
   }
 }
 
+function refuseLinks(host: HostConfig): void {
+  const [link] = host.links ?? []
+  if (link === undefined) return
+  refuse(`linking to ${link} failed: links are not supported by this engine (give the address with --add-host)`)
+}
+
 function validateNetworkMode(request: CreateContainer, host: HostConfig): void {
   const mode = host.networkMode
   const hostname = request.config.hostname ?? ''
@@ -76,7 +82,7 @@ function validateNetworkMode(request: CreateContainer, host: HostConfig): void {
       "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
     )
   }
-  if (!mode.startsWith('container:')) return
+  if (!mode.startsWith('container:')) return refuseLinks(host)
   if (hostname !== '') refuse('conflicting options: hostname and the network mode')
   if ((host.links?.length ?? 0) > 0) {
     refuse(

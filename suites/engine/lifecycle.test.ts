@@ -288,3 +288,12 @@ test('many containers at once come and go independently', { skip }, async () => 
     Array.from({ length: 20 }, (_, n) => n),
   )
 })
+
+test('a container in another’s network has the other’s name, also for exec', { skip }, async () => {
+  const owner = await rig.run(['sleep', '100'], { networkMode: 'bridge' })
+  const named = await rig.exec(owner, ['hostname'])
+  const id = await rig.run(['sleep', '100'], { networkMode: `container:${owner}` })
+  const { output } = await rig.exec(id, ['sh', '-c', 'hostname; echo $HOSTNAME'])
+  assert.equal(output, named.output + named.output)
+  for (const one of [id, owner]) await rig.engine.containers.remove(one, { force: true, volumes: true, link: false })
+})
