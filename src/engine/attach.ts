@@ -47,7 +47,7 @@ async function liveStream(container: Container, request: AttachRequest): Promise
 
 function connect(process: Shim | ShimProcess, container: Container, request: AttachRequest): Promise<Duplex> {
   const { stdin, stdout, stderr } = request
-  return process.attach({ stdin: stdin && container.record.config.openStdin, stdout, stderr })
+  return process.attach({ stdin: stdin && container.record.config.openStdin, stdout, stderr }).then(patient)
 }
 
 /** Output is held back until all of these are connected; one whose client has left is connected and let go. */
@@ -73,7 +73,7 @@ export function abandonPending(container: Container): void {
 
 /** Input passes the filter; when the keys were typed the client's side ends and the container's stays open. */
 export function withDetachKeys(live: Duplex, keys: string | undefined, onDetach: () => void): Duplex {
-  const output = new PassThrough()
+  const output = patient(new PassThrough())
   const filter = new DetachFilter(parseDetachKeys(keys ?? ''), () => {
     onDetach()
     output.end()
@@ -82,7 +82,7 @@ export function withDetachKeys(live: Duplex, keys: string | undefined, onDetach:
   live.pipe(output)
   live.once('close', () => output.end())
   filter.pipe(live)
-  return Duplex.from({ readable: output, writable: filter })
+  return patient(Duplex.from({ readable: output, writable: filter }))
 }
 
 /** What was logged until now, then what comes. A line of this very millisecond may be told twice, none is missing. */
@@ -102,7 +102,15 @@ function withLogs(container: Container, request: AttachRequest, live: Duplex): D
     },
     new AbortController().signal,
   )
-  return Duplex.from({ readable: inTurn(past, live), writable: live })
+  return patient(Duplex.from({ readable: inTurn(past, live), writable: live }))
+}
+
+/**
+ * A client that goes away makes Node's joined streams emit an AbortError; without a listener that would end the
+ * engine. Whoever has the stream may listen too.
+ */
+export function patient<T extends Duplex>(stream: T): T {
+  return stream.on('error', () => undefined)
 }
 
 async function* inTurn(first: Readable, second: Readable): AsyncGenerator<Buffer> {

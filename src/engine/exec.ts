@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { randomBytes } from 'node:crypto'
 import { DewarError } from '../base/errors.ts'
 import type { ShimProcess } from '../kernel/core-api.ts'
-import { withDetachKeys } from './attach.ts'
+import { patient, withDetachKeys } from './attach.ts'
 import type { Container, Running } from './container.ts'
 import type { Directory } from './directory.ts'
 import { bundleForFiles, namedConfig } from './launch.ts'
@@ -120,7 +120,9 @@ export class ExecService implements Execs {
 
   async #attach(exec: Exec, process: ShimProcess): Promise<Duplex> {
     const { attachStdin, attachStdout, attachStderr, tty, detachKeys } = exec.config
-    const stream = await process.attach({ stdin: attachStdin, stdout: attachStdout, stderr: attachStderr })
+    const stream = patient(
+      await process.attach({ stdin: attachStdin, stdout: attachStdout, stderr: attachStderr }),
+    )
     if (!tty || !attachStdin) return stream
     return withDetachKeys(stream, detachKeys, () => this.#emit(exec, 'exec_detach'))
   }

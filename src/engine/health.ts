@@ -1,5 +1,6 @@
 /** Health checks of one running container: a probe through exec, again and again, until it ends. */
 import type { Container } from './container.ts'
+import { patient } from './attach.ts'
 import { startProcess } from './exec.ts'
 import {
   HEALTH_STARTING,
@@ -93,7 +94,7 @@ export class HealthMonitor {
         attach: 1,
         consoleSize: undefined,
       })
-      const stream = await process.attach({ stdin: false })
+      const stream = patient(await process.attach({ stdin: false }))
       const output = collect(stream)
       const exit = await within(process.exited, this.#plan.timeout)
       if (exit !== undefined) return result(exit.code, await output)

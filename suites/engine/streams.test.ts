@@ -191,3 +191,27 @@ test('a health check turns unhealthy and healthy again, and says so', { skip }, 
     .filter((action) => action.startsWith('health_status'))
   assert.deepEqual(changes, ['health_status: unhealthy', 'health_status: healthy'])
 })
+
+test('clients that vanish, with a terminal or without, harm nobody', { skip }, async () => {
+  for (const tty of [true, false]) {
+    const id = await rig.create({ cmd: ['cat'], tty, openStdin: true })
+    const early = await rig.engine.containers.attach(id, attach)
+    await rig.engine.containers.start(id)
+    const late = await rig.engine.containers.attach(id, { ...attach, logs: true })
+    const exec = {
+      attachStdin: true,
+      attachStdout: true,
+      attachStderr: true,
+      tty,
+      env: null,
+      privileged: false,
+    }
+    const made = await rig.engine.execs.create(id, { ...exec, user: '', workingDir: '', cmd: ['cat'] })
+    const { stream } = await rig.engine.execs.start(made, { detach: false, tty })
+    for (const one of [early.stream, late.stream, stream]) {
+      one?.write('x')
+      one?.destroy()
+    }
+    assert.equal((await rig.exec(id, ['echo', 'alive'])).output, 'alive\n')
+  }
+})
