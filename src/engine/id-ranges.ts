@@ -2,8 +2,8 @@
 import { DewarError } from '../base/errors.ts'
 import type { IdRange } from './spec-namespaces.ts'
 
-/** Ids end here: -1 is no uid, and -2 is what old file systems call nobody. */
-const LAST = 2 ** 32 - 3
+/** Ids end here although the kernel's are unsigned: procps and others show those above as negative numbers. */
+const LAST = 2 ** 31 - 1
 
 export class IdRanges {
   readonly #base: number
@@ -19,7 +19,7 @@ export class IdRanges {
 
   /**
    * The container's id picks the slot, so that several engines on one machine, which do not know of each other,
-   * seldom meet; the next free one follows. O(1) while few of the 65,000 are used.
+   * seldom meet; the next free one follows. O(1) while few of the 32,700 are used.
    */
   take(id: string): IdRange {
     const first = Number.parseInt(id.slice(0, 12), 16) % this.#slots
