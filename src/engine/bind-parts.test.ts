@@ -17,7 +17,9 @@ const HOST = `22 27 0:21 / /proc rw,relatime - proc proc rw
 `
 
 test('bindParts takes a tree in one piece when all of it can be mapped', () => {
-  assert.deepEqual(bindParts(HOST, '/home', true), [{ source: '/home', below: '', recursive: true, idmap: true }])
+  assert.deepEqual(bindParts(HOST, '/home', true), [
+    { source: '/home', below: '', recursive: true, idmap: true },
+  ])
   assert.deepEqual(bindParts(HOST, '/home/a b/c', true), [
     { source: '/home/a b/c', below: '', recursive: false, idmap: true },
   ])
@@ -27,7 +29,9 @@ test('bindParts takes a tree in one piece when all of it can be mapped', () => {
 })
 
 test("bindParts leaves the kernel's own file systems as they are", () => {
-  assert.deepEqual(bindParts(HOST, '/proc', true), [{ source: '/proc', below: '', recursive: true, idmap: false }])
+  assert.deepEqual(bindParts(HOST, '/proc', true), [
+    { source: '/proc', below: '', recursive: true, idmap: false },
+  ])
   assert.deepEqual(bindParts(HOST, '/dev/null', true), [
     { source: '/dev/null', below: '', recursive: true, idmap: false },
   ])

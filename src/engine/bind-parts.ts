@@ -48,8 +48,16 @@ export function bindParts(mountinfo: string, source: string, recursive: boolean)
   return split({ ...top, path: source }, children, all, source)
 }
 
-function split(mount: HostMount, children: readonly HostMount[], all: readonly HostMount[], source: string): BindPart[] {
-  const part = { source: mount.path, below: mount.path.slice(source === '/' ? 0 : source.length).replace(/^\/$/, '') }
+function split(
+  mount: HostMount,
+  children: readonly HostMount[],
+  all: readonly HostMount[],
+  source: string,
+): BindPart[] {
+  const part = {
+    source: mount.path,
+    below: mount.path.slice(source === '/' ? 0 : source.length).replace(/^\/$/, ''),
+  }
   if (mount.path !== source && !MAPPED.has(mount.type)) return [{ ...part, recursive: true, idmap: false }]
   const below = children.map((child) => split(child, visibleBelow(all, child), all, source))
   if (below.every((parts) => parts.length === 1 && parts[0]?.idmap === true)) {
@@ -76,7 +84,9 @@ function parseLine(line: string): HostMount[] {
   const [id, parent, , , path, ...rest] = line.split(' ')
   const type = rest[rest.indexOf('-') + 1]
   if (id === undefined || parent === undefined || path === undefined || type === undefined) return []
-  const plain = path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+  const plain = path.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  )
   return [{ id, parent, path: plain, type }]
 }
 

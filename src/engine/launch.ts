@@ -122,7 +122,9 @@ function withParts({ mounts, range }: ContainerRecord): readonly ResolvedMount[]
   if (range === null || !mounts.some((mount) => mount.type === 'bind')) return mounts
   const mountinfo = readText('/proc/self/mountinfo')
   return mounts.map((mount) =>
-    mount.type !== 'bind' ? mount : { ...mount, parts: bindParts(mountinfo, realPath(mount.source), mount.recursive) },
+    mount.type !== 'bind'
+      ? mount
+      : { ...mount, parts: bindParts(mountinfo, realPath(mount.source), mount.recursive) },
   )
 }
 

@@ -12,12 +12,7 @@ import {
   subnetsInUse,
 } from '../network/bridge.ts'
 import { bridgeSteps, loopbackSteps, NO_STEPS, vethName } from '../network/container-steps.ts'
-import {
-  networkStep,
-  removeFirewallSteps,
-  removeNetworkStep,
-  tableName,
-} from '../network/firewall.ts'
+import { networkStep, removeFirewallSteps, removeNetworkStep, tableName } from '../network/firewall.ts'
 import type { Network } from '../network/network.ts'
 import { decidePorts, parsePortRange, type DecidedPorts } from '../network/ports.ts'
 import { reconcileNetwork } from '../network/reconcile.ts'

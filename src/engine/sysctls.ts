@@ -27,7 +27,10 @@ export function checkSysctls(
  * In a network of its own a container's ports are nobody else's: any user in it may have port 80, and ping, as
  * with Docker. `ids`: how many ids it has, undefined for all.
  */
-export function defaultSysctls(modes: Pick<Modes, 'networkMode'>, ids: number | undefined): Record<string, string> {
+export function defaultSysctls(
+  modes: Pick<Modes, 'networkMode'>,
+  ids: number | undefined,
+): Record<string, string> {
   const { networkMode } = modes
   if (networkMode === 'host' || networkMode.startsWith('container:')) return {}
   return {

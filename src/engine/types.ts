@@ -53,9 +53,24 @@ export interface Mount {
   readonly target: string
   readonly readOnly?: boolean
   readonly consistency?: string
-  readonly bindOptions?: { readonly propagation?: string; readonly nonRecursive?: boolean; readonly createMountpoint?: boolean; readonly readOnlyNonRecursive?: boolean; readonly readOnlyForceRecursive?: boolean }
-  readonly volumeOptions?: { readonly noCopy?: boolean; readonly labels?: Readonly<Record<string, string>>; readonly driverConfig?: { readonly name?: string; readonly options?: Readonly<Record<string, string>> }; readonly subpath?: string }
-  readonly tmpfsOptions?: { readonly sizeBytes?: number; readonly mode?: number; readonly options?: readonly (readonly string[])[] }
+  readonly bindOptions?: {
+    readonly propagation?: string
+    readonly nonRecursive?: boolean
+    readonly createMountpoint?: boolean
+    readonly readOnlyNonRecursive?: boolean
+    readonly readOnlyForceRecursive?: boolean
+  }
+  readonly volumeOptions?: {
+    readonly noCopy?: boolean
+    readonly labels?: Readonly<Record<string, string>>
+    readonly driverConfig?: { readonly name?: string; readonly options?: Readonly<Record<string, string>> }
+    readonly subpath?: string
+  }
+  readonly tmpfsOptions?: {
+    readonly sizeBytes?: number
+    readonly mode?: number
+    readonly options?: readonly (readonly string[])[]
+  }
 }
 
 /** Memory in bytes; nanoCpus 1e9 per CPU; quota and period in microseconds. */
@@ -112,7 +127,13 @@ export interface HostConfig {
   readonly cpuRealtimeRuntime: number
   readonly cpusetCpus: string
   readonly cpusetMems: string
-  readonly devices: readonly { readonly pathOnHost: string; readonly pathInContainer: string; readonly cgroupPermissions: string }[] | null
+  readonly devices:
+    | readonly {
+        readonly pathOnHost: string
+        readonly pathInContainer: string
+        readonly cgroupPermissions: string
+      }[]
+    | null
   readonly deviceCgroupRules: readonly string[] | null
   readonly deviceRequests: readonly object[] | null
   readonly memoryReservation: number
@@ -133,7 +154,11 @@ export interface RateDevice {
 }
 
 export interface EndpointConfig {
-  readonly ipamConfig?: { readonly ipv4Address?: string; readonly ipv6Address?: string; readonly linkLocalIps?: readonly string[] } | null
+  readonly ipamConfig?: {
+    readonly ipv4Address?: string
+    readonly ipv6Address?: string
+    readonly linkLocalIps?: readonly string[]
+  } | null
   readonly links?: readonly string[] | null
   readonly aliases?: readonly string[] | null
   readonly macAddress?: string
@@ -171,7 +196,12 @@ export interface ContainerState {
 export interface Health {
   readonly status: 'none' | 'starting' | 'healthy' | 'unhealthy'
   readonly failingStreak: number
-  readonly log: readonly { readonly start: number; readonly end: number; readonly exitCode: number; readonly output: string }[]
+  readonly log: readonly {
+    readonly start: number
+    readonly end: number
+    readonly exitCode: number
+    readonly output: string
+  }[]
 }
 
 export interface MountPoint {
@@ -213,7 +243,12 @@ export interface ContainerView {
   readonly networks: Readonly<Record<string, EndpointState>>
   /** What is published now, "80/tcp" → bindings; null values for exposed and unpublished. */
   readonly ports: Readonly<Record<string, readonly PortBinding[] | null>>
-  readonly paths: { readonly log: string; readonly hosts: string; readonly hostname: string; readonly resolvConf: string }
+  readonly paths: {
+    readonly log: string
+    readonly hosts: string
+    readonly hostname: string
+    readonly resolvConf: string
+  }
   readonly graph: { readonly lower: readonly string[]; readonly upper: string; readonly work: string }
   readonly execIds: readonly string[]
   readonly platform: string
@@ -290,8 +325,19 @@ export interface Stats {
     readonly online: number
     readonly throttling: { readonly periods: number; readonly throttled: number; readonly time: number }
   }
-  readonly memory: { readonly usage: number; readonly max: number | null; readonly limit: number; readonly stats: Readonly<Record<string, number>>; readonly failcnt: number | null }
-  readonly blkio: readonly { readonly major: number; readonly minor: number; readonly op: string; readonly value: number }[]
+  readonly memory: {
+    readonly usage: number
+    readonly max: number | null
+    readonly limit: number
+    readonly stats: Readonly<Record<string, number>>
+    readonly failcnt: number | null
+  }
+  readonly blkio: readonly {
+    readonly major: number
+    readonly minor: number
+    readonly op: string
+    readonly value: number
+  }[]
   readonly networks: Readonly<Record<string, NetworkStats>>
 }
 
@@ -325,7 +371,12 @@ export interface Change {
 export type Filters = ReadonlyMap<string, readonly string[]>
 
 export interface Containers {
-  list(options: { readonly all: boolean; readonly limit: number; readonly size: boolean; readonly filters: Filters }): Promise<ContainerView[]>
+  list(options: {
+    readonly all: boolean
+    readonly limit: number
+    readonly size: boolean
+    readonly filters: Filters
+  }): Promise<ContainerView[]>
   create(request: CreateContainer): Promise<{ readonly id: string; readonly warnings: readonly string[] }>
   /** By id, unique id prefix or name. Throws not-found. */
   inspect(ref: string, options?: { readonly size?: boolean }): Promise<ContainerView>
@@ -339,28 +390,53 @@ export interface Containers {
   unpause(ref: string): Promise<void>
   rename(ref: string, name: string): Promise<void>
   update(ref: string, change: Partial<HostConfig>): Promise<{ readonly warnings: readonly string[] }>
-  remove(ref: string, options: { readonly force: boolean; readonly volumes: boolean; readonly link: boolean }): Promise<void>
+  remove(
+    ref: string,
+    options: { readonly force: boolean; readonly volumes: boolean; readonly link: boolean },
+  ): Promise<void>
   prune(filters: Filters): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }>
   /** The outer promise resolves when the wait is armed (response headers may go out), `result` when it is over. */
-  wait(ref: string, condition: WaitCondition): Promise<{ readonly result: Promise<{ readonly code: number; readonly error?: string }> }>
+  wait(
+    ref: string,
+    condition: WaitCondition,
+  ): Promise<{ readonly result: Promise<{ readonly code: number; readonly error?: string }> }>
   /** Works before the start too. The stream is Docker's multiplexed or raw format (`tty`), see core-api.ts. */
   attach(ref: string, request: AttachRequest): Promise<{ readonly stream: Duplex; readonly tty: boolean }>
-  logs(ref: string, request: LogsRequest, signal: AbortSignal): Promise<{ readonly stream: Readable; readonly tty: boolean }>
+  logs(
+    ref: string,
+    request: LogsRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly stream: Readable; readonly tty: boolean }>
   resize(ref: string, rows: number, cols: number): Promise<void>
-  top(ref: string, psArgs: string): Promise<{ readonly titles: readonly string[]; readonly processes: readonly (readonly string[])[] }>
+  top(
+    ref: string,
+    psArgs: string,
+  ): Promise<{ readonly titles: readonly string[]; readonly processes: readonly (readonly string[])[] }>
   stats(ref: string): Promise<Stats>
   changes(ref: string): Promise<readonly Change[]>
   export(ref: string): Promise<Readable>
   /** A tar of the path. */
   archiveGet(ref: string, path: string): Promise<{ readonly stat: PathStat; readonly stream: Readable }>
   archiveStat(ref: string, path: string): Promise<PathStat>
-  archivePut(ref: string, path: string, tar: Readable, options: { readonly noOverwriteDirNonDir: boolean; readonly copyUidGid: boolean }): Promise<void>
+  archivePut(
+    ref: string,
+    path: string,
+    tar: Readable,
+    options: { readonly noOverwriteDirNonDir: boolean; readonly copyUidGid: boolean },
+  ): Promise<void>
 }
 
 export interface Execs {
   create(container: string, config: ExecConfig): Promise<string>
   /** `stream` when not detached. */
-  start(id: string, options: { readonly detach: boolean; readonly tty: boolean; readonly consoleSize?: readonly [number, number] | null }): Promise<{ readonly stream?: Duplex; readonly tty: boolean }>
+  start(
+    id: string,
+    options: {
+      readonly detach: boolean
+      readonly tty: boolean
+      readonly consoleSize?: readonly [number, number] | null
+    },
+  ): Promise<{ readonly stream?: Duplex; readonly tty: boolean }>
   resize(id: string, rows: number, cols: number): Promise<void>
   inspect(id: string): Promise<ExecView>
 }
@@ -433,21 +509,69 @@ export interface Progress {
 export type OnProgress = (progress: Progress) => void
 
 export interface Images {
-  list(options: { readonly all: boolean; readonly filters: Filters; readonly sharedSize: boolean }): Promise<ImageView[]>
+  list(options: {
+    readonly all: boolean
+    readonly filters: Filters
+    readonly sharedSize: boolean
+  }): Promise<ImageView[]>
   /** By reference, id, or unique id prefix. Throws not-found "No such image: x". */
   inspect(ref: string): Promise<ImageView>
   history(ref: string): Promise<HistoryEntry[]>
-  pull(ref: string, options: { readonly platform?: string; readonly auth?: AuthConfig; readonly allTags?: boolean; readonly onProgress: OnProgress; readonly signal: AbortSignal }): Promise<void>
-  push(ref: string, options: { readonly tag?: string; readonly auth?: AuthConfig; readonly onProgress: OnProgress; readonly signal: AbortSignal }): Promise<void>
+  pull(
+    ref: string,
+    options: {
+      readonly platform?: string
+      readonly auth?: AuthConfig
+      readonly allTags?: boolean
+      readonly onProgress: OnProgress
+      readonly signal: AbortSignal
+    },
+  ): Promise<void>
+  push(
+    ref: string,
+    options: {
+      readonly tag?: string
+      readonly auth?: AuthConfig
+      readonly onProgress: OnProgress
+      readonly signal: AbortSignal
+    },
+  ): Promise<void>
   tag(ref: string, target: string): Promise<void>
-  remove(ref: string, options: { readonly force: boolean; readonly noPrune: boolean }): Promise<{ readonly untagged?: string; readonly deleted?: string }[]>
-  prune(filters: Filters): Promise<{ readonly deleted: readonly { readonly untagged?: string; readonly deleted?: string }[]; readonly reclaimed: number }>
+  remove(
+    ref: string,
+    options: { readonly force: boolean; readonly noPrune: boolean },
+  ): Promise<{ readonly untagged?: string; readonly deleted?: string }[]>
+  prune(
+    filters: Filters,
+  ): Promise<{
+    readonly deleted: readonly { readonly untagged?: string; readonly deleted?: string }[]
+    readonly reclaimed: number
+  }>
   /** A docker archive that is an OCI layout too, as `docker save` writes. */
   save(refs: readonly string[]): Promise<Readable>
   load(tar: Readable, onProgress: OnProgress): Promise<void>
   /** One layer from a root filesystem tar; resolves with the image id. */
-  import(tar: Readable, options: { readonly reference?: string; readonly message?: string; readonly changes: readonly string[]; readonly platform?: string; readonly onProgress: OnProgress }): Promise<string>
-  commit(container: string, options: { readonly reference?: string; readonly comment: string; readonly author: string; readonly pause: boolean; readonly changes: readonly string[]; readonly config?: Partial<ContainerConfig> }): Promise<string>
+  import(
+    tar: Readable,
+    options: {
+      readonly reference?: string
+      readonly message?: string
+      readonly changes: readonly string[]
+      readonly platform?: string
+      readonly onProgress: OnProgress
+    },
+  ): Promise<string>
+  commit(
+    container: string,
+    options: {
+      readonly reference?: string
+      readonly comment: string
+      readonly author: string
+      readonly pause: boolean
+      readonly changes: readonly string[]
+      readonly config?: Partial<ContainerConfig>
+    },
+  ): Promise<string>
 }
 
 // ---------------------------------------------------------------- volumes, networks, system
@@ -465,7 +589,12 @@ export interface VolumeView {
 export interface Volumes {
   /** `usage` also measures each volume, which reads all of it. */
   list(filters: Filters, options?: { readonly usage?: boolean }): Promise<VolumeView[]>
-  create(options: { readonly name?: string; readonly driver?: string; readonly driverOpts?: Readonly<Record<string, string>>; readonly labels?: Readonly<Record<string, string>> }): Promise<VolumeView>
+  create(options: {
+    readonly name?: string
+    readonly driver?: string
+    readonly driverOpts?: Readonly<Record<string, string>>
+    readonly labels?: Readonly<Record<string, string>>
+  }): Promise<VolumeView>
   inspect(name: string): Promise<VolumeView>
   remove(name: string, force: boolean): Promise<void>
   prune(filters: Filters): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }>
@@ -482,16 +611,38 @@ export interface NetworkView {
   readonly internal: boolean
   readonly attachable: boolean
   readonly ingress: boolean
-  readonly ipam: { readonly driver: string; readonly options: Readonly<Record<string, string>> | null; readonly config: readonly { readonly subnet?: string; readonly gateway?: string; readonly ipRange?: string; readonly auxiliaryAddresses?: Readonly<Record<string, string>> }[] }
+  readonly ipam: {
+    readonly driver: string
+    readonly options: Readonly<Record<string, string>> | null
+    readonly config: readonly {
+      readonly subnet?: string
+      readonly gateway?: string
+      readonly ipRange?: string
+      readonly auxiliaryAddresses?: Readonly<Record<string, string>>
+    }[]
+  }
   readonly options: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
-  readonly containers: Readonly<Record<string, { readonly name: string; readonly endpointID: string; readonly macAddress: string; readonly ipv4Address: string; readonly ipv6Address: string }>>
+  readonly containers: Readonly<
+    Record<
+      string,
+      {
+        readonly name: string
+        readonly endpointID: string
+        readonly macAddress: string
+        readonly ipv4Address: string
+        readonly ipv6Address: string
+      }
+    >
+  >
 }
 
 export interface Networks {
   list(filters: Filters): Promise<NetworkView[]>
   inspect(ref: string): Promise<NetworkView>
-  create(options: Partial<NetworkView> & { readonly name: string }): Promise<{ readonly id: string; readonly warning: string }>
+  create(
+    options: Partial<NetworkView> & { readonly name: string },
+  ): Promise<{ readonly id: string; readonly warning: string }>
   remove(ref: string): Promise<void>
   connect(ref: string, container: string, endpoint: EndpointConfig): Promise<void>
   disconnect(ref: string, container: string, force: boolean): Promise<void>
@@ -543,5 +694,10 @@ export interface EngineApi {
   /** Verifies credentials with a registry. */
   auth(config: AuthConfig): Promise<{ readonly status: string; readonly identityToken: string }>
   /** Past events since `since` (ms, undefined: none), then live ones until `until` or abort. */
-  events(options: { readonly since?: number; readonly until?: number; readonly filters: Filters; readonly signal: AbortSignal }): AsyncIterable<EngineEvent>
+  events(options: {
+    readonly since?: number
+    readonly until?: number
+    readonly filters: Filters
+    readonly signal: AbortSignal
+  }): AsyncIterable<EngineEvent>
 }

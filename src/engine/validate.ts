@@ -70,7 +70,9 @@ function validateModes(host: HostConfig): void {
 function refuseLinks(host: HostConfig): void {
   const [link] = host.links ?? []
   if (link === undefined) return
-  refuse(`linking to ${link} failed: links are not supported by this engine (give the address with --add-host)`)
+  refuse(
+    `linking to ${link} failed: links are not supported by this engine (give the address with --add-host)`,
+  )
 }
 
 function validateNetworkMode(request: CreateContainer, host: HostConfig): void {

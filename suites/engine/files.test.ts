@@ -215,17 +215,26 @@ test('tmpfs and read-only root do what they say', { skip }, async () => {
   assert.equal(output, 'touch: /x: Read-only file system\na\n')
 })
 
-test('export of a running container has its root alone: no volume, no /proc, empty files of /etc', { skip }, async () => {
-  const id = await rig.run(['sh', '-c', 'echo v >/vol/f; echo r >/root-file; sleep 100'], { binds: ['exported:/vol'] })
-  const stat = await rig.engine.containers.archiveStat(id, '/')
-  assert.equal(stat.mode, 2 ** 31 + 0o755)
-  const exported = await members(await rig.engine.containers.export(id))
-  assert.ok(exported.has('vol/') && exported.has('proc/'))
-  assert.deepEqual([...exported.keys()].filter((name) => /^(vol|proc|sys|dev)\/./.test(name)), [])
-  assert.equal(exported.get('etc/hosts'), '')
-  assert.match((await rig.exec(id, ['cat', '/proc/self/mounts'])).output, / \/proc proc /)
-  await rig.engine.containers.remove(id, { force: true, volumes: true, link: false })
-})
+test(
+  'export of a running container has its root alone: no volume, no /proc, empty files of /etc',
+  { skip },
+  async () => {
+    const id = await rig.run(['sh', '-c', 'echo v >/vol/f; echo r >/root-file; sleep 100'], {
+      binds: ['exported:/vol'],
+    })
+    const stat = await rig.engine.containers.archiveStat(id, '/')
+    assert.equal(stat.mode, 2 ** 31 + 0o755)
+    const exported = await members(await rig.engine.containers.export(id))
+    assert.ok(exported.has('vol/') && exported.has('proc/'))
+    assert.deepEqual(
+      [...exported.keys()].filter((name) => /^(vol|proc|sys|dev)\/./.test(name)),
+      [],
+    )
+    assert.equal(exported.get('etc/hosts'), '')
+    assert.match((await rig.exec(id, ['cat', '/proc/self/mounts'])).output, / \/proc proc /)
+    await rig.engine.containers.remove(id, { force: true, volumes: true, link: false })
+  },
+)
 
 test('archivePut writes to the root of a running container', { skip }, async () => {
   const id = await rig.run(['sleep', '100'])

@@ -295,5 +295,6 @@ test('a container in another’s network has the other’s name, also for exec',
   const id = await rig.run(['sleep', '100'], { networkMode: `container:${owner}` })
   const { output } = await rig.exec(id, ['sh', '-c', 'hostname; echo $HOSTNAME'])
   assert.equal(output, named.output + named.output)
-  for (const one of [id, owner]) await rig.engine.containers.remove(one, { force: true, volumes: true, link: false })
+  for (const one of [id, owner])
+    await rig.engine.containers.remove(one, { force: true, volumes: true, link: false })
 })
