@@ -170,6 +170,11 @@ export class ShimClient extends Process implements Shim {
     const control = new Control(socket, this.runDir, plan)
     try {
       const started = await control.ask(frame('E', optionBytes(options, true), encodePlan(plan)))
+      // An exec's end is the last that is heard here; a container may have thousands in its life.
+      control.exited.then(
+        () => control.close(),
+        () => control.close(),
+      )
       return new Process(control, this.runDir, started.payload)
     } catch (error) {
       control.close()

@@ -154,6 +154,28 @@ test('exec joins the namespaces, has its own exit code and streams', async () =>
   await shim.exited
 })
 
+test('exec leaves no descriptor behind in the shim when it has ended', async () => {
+  const shim = await core.launch(shell('sleep 60'), options())
+  const open = (): number => readdirSync(`/proc/${shim.shimPid}/fd`).length
+  const before = open()
+  for (let i = 0; i < 5; i++) {
+    const process = await shim.exec(
+      {
+        steps: [
+          { actor: 'host', op: 'clone', flags: 0 },
+          { actor: 'guest', op: 'setns', slot: 255, flags: NEW_PID | NEW_NS },
+          { actor: 'guest', op: 'exec', argv: ['true'], env: ['PATH=/usr/bin:/bin'], init: false },
+        ],
+      },
+      { tty: false, stdin: false, expectAttach: 0 },
+    )
+    await process.exited
+  }
+  await until(() => open() === before)
+  await shim.signal(9)
+  await shim.exited
+})
+
 test('attach gets what a process said that ended before anyone was attached', async () => {
   const shim = await core.launch(shell('echo early'), options({ expectAttach: 1 }))
   await until(() => stateOf(shim.pid) === 'Z' || stateOf(shim.pid) === undefined)
