@@ -1,7 +1,7 @@
 // Builds everything `bin/dewar` needs: the native core, the compiled TypeScript, the bundled CLI.
 // Run by `npm ci` (prepare). Needs Node and a C compiler, nothing else.
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -12,6 +12,7 @@ const run = (program, args) => execFileSync(program, args, { cwd: root, stdio: '
 mkdirSync(join(root, 'dist'), { recursive: true })
 run(process.execPath, [join(root, 'native', 'build.mjs')])
 run(bin('tsc'), ['-p', '.', '--outDir', 'dist'])
+rmSync(join(root, 'dist/cli'), { recursive: true, force: true })
 if (existsSync(join(root, 'src/cli/main.ts'))) {
   // One file starts in about the time of bare Node (67 ms); sixty modules took 122 ms.
   run(bin('esbuild'), [
