@@ -39,6 +39,8 @@ export async function startPodman(folder: string, network: NetworkNamespace): Pr
     socket,
     async [Symbol.asyncDispose]() {
       await child.stop()
+      // Each exec leaves a conmon that waits for its container; 1 is "there was none".
+      await command(['pkill', '-KILL', '-f', `^[^ ]*conmon .*${folder}/`])
       await command(['umount', '-l', join(folder, 'root', 'overlay')])
     },
   }
