@@ -59,7 +59,8 @@ class State {
   long(word: string, next: string | undefined): boolean {
     const equals = word.indexOf('=')
     const name = word.slice(2, equals < 0 ? undefined : equals)
-    const flag = this.#grammar.flags[name]
+    // Own names only: --constructor is no flag.
+    const flag = Object.hasOwn(this.#grammar.flags, name) ? this.#grammar.flags[name] : undefined
     if (flag === undefined && name === 'help') {
       this.help = true
       return false

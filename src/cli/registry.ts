@@ -132,12 +132,17 @@ export type Resolved =
     }
   | { readonly kind: 'group'; readonly register: (program: Command, cli: Cli) => void }
 
+/** `dewar constructor` is no command. */
+function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined
+}
+
 /** Finds the command that a command line names, and loads it. */
 export async function resolveName(name: string, rest: readonly string[]): Promise<Resolved> {
-  const load = COMMANDS[name]
+  const load = own(COMMANDS, name)
   if (load !== undefined)
     return { kind: 'spec', path: `dewar ${name}`, group: undefined, typed: name, spec: await load() }
-  const group = GROUPS[name]
+  const group = own(GROUPS, name)
   if (group === undefined) throw unknownCommand(name)
   return resolveInGroup(name, group, rest)
 }
@@ -158,7 +163,7 @@ async function resolveInGroup(name: string, group: Group, rest: readonly string[
       125,
     )
   }
-  const load = group.commands[typed] ?? group.commands[ALIASES[typed] ?? '']
+  const load = own(group.commands, typed) ?? own(group.commands, own(ALIASES, typed) ?? '')
   if (load === undefined) throw unknownInGroup(name, group, typed)
   return { kind: 'spec', path: `dewar ${name} ${typed}`, group: name, typed, spec: await load() }
 }

@@ -163,7 +163,8 @@ describe('dewar create asks for what docker create asks for', { skip: needed(), 
       const docker = await ask(['docker'], verb, args)
       const dewar = await ask(CLI, verb, args)
       assert.deepEqual(ordered(dewar.body), ordered(docker.body))
-      const query = (url: string): string[][] => [...new URL(url, 'http://x').searchParams].sort()
+      const query = (url: string): string[] =>
+        [...new URL(url, 'http://x').searchParams].map(([key, value]) => `${key}=${value}`).sort()
       assert.deepEqual(query(dewar.url), query(docker.url))
     })
   }
