@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { background } from './background.ts'
 import { callApi } from './call-api.ts'
 import { command } from './command.ts'
+import { killProcessesOf } from './kill-processes-of.ts'
 import type { NetworkNamespace } from './network-namespace.ts'
 import { until } from './until.ts'
 
@@ -39,8 +40,8 @@ export async function startPodman(folder: string, network: NetworkNamespace): Pr
     socket,
     async [Symbol.asyncDispose]() {
       await child.stop()
-      // Each exec leaves a conmon that waits for its container; 1 is "there was none".
-      await command(['pkill', '-KILL', '-f', `^[^ ]*conmon .*${folder}/`])
+      // Each exec leaves a conmon that stays five minutes.
+      await killProcessesOf(folder)
       await command(['umount', '-l', join(folder, 'root', 'overlay')])
     },
   }
