@@ -20,29 +20,51 @@ export function checkTty(cli: Cli, attachStdin: boolean, tty: boolean): void {
 
 const TRIES = 10
 
-/** Gives the container our terminal's size now and whenever it changes. */
+/**
+ * Gives the container our terminal's size now and whenever it changes. One request at a time, always with the size of
+ * that moment: two under way at once may arrive in the wrong order, and the older size would stay.
+ */
 export function followSize(cli: Cli, resize: (size: TerminalSize) => Promise<void>): Disposable {
-  const send = async (): Promise<void> => {
-    const size = terminalSize(cli)
-    if (size !== undefined) await resize(size)
-  }
-  const onResize = (): void => void send().catch(() => undefined)
-  cli.stdout.on('resize', onResize)
   const stop = new AbortController()
-  void firstSize(send, stop.signal).catch(() => cli.warn('failed to resize tty, using default size'))
+  let changed = true
+  let sending = false
+  const send = async (): Promise<void> => {
+    if (sending) return
+    sending = true
+    try {
+      while (changed && !stop.signal.aborted) {
+        changed = false
+        await resizeNow(cli, resize, stop.signal)
+      }
+    } finally {
+      sending = false
+    }
+  }
+  const start = (): void => {
+    changed = true
+    send().catch(() => cli.warn('failed to resize tty, using default size'))
+  }
+  cli.stdout.on('resize', start)
+  start()
   return {
     [Symbol.dispose]: () => {
       stop.abort()
-      cli.stdout.off('resize', onResize)
+      cli.stdout.off('resize', start)
     },
   }
 }
 
 /** Right after the start the terminal may not be there yet: the engine answers 409 then, for a few milliseconds. */
-async function firstSize(send: () => Promise<void>, signal: AbortSignal): Promise<void> {
+async function resizeNow(
+  cli: Cli,
+  resize: (size: TerminalSize) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   for (let attempt = 1; !signal.aborted; attempt += 1) {
+    const size = terminalSize(cli)
     try {
-      return await send()
+      if (size !== undefined) await resize(size)
+      return
     } catch (error) {
       if (signal.aborted) return
       if (attempt > TRIES) throw error

@@ -137,6 +137,8 @@ ${steps}`
 
   test('pull draws bars on a terminal and plain lines elsewhere', async () => {
     const name = `${both.registry}/t/busybox:1`
+    // A container of a test that failed would keep the image here.
+    await both.server.run(['sh', '-c', 'docker ps -aq | xargs -r docker rm -f'])
     await both.dewar(['tag', 'busybox', name])
     const pushed = await both.dewar(['push', name])
     assert.match(
