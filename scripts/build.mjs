@@ -18,6 +18,7 @@ if (existsSync(join(root, 'src/cli/main.ts'))) {
   run(bin('esbuild'), [
     'src/cli/main.ts',
     '--bundle',
+    '--minify', // parsing is most of a short command's time: ps took 170 ms of CPU without, 120 ms with
     '--platform=node',
     '--target=node20',
     '--format=esm',
