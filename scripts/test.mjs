@@ -33,7 +33,8 @@ for (const { name, files, concurrency } of groups) {
   say(`\n── ${name}: ${files.length} files`)
   await runGroup(files, concurrency)
 }
-if (patterns.length === 0 || groups.some(({ name, files }) => name === 'suites' && files.length > 0)) await checkLeaks()
+if (patterns.length === 0 || groups.some(({ name, files }) => name === 'suites' && files.length > 0))
+  await checkLeaks()
 report()
 
 /** npm ci, packages and build, each only when it is wanted. */
@@ -89,8 +90,10 @@ async function runGroup(files, concurrency) {
   const perFile = new Map(files.map((file) => [file, { passed: 0, failed: 0, skipped: 0 }]))
   for await (const { type, data } of run({ files, concurrency, timeout: 25 * MINUTES })) {
     if (type === 'test:stderr' || type === 'test:stdout') process.stderr.write(data.message)
-    else if (type === 'test:diagnostic' && data.file && !NODE_COUNTS.test(data.message)) say(`   ${data.message}`)
-    else if (type === 'test:complete') noteEnd(data, perFile.get(data.file) ?? { passed: 0, failed: 0, skipped: 0 })
+    else if (type === 'test:diagnostic' && data.file && !NODE_COUNTS.test(data.message))
+      say(`   ${data.message}`)
+    else if (type === 'test:complete')
+      noteEnd(data, perFile.get(data.file) ?? { passed: 0, failed: 0, skipped: 0 })
   }
 }
 
@@ -126,7 +129,9 @@ function count(what, counts) {
 }
 
 function sayFile({ file, details }, { passed, failed, skipped }) {
-  const parts = [`${passed} passed`, failed && `${failed} failed`, skipped && `${skipped} skipped`].filter(Boolean)
+  const parts = [`${passed} passed`, failed && `${failed} failed`, skipped && `${skipped} skipped`].filter(
+    Boolean,
+  )
   const path = relative(join(root, 'dist'), file).replace(/\.js$/, '')
   say(`${failed > 0 ? '✖' : '✔'} ${path}: ${parts.join(', ')} (${seconds(details.duration_ms)})`)
 }

@@ -13,9 +13,19 @@ export class ApiClient {
   /** The body's text; throws for a status of 400 and above. */
   send(method: string, path: string, body?: unknown): Promise<string> {
     const text = body === undefined ? '' : JSON.stringify(body)
-    const headers = { Host: 'd', 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }
+    const headers = {
+      Host: 'd',
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(text),
+    }
     return new Promise((resolve, reject) => {
-      const call = request({ socketPath: this.#socket, agent: this.#agent, method, path: `/v1.41${path}`, headers })
+      const call = request({
+        socketPath: this.#socket,
+        agent: this.#agent,
+        method,
+        path: `/v1.41${path}`,
+        headers,
+      })
       call.on('error', reject)
       call.on('response', (answer) => {
         const chunks: Buffer[] = []
@@ -35,7 +45,12 @@ export class ApiClient {
   /** Streams the body away and counts its bytes. */
   drain(path: string): Promise<number> {
     return new Promise((resolve, reject) => {
-      const call = request({ socketPath: this.#socket, agent: this.#agent, path: `/v1.41${path}`, headers: { Host: 'd' } })
+      const call = request({
+        socketPath: this.#socket,
+        agent: this.#agent,
+        path: `/v1.41${path}`,
+        headers: { Host: 'd' },
+      })
       call.on('error', reject)
       call.on('response', (answer) => {
         let bytes = 0
@@ -54,6 +69,7 @@ export class ApiClient {
 
 export function idOf(json: string): string {
   const value: unknown = JSON.parse(json)
-  if (typeof value === 'object' && value !== null && 'Id' in value && typeof value.Id === 'string') return value.Id
+  if (typeof value === 'object' && value !== null && 'Id' in value && typeof value.Id === 'string')
+    return value.Id
   throw new Error(`reading an answer: no Id in ${json}`)
 }

@@ -6,7 +6,11 @@ export const PHASES = ['create', 'start', 'wait', 'remove'] as const
 export type LifeCycle = Readonly<Record<(typeof PHASES)[number], number>>
 
 /** create + start + wait + remove of /bin/true. */
-export async function lifeCycle(api: ApiClient, image: string, network: 'none' | 'bridge'): Promise<LifeCycle> {
+export async function lifeCycle(
+  api: ApiClient,
+  image: string,
+  network: 'none' | 'bridge',
+): Promise<LifeCycle> {
   const times = [performance.now()]
   const lap = () => times.push(performance.now())
   const id = idOf(

@@ -11,7 +11,10 @@ import { printReport } from './print-report.ts'
 import { startSubjects } from './subjects.ts'
 
 const flags = new Set(process.argv.slice(2))
-const only = process.argv.find((word) => word.startsWith('--only='))?.slice('--only='.length).split(',')
+const only = process.argv
+  .find((word) => word.startsWith('--only='))
+  ?.slice('--only='.length)
+  .split(',')
 const wants = (part: string) => only === undefined || only.includes(part)
 const effort: measure.Effort = flags.has('--quick')
   ? { runs: 20, atOnce: 10, pulls: 2, containers: 10 }
@@ -47,5 +50,6 @@ try {
   await scope[Symbol.asyncDispose]()
 }
 const machine = { kernel: release(), cpus: cpus().length, node: process.version }
-if (flags.has('--json')) process.stdout.write(`${JSON.stringify({ machine, effort, ...report }, undefined, 2)}\n`)
+if (flags.has('--json'))
+  process.stdout.write(`${JSON.stringify({ machine, effort, ...report }, undefined, 2)}\n`)
 else printReport(machine, report)

@@ -29,21 +29,51 @@ export async function measureRuntimes(programs: Programs, effort: Effort, report
   const group = 'run /bin/true, bundle ready'
   const scratch = join(programs.bundle, '..', 'scratch')
   await mkdir(scratch)
-  const limit = await command([programs.limit, programs.rootfs, scratch, String(effort.runs + 3)], { check: true, timeout: 120_000 })
+  const limit = await command([programs.limit, programs.rootfs, scratch, String(effort.runs + 3)], {
+    check: true,
+    timeout: 120_000,
+  })
   await rm(scratch, { recursive: true })
   const add = (subject: string, values: readonly number[], note: string) =>
     report.findings.push({ group, subject, unit: 'ms', summary: summarise(values), note })
-  add('limit (bare C)', numbersOf(limit.stdout).slice(3), 'clone3 with seven namespaces, overlay, /proc, /sys, /dev, pivot, exec, wait')
+  add(
+    'limit (bare C)',
+    numbersOf(limit.stdout).slice(3),
+    'clone3 with seven namespaces, overlay, /proc, /sys, /dev, pivot, exec, wait',
+  )
   const candidates = [
-    { name: 'bwrap', argv: ['bwrap', '--unshare-all', '--ro-bind', programs.rootfs, '/', '--proc', '/proc', '--dev', '/dev', '/bin/true'], wrap: [] },
+    {
+      name: 'bwrap',
+      argv: [
+        'bwrap',
+        '--unshare-all',
+        '--ro-bind',
+        programs.rootfs,
+        '/',
+        '--proc',
+        '/proc',
+        '--dev',
+        '/dev',
+        '/bin/true',
+      ],
+      wrap: [],
+    },
     // crun refuses hybrid cgroups unless the v2 hierarchy is out of its sight.
-    { name: 'crun', argv: ['crun', 'run', 'dwt-bench'], wrap: ['unshare', '-m', 'sh', '-c', 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', '-'] },
+    {
+      name: 'crun',
+      argv: ['crun', 'run', 'dwt-bench'],
+      wrap: ['unshare', '-m', 'sh', '-c', 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', '-'],
+    },
     { name: 'runc', argv: ['runc', 'run', 'dwt-bench'], wrap: [] },
   ]
   for (const { name, argv, wrap } of candidates) {
     try {
       if (findProgram(name) === undefined) throw new Error('not installed')
-      add(name, await runRepeat(programs.repeat, effort.runs, argv, { cwd: programs.bundle, wrap }), 'started by a small C process')
+      add(
+        name,
+        await runRepeat(programs.repeat, effort.runs, argv, { cwd: programs.bundle, wrap }),
+        'started by a small C process',
+      )
     } catch (error) {
       report.absences.push({ group, subject: name, reason: firstLines(error) })
     }
@@ -51,7 +81,11 @@ export async function measureRuntimes(programs: Programs, effort: Effort, report
 }
 
 /** create + start + wait + remove through the API, in turns so that all have the same weather. */
-export async function measureLifeCycles(subjects: readonly Subject[], effort: Effort, report: Report): Promise<void> {
+export async function measureLifeCycles(
+  subjects: readonly Subject[],
+  effort: Effort,
+  report: Report,
+): Promise<void> {
   for (const network of ['none', 'bridge'] as const) {
     const group = `create+start+wait+remove through the API, network ${network}`
     const able = await ableSubjects(subjects, network, group, report)
@@ -59,14 +93,27 @@ export async function measureLifeCycles(subjects: readonly Subject[], effort: Ef
     for (let run = 0; run < effort.runs; run++)
       for (const [subject, list] of lives) list.push(await lifeCycle(subject.api, 'busybox', network))
     for (const [subject, list] of lives) {
-      const note = PHASES.map((phase) => `${phase} ${summarise(list.map((life) => life[phase])).median.toFixed(1)}`)
-      report.findings.push({ group, subject: subject.name, unit: 'ms', summary: summarise(list.map(totalOf)), note: note.join(', ') })
+      const note = PHASES.map(
+        (phase) => `${phase} ${summarise(list.map((life) => life[phase])).median.toFixed(1)}`,
+      )
+      report.findings.push({
+        group,
+        subject: subject.name,
+        unit: 'ms',
+        summary: summarise(list.map(totalOf)),
+        note: note.join(', '),
+      })
     }
     for (const subject of able) await measureAtOnce(subject, network, effort, report)
   }
 }
 
-async function ableSubjects(subjects: readonly Subject[], network: 'none' | 'bridge', group: string, report: Report) {
+async function ableSubjects(
+  subjects: readonly Subject[],
+  network: 'none' | 'bridge',
+  group: string,
+  report: Report,
+) {
   const able: Subject[] = []
   for (const subject of subjects) {
     try {
@@ -79,7 +126,12 @@ async function ableSubjects(subjects: readonly Subject[], network: 'none' | 'bri
   return able
 }
 
-async function measureAtOnce(subject: Subject, network: 'none' | 'bridge', { atOnce }: Effort, report: Report) {
+async function measureAtOnce(
+  subject: Subject,
+  network: 'none' | 'bridge',
+  { atOnce }: Effort,
+  report: Report,
+) {
   const group = `${atOnce} at once, network ${network}, per container`
   try {
     const rounds: number[] = []
@@ -94,7 +146,11 @@ async function measureAtOnce(subject: Subject, network: 'none' | 'bridge', { atO
   }
 }
 
-export async function measureExec(subjects: readonly Subject[], effort: Effort, report: Report): Promise<void> {
+export async function measureExec(
+  subjects: readonly Subject[],
+  effort: Effort,
+  report: Report,
+): Promise<void> {
   const group = 'exec of /bin/true through the API'
   for (const subject of subjects) {
     try {
@@ -111,7 +167,9 @@ async function execTimes({ api }: Subject, count: number): Promise<number[]> {
   const values: number[] = []
   for (let run = 0; run < count; run++) {
     const began = performance.now()
-    const exec = idOf(await api.send('POST', `/containers/${id}/exec`, { Cmd: ['/bin/true'], AttachStdout: true }))
+    const exec = idOf(
+      await api.send('POST', `/containers/${id}/exec`, { Cmd: ['/bin/true'], AttachStdout: true }),
+    )
     await api.send('POST', `/exec/${exec}/start`, { Detach: false })
     await api.send('GET', `/exec/${exec}/json`)
     values.push(performance.now() - began)
@@ -129,7 +187,11 @@ async function sleeper(send: Send, network = 'none'): Promise<string> {
   return id
 }
 
-export async function measurePulls(subjects: readonly Subject[], effort: Effort, report: Report): Promise<void> {
+export async function measurePulls(
+  subjects: readonly Subject[],
+  effort: Effort,
+  report: Report,
+): Promise<void> {
   const image = '127.0.0.1:5000/layers3'
   for (const { api, name, server } of subjects) {
     if (server === undefined) continue
@@ -137,7 +199,10 @@ export async function measurePulls(subjects: readonly Subject[], effort: Effort,
     for (let round = 0; round < effort.pulls; round++) {
       await command(['sync'])
       const began = performance.now()
-      const answer = await api.send('POST', `/images/create?fromImage=${encodeURIComponent(image)}&tag=latest`)
+      const answer = await api.send(
+        'POST',
+        `/images/create?fromImage=${encodeURIComponent(image)}&tag=latest`,
+      )
       values.push(performance.now() - began)
       if (answer.includes('"error"')) throw new Error(`pulling on ${name}: ${answer.slice(-300)}`)
       await api.send('DELETE', `/images/${image}?force=1`)
@@ -148,7 +213,11 @@ export async function measurePulls(subjects: readonly Subject[], effort: Effort,
 }
 
 /** 100 MB of lines of 100 bytes to the log, and read back. */
-export async function measureLogs(subjects: readonly Subject[], effort: Effort, report: Report): Promise<void> {
+export async function measureLogs(
+  subjects: readonly Subject[],
+  effort: Effort,
+  report: Report,
+): Promise<void> {
   const megabytes = effort.runs < 50 ? 20 : 100
   for (const { api, name, server } of subjects) {
     if (server === undefined) continue
@@ -165,13 +234,27 @@ export async function measureLogs(subjects: readonly Subject[], effort: Effort, 
     // Eight bytes of header per line in the multiplexed stream.
     if (bytes < megabytes * 1.08e6) throw new Error(`reading the log on ${name}: ${bytes} bytes came back`)
     const speed = (ms: number) => summarise([(megabytes * 1000) / ms])
-    report.findings.push({ group: `log of ${megabytes} MB: write`, subject: name, unit: 'MB/s', summary: speed(written - began) })
-    report.findings.push({ group: `log of ${megabytes} MB: read back`, subject: name, unit: 'MB/s', summary: speed(read - written) })
+    report.findings.push({
+      group: `log of ${megabytes} MB: write`,
+      subject: name,
+      unit: 'MB/s',
+      summary: speed(written - began),
+    })
+    report.findings.push({
+      group: `log of ${megabytes} MB: read back`,
+      subject: name,
+      unit: 'MB/s',
+      summary: speed(read - written),
+    })
   }
 }
 
 /** PSS of all processes of an engine, and how much each idle container adds. */
-export async function measureMemory(subjects: readonly Subject[], effort: Effort, report: Report): Promise<void> {
+export async function measureMemory(
+  subjects: readonly Subject[],
+  effort: Effort,
+  report: Report,
+): Promise<void> {
   for (const { api, name, server } of subjects) {
     if (server === undefined) continue
     const send = api.send.bind(api)
@@ -187,26 +270,44 @@ export async function measureMemory(subjects: readonly Subject[], effort: Effort
       const own = [...(await hostProcesses())].filter((pid) => !before.has(pid) && pid !== process.pid)
       const shims = await totalPss(own)
       const growth = Math.max(0, (await totalPss(core)) - idle)
-      add(`memory per idle container, ${count} of them (PSS)`, (shims + growth) / count, `shims ${(shims / count).toFixed(0)} kB, engine ${(growth / count).toFixed(0)} kB each`)
+      add(
+        `memory per idle container, ${count} of them (PSS)`,
+        (shims + growth) / count,
+        `shims ${(shims / count).toFixed(0)} kB, engine ${(growth / count).toFixed(0)} kB each`,
+      )
     }
     for (const id of ids) await send('DELETE', `/containers/${id}?force=1`)
   }
 }
 
 /** How long a command line takes to do nothing, beside bare Node. */
-export async function measureClients(programs: Programs, subjects: readonly Subject[], effort: Effort, report: Report) {
+export async function measureClients(
+  programs: Programs,
+  subjects: readonly Subject[],
+  effort: Effort,
+  report: Report,
+) {
   const docker = findProgram('docker') ?? 'docker'
   const env = { DOCKER_HOST: '', DEWAR_HOST: '' }
   const ours = subjects.find(({ name }) => name === 'dewar')?.server
-  if (ours !== undefined) Object.assign(env, { DOCKER_HOST: `unix://${ours.socket}`, DEWAR_HOST: `unix://${ours.socket}` })
+  if (ours !== undefined)
+    Object.assign(env, { DOCKER_HOST: `unix://${ours.socket}`, DEWAR_HOST: `unix://${ours.socket}` })
   const rows = [
     ['start of a client', 'node -e 0', [process.execPath, '-e', '0']],
     ['start of a client', 'dewar --version', [DEWAR, '--version']],
     ['start of a client', 'docker --version', [docker, '--version']],
     ['list containers', 'dewar ps', [DEWAR, 'ps']],
     ['list containers', 'docker ps', [docker, 'ps']],
-    ['run --rm --network none busybox true', 'dewar', [DEWAR, 'run', '--rm', '--network', 'none', 'busybox', 'true']],
-    ['run --rm --network none busybox true', 'docker', [docker, 'run', '--rm', '--network', 'none', 'busybox', 'true']],
+    [
+      'run --rm --network none busybox true',
+      'dewar',
+      [DEWAR, 'run', '--rm', '--network', 'none', 'busybox', 'true'],
+    ],
+    [
+      'run --rm --network none busybox true',
+      'docker',
+      [docker, 'run', '--rm', '--network', 'none', 'busybox', 'true'],
+    ],
   ] as const
   for (const [group, subject, argv] of rows) {
     if (group !== 'start of a client' && ours === undefined) continue
@@ -220,5 +321,9 @@ export async function measureClients(programs: Programs, subjects: readonly Subj
 }
 
 function firstLines(error: unknown): string {
-  return String(error instanceof Error ? error.message : error).split('\n').slice(0, 4).join(' ').slice(0, 400)
+  return String(error instanceof Error ? error.message : error)
+    .split('\n')
+    .slice(0, 4)
+    .join(' ')
+    .slice(0, 400)
 }

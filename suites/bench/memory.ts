@@ -17,7 +17,13 @@ export async function hostProcesses(): Promise<Set<number>> {
 /** A process and all that descend from it now. */
 export async function family(pid: number): Promise<number[]> {
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
-  const below = await Promise.all(children.trim().split(' ').filter(Boolean).map((child) => family(Number(child))))
+  const below = await Promise.all(
+    children
+      .trim()
+      .split(' ')
+      .filter(Boolean)
+      .map((child) => family(Number(child))),
+  )
   return [pid, ...below.flat()]
 }
 

@@ -4,7 +4,11 @@ import type { Finding } from './sample.ts'
 /** A table per group: median, the middle four fifths, and the ratios to dewar and to the kernel's limit. */
 export function printReport(machine: Readonly<Record<string, string | number>>, report: Report): void {
   const print = (text: string) => process.stdout.write(`${text}\n`)
-  print(Object.entries(machine).map(([name, value]) => `${name} ${value}`).join(', '))
+  print(
+    Object.entries(machine)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', '),
+  )
   const limit = report.findings.find(({ subject }) => subject.startsWith('limit'))?.summary.median
   const groups = [...new Set(report.findings.map(({ group }) => group))]
   for (const group of groups) {
@@ -18,9 +22,15 @@ export function printReport(machine: Readonly<Record<string, string | number>>, 
 function line({ subject, unit, summary, note, group }: Finding, limit: number | undefined): string {
   const { median, p10, p90, count } = summary
   const spread = count > 1 ? `${digits(p10)}–${digits(p90)}` : 'one run'
-  const comparable = unit === 'ms' && /\/bin\/true|create\+start|at once/.test(group) && !group.startsWith('exec')
+  const comparable =
+    unit === 'ms' && /\/bin\/true|create\+start|at once/.test(group) && !group.startsWith('exec')
   const ratio = comparable && limit !== undefined ? `${(median / limit).toFixed(1)}× limit` : ''
-  const cells = [subject.padEnd(18), `${digits(median)} ${unit}`.padStart(13), spread.padStart(15), ratio.padStart(13)]
+  const cells = [
+    subject.padEnd(18),
+    `${digits(median)} ${unit}`.padStart(13),
+    spread.padStart(15),
+    ratio.padStart(13),
+  ]
   return `  ${cells.join('  ')}${note === undefined ? '' : `  ${note}`}`
 }
 

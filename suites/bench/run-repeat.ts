@@ -5,10 +5,18 @@ export async function runRepeat(
   repeat: string,
   count: number,
   argv: readonly string[],
-  options: { readonly cwd?: string; readonly wrap?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly cwd?: string
+    readonly wrap?: readonly string[]
+    readonly env?: Readonly<Record<string, string>>
+  } = {},
 ): Promise<number[]> {
   const { wrap = [], ...rest } = options
-  const result = await command([...wrap, repeat, String(count + 3), ...argv], { ...rest, check: true, timeout: 300_000 })
+  const result = await command([...wrap, repeat, String(count + 3), ...argv], {
+    ...rest,
+    check: true,
+    timeout: 300_000,
+  })
   return numbersOf(result.stdout).slice(3)
 }
 

@@ -31,7 +31,11 @@ export async function startSubjects(scope: Scope, absences: Absence[]): Promise<
       if (reason !== false) throw new Error(reason)
       subjects.push(await startSubject(name, scope))
     } catch (error) {
-      absences.push({ group: 'engines', subject: name, reason: String(error).split('\n').slice(0, 3).join(' ') })
+      absences.push({
+        group: 'engines',
+        subject: name,
+        reason: String(error).split('\n').slice(0, 3).join(' '),
+      })
     }
   }
   return subjects
@@ -58,7 +62,9 @@ async function startPodmanSubject(scope: Scope): Promise<Subject> {
 async function loadBusybox(socket: string): Promise<void> {
   const tar = await tarOf(busyboxTree())
   const path = '/v1.41/images/create?fromSrc=-&repo=busybox&tag=latest'
-  const answer = await callApi(socket, 'POST', path, tar, { headers: { 'Content-Type': 'application/x-tar' } })
+  const answer = await callApi(socket, 'POST', path, tar, {
+    headers: { 'Content-Type': 'application/x-tar' },
+  })
   if (answer.status !== 200) throw new Error(`loading busybox into podman: ${answer.status} ${answer.text}`)
 }
 

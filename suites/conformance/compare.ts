@@ -5,7 +5,8 @@ import type { Answer } from './side.ts'
 /** Why the reference's answer does not show what the row says, or undefined. */
 export function unfulfilled(row: Row, answer: Answer): string | undefined {
   const code = row.code ?? 0
-  if (answer.code !== code) return `dockerd gives exit code ${answer.code}, the row says ${code}\n${show(answer)}`
+  if (answer.code !== code)
+    return `dockerd gives exit code ${answer.code}, the row says ${code}\n${show(answer)}`
   if (row.shows === undefined || row.shows.test(`${answer.stdout}\n${answer.stderr}`)) return undefined
   return `dockerd does not show ${String(row.shows)}\n${show(answer)}`
 }
@@ -24,7 +25,9 @@ export function unexplained(
     const entry = known.find((difference) => difference.part === part)
     if (entry === undefined) return [`${part} differs:\n${lineDifference(expected[part], actual[part])}`]
     if (!entry.ours.test(String(actual[part])))
-      return [`${part} differs as known (${entry.reason}), but is not ${String(entry.ours)}:\n${actual[part]}`]
+      return [
+        `${part} differs as known (${entry.reason}), but is not ${String(entry.ours)}:\n${actual[part]}`,
+      ]
     used.add(entry)
     return []
   })

@@ -22,7 +22,17 @@ import { TABLE } from './table.ts'
 const SELF = process.env['DEWAR_CONFORMANCE'] === 'self'
 const wanted = new RegExp(process.env['DEWAR_CONFORMANCE_ROWS'] ?? '')
 const rows = TABLE.filter((row) => wanted.test(row.name))
-const needs = missing('dockerd', 'docker', 'docker-registry', 'skopeo', 'busybox', 'expect', 'jq', 'curl', 'nsenter')
+const needs = missing(
+  'dockerd',
+  'docker',
+  'docker-registry',
+  'skopeo',
+  'busybox',
+  'expect',
+  'jq',
+  'curl',
+  'nsenter',
+)
 
 test('the conformance table has rows with names of their own', () => {
   assert.ok(TABLE.length >= 150, `${TABLE.length} rows`)
@@ -72,7 +82,8 @@ describe('conformance', { skip: needs, concurrency: 1 }, () => {
       }
       check('engine', 'docker on our engine', byDocker)
       check('cli', 'dewar on our engine', byDewar)
-      if (problems.length > 0) assert.fail(`${problems.join('\n')}\n${row.script}\ndockerd: ${show(expected)}`)
+      if (problems.length > 0)
+        assert.fail(`${problems.join('\n')}\n${row.script}\ndockerd: ${show(expected)}`)
     })
 
   test('every known difference still differs', { skip: SELF || rows.length < TABLE.length }, (t) => {
@@ -89,7 +100,8 @@ describe('conformance', { skip: needs, concurrency: 1 }, () => {
 function knownFor(row: Row, on: 'engine' | 'cli'): Difference[] {
   return DIFFERENCES.filter(
     (known) =>
-      (known.on ?? on) === on && (typeof known.row === 'string' ? known.row === row.name : known.row.test(row.name)),
+      (known.on ?? on) === on &&
+      (typeof known.row === 'string' ? known.row === row.name : known.row.test(row.name)),
   )
 }
 

@@ -8,7 +8,8 @@ export interface NormaliseOptions {
 }
 
 const TIME = /\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d( [A-Z]+)?)/g
-const SPAN = /(Less than a second|About an? (minute|hour)|\d+ (second|minute|hour|day|week|month|year)s?)( ago)?/g
+const SPAN =
+  /(Less than a second|About an? (minute|hour)|\d+ (second|minute|hour|day|week|month|year)s?)( ago)?/g
 
 /** Replaces what differs from run to run (ids, times, folders, hardware addresses) by a word; see docs in README. */
 export function normalise(text: string, row: Row, { imageIds, folder }: NormaliseOptions): string {

@@ -98,7 +98,8 @@ async function resetImages(server: Server): Promise<void> {
       (name) => !wanted.has(name) && !name.startsWith('<none>') && !/^(\w+)@/.test(name),
     )
     for (const name of extra) await server.api('DELETE', `/images/${name}?force=1`)
-    if ((RepoTags ?? []).every((tag) => tag.startsWith('<none>'))) await server.api('DELETE', `/images/${Id}?force=1`)
+    if ((RepoTags ?? []).every((tag) => tag.startsWith('<none>')))
+      await server.api('DELETE', `/images/${Id}?force=1`)
   }
   for (const name of IMAGES) {
     if (present.has(`${name}:latest`) || (name === 'nginx' && !present.has('busybox:latest'))) continue

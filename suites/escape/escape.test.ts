@@ -88,10 +88,23 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
   })
 
   test('a file in the writable layer belongs to no user of the host', async () => {
-    await server().docker('run', '-d', '--name', 'owner', 'probe', 'sh', '-c', 'echo x >/made-inside; sleep 60')
+    await server().docker(
+      'run',
+      '-d',
+      '--name',
+      'owner',
+      'probe',
+      'sh',
+      '-c',
+      'echo x >/made-inside; sleep 60',
+    )
     const pid = await server().docker('inspect', '-f', '{{.State.Pid}}', 'owner')
     const { stdout } = await command(
-      ['sh', '-c', `for i in $(seq 50); do [ -e /proc/${pid}/root/made-inside ] && break; sleep 0.1; done; stat -c %u /proc/${pid}/root/made-inside; stat -c %u /proc/${pid}`],
+      [
+        'sh',
+        '-c',
+        `for i in $(seq 50); do [ -e /proc/${pid}/root/made-inside ] && break; sleep 0.1; done; stat -c %u /proc/${pid}/root/made-inside; stat -c %u /proc/${pid}`,
+      ],
       { check: true },
     )
     await server().docker('rm', '-f', 'owner')
@@ -122,39 +135,86 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
   test('the filter closes these calls', async (t) => {
     const closed = await inside([], 'calls')
     const open = await inside(await openFlags(), 'calls')
-    const reached = [...closed].filter(([, result]) => !BLOCKED.has(result)).map(([name, result]) => `${name} ${result}`)
-    const notRed = [...open].filter(([, result]) => BLOCKED.has(result)).map(([name, result]) => `${name} ${result}`)
-    if (notRed.length > 0) t.diagnostic(`not shown red, refused by this machine even without the filter: ${notRed.join(', ')}`)
+    const reached = [...closed]
+      .filter(([, result]) => !BLOCKED.has(result))
+      .map(([name, result]) => `${name} ${result}`)
+    const notRed = [...open]
+      .filter(([, result]) => BLOCKED.has(result))
+      .map(([name, result]) => `${name} ${result}`)
+    if (notRed.length > 0)
+      t.diagnostic(`not shown red, refused by this machine even without the filter: ${notRed.join(', ')}`)
     assert.deepEqual(reached, [])
-    assert.ok(notRed.length < closed.size / 2, `too few calls are open without the filter: ${notRed.join(', ')}`)
+    assert.ok(
+      notRed.length < closed.size / 2,
+      `too few calls are open without the filter: ${notRed.join(', ')}`,
+    )
   })
 
   test('masked paths tell nothing', async () => {
-    const paths = ['/proc/kcore', '/proc/keys', '/proc/timer_list', '/proc/latency_stats', '/proc/acpi', '/proc/scsi', '/sys/firmware', '/sys/devices/virtual/powercap']
+    const paths = [
+      '/proc/kcore',
+      '/proc/keys',
+      '/proc/timer_list',
+      '/proc/latency_stats',
+      '/proc/acpi',
+      '/proc/scsi',
+      '/sys/firmware',
+      '/sys/devices/virtual/powercap',
+    ]
     const masked = await inside([], 'read', ...paths)
     for (const [path, result] of masked) assert.match(result, /^0$|^ENOENT$|^EACCES$/, path)
-    const bare = await inside([...OPEN.slice(0, 4), '--security-opt', 'systempaths=unconfined'], 'read', ...paths)
+    const bare = await inside(
+      [...OPEN.slice(0, 4), '--security-opt', 'systempaths=unconfined'],
+      'read',
+      ...paths,
+    )
     assert.match(bare.get('/proc/keys') ?? '', /^[1-9]/, 'unmasked, the same probe reads /proc/keys')
   })
 
   test('the kernel’s switches cannot be opened for writing', async () => {
     const paths = [
-      ...['core_pattern', 'modprobe', 'hotplug', 'panic', 'sysrq', 'randomize_va_space'].map((name) => `/proc/sys/kernel/${name}`),
-      ...['/proc/sys/vm/overcommit_memory', '/proc/sys/fs/file-max', '/proc/sysrq-trigger', '/sys/kernel/uevent_helper', '/sys/power/state'],
+      ...['core_pattern', 'modprobe', 'hotplug', 'panic', 'sysrq', 'randomize_va_space'].map(
+        (name) => `/proc/sys/kernel/${name}`,
+      ),
+      ...[
+        '/proc/sys/vm/overcommit_memory',
+        '/proc/sys/fs/file-max',
+        '/proc/sysrq-trigger',
+        '/sys/kernel/uevent_helper',
+        '/sys/power/state',
+      ],
     ]
     const closed = await inside([], 'write', ...paths)
     for (const [path, result] of closed) assert.match(result, /^(EROFS|EACCES|EPERM|ENOENT)$/, path)
-    const open = await inside(['--userns', 'host', '--security-opt', 'systempaths=unconfined'], 'write', ...paths)
-    assert.equal(open.get('/proc/sys/kernel/core_pattern'), 'OK', 'read-write, the same probe opens core_pattern')
+    const open = await inside(
+      ['--userns', 'host', '--security-opt', 'systempaths=unconfined'],
+      'write',
+      ...paths,
+    )
+    assert.equal(
+      open.get('/proc/sys/kernel/core_pattern'),
+      'OK',
+      'read-write, the same probe opens core_pattern',
+    )
     const asHost = await inside(['--userns', 'host'], 'write', ...paths)
-    for (const [path, result] of asHost) assert.match(result, /^(EROFS|ENOENT|EACCES)$/, `${path} with the host’s ids`)
+    for (const [path, result] of asHost)
+      assert.match(result, /^(EROFS|ENOENT|EACCES)$/, `${path} with the host’s ids`)
   })
 
   test('control groups cannot be changed from inside (CVE-2022-0492)', async () => {
-    const { stdout } = await server().run(['docker', 'run', '--rm', 'probe', 'sh', '-c', 'find /sys/fs/cgroup -name release_agent -o -name cgroup.procs -o -name memory.limit_in_bytes -o -name memory.max | head -50'])
+    const { stdout } = await server().run([
+      'docker',
+      'run',
+      '--rm',
+      'probe',
+      'sh',
+      '-c',
+      'find /sys/fs/cgroup -name release_agent -o -name cgroup.procs -o -name memory.limit_in_bytes -o -name memory.max | head -50',
+    ])
     const files = stdout.trim().split('\n').filter(Boolean)
     assert.ok(files.length > 0)
-    for (const [path, result] of await inside([], 'write', ...files)) assert.match(result, /^(EROFS|EACCES|EPERM|ENOENT)$/, path)
+    for (const [path, result] of await inside([], 'write', ...files))
+      assert.match(result, /^(EROFS|EACCES|EPERM|ENOENT)$/, path)
   })
 
   test('devices of the host can be neither made nor opened', async () => {
@@ -167,7 +227,11 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
     assert.equal(listed.get('mknod'), 'OK')
     assert.equal(listed.get('open'), 'EPERM')
     const rule = ['--userns', 'host', '--device-cgroup-rule', `${type} ${major}:${minor} rwm`]
-    assert.equal((await inside(rule, ...device)).get('open'), 'OK', 'allowed by a rule, the same probe opens it')
+    assert.equal(
+      (await inside(rule, ...device)).get('open'),
+      'OK',
+      'allowed by a rule, the same probe opens it',
+    )
   })
 
   test('no descriptor of the engine comes along', async () => {
@@ -179,7 +243,15 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
     const exec = parseAnswer(await server().docker('exec', 'fds', '/probe', 'descriptors'))
     await server().docker('rm', '-f', 'fds')
     assert.deepEqual([...exec.keys()].sort(), ['0', '1', '2'])
-    const leaky = await command(['unshare', '-pf', '--mount-proc', 'sh', '-c', 'exec 7</etc/passwd; exec "$0" descriptors', program])
+    const leaky = await command([
+      'unshare',
+      '-pf',
+      '--mount-proc',
+      'sh',
+      '-c',
+      'exec 7</etc/passwd; exec "$0" descriptors',
+      program,
+    ])
     assert.equal(parseAnswer(leaky.stdout).get('7'), '/etc/passwd', 'a leaked descriptor is seen')
   })
 
@@ -210,7 +282,17 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
     assert.match(watched, /^seen OK$/m, 'the watcher saw processes come')
     const red = await watch(async (id) => {
       const pid = await server().docker('inspect', '-f', '{{.State.Pid}}', id)
-      await command(['nsenter', '-t', pid, '-p', 'setpriv', '--bounding-set=-all', '--inh-caps=-all', 'sleep', '1'])
+      await command([
+        'nsenter',
+        '-t',
+        pid,
+        '-p',
+        'setpriv',
+        '--bounding-set=-all',
+        '--inh-caps=-all',
+        'sleep',
+        '1',
+      ])
     })
     assert.match(red, /^foreign .*sleep/m, 'a program of the host that joins is seen')
   })
@@ -228,12 +310,23 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
 
 /** A device that is in no container's list and that this machine's root can open. */
 function openableDevice() {
-  for (const path of ['/dev/loop-control', '/dev/kmsg', '/dev/loop0', '/dev/net/tun', '/dev/vda', '/dev/sda']) {
+  for (const path of [
+    '/dev/loop-control',
+    '/dev/kmsg',
+    '/dev/loop0',
+    '/dev/net/tun',
+    '/dev/vda',
+    '/dev/sda',
+  ]) {
     try {
       closeSync(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK))
       const { rdev, mode } = statSync(path)
       const type = (mode & constants.S_IFMT) === constants.S_IFBLK ? 'b' : 'c'
-      return { type, major: String((rdev >> 8) & 0xfff), minor: String((rdev & 0xff) | ((rdev >> 12) & 0xfff00)) }
+      return {
+        type,
+        major: String((rdev >> 8) & 0xfff),
+        minor: String((rdev & 0xff) | ((rdev >> 12) & 0xfff00)),
+      }
     } catch {
       continue
     }
@@ -242,9 +335,14 @@ function openableDevice() {
 }
 
 async function listenAbstract(name: string, enter: readonly string[], folder: string) {
-  const bind = 'socket(S,AF_UNIX,SOCK_STREAM,0);bind(S,pack_sockaddr_un("\\0".$ARGV[0]))or die;listen(S,9);sleep 600'
+  const bind =
+    'socket(S,AF_UNIX,SOCK_STREAM,0);bind(S,pack_sockaddr_un("\\0".$ARGV[0]))or die;listen(S,9);sleep 600'
   const child = background([...enter, 'perl', '-MSocket', '-e', bind, name], join(folder, 'abstract.log'))
-  const ready = ['sh', '-c', `for i in $(seq 100); do grep -q '@${name}$' /proc/net/unix && exit 0; sleep 0.05; done; exit 1`]
+  const ready = [
+    'sh',
+    '-c',
+    `for i in $(seq 100); do grep -q '@${name}$' /proc/net/unix && exit 0; sleep 0.05; done; exit 1`,
+  ]
   await command([...enter, ...ready], { check: true })
   return child
 }

@@ -72,7 +72,10 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
   after(async () => scope[Symbol.asyncDispose]())
 
   /** Pushes an image and pulls it into the engine; its name there. */
-  async function imageOf(members: readonly Member[], config: Readonly<Record<string, unknown>> = {}): Promise<string> {
+  async function imageOf(
+    members: readonly Member[],
+    config: Readonly<Record<string, unknown>> = {},
+  ): Promise<string> {
     assert.ok(side)
     const name = `trap${images++}`
     const env = { Env: ['PATH=/bin'], Cmd: ['sh'] }
@@ -82,14 +85,19 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
   }
 
   async function plantCanary(): Promise<string> {
-    await command(['sh', '-c', `rm -rf '${canary}'; mkdir '${canary}'; echo untouched > '${canary}/file'`], { check: true })
+    await command(['sh', '-c', `rm -rf '${canary}'; mkdir '${canary}'; echo untouched > '${canary}/file'`], {
+      check: true,
+    })
     await writeFile(join(folder, 'canary-file'), 'untouched\n')
     return fingerprint()
   }
 
   /** Names, types, sizes, owners, times of the canary and below, and what is mounted on it. */
   async function fingerprint(): Promise<string> {
-    const list = await command(['find', canary, join(folder, 'canary-file'), '-printf', '%p %y %s %U %m %T@\n'], { check: true })
+    const list = await command(
+      ['find', canary, join(folder, 'canary-file'), '-printf', '%p %y %s %U %m %T@\n'],
+      { check: true },
+    )
     return `${list.stdout}${(await mountsUnder(canary)).join('\n')}`
   }
 
@@ -100,19 +108,36 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
         const up = '../'.repeat(20)
         const target = style === 'absolute' ? canary : `${up}${canary.slice(1)}`
         const image = await imageOf(trapTree(path, target))
-        const real = flags.map((flag) => flag.replace('BIND', join(folder, 'bind')).replace('VOLUME', `vol${images}`))
-        const argv = ['docker', 'run', '--rm', ...real, image, 'sh', '-c', 'echo inside > /data/x; echo inside > /work/x; true']
+        const real = flags.map((flag) =>
+          flag.replace('BIND', join(folder, 'bind')).replace('VOLUME', `vol${images}`),
+        )
+        const argv = [
+          'docker',
+          'run',
+          '--rm',
+          ...real,
+          image,
+          'sh',
+          '-c',
+          'echo inside > /data/x; echo inside > /work/x; true',
+        ]
         const result = await server().run(argv, { timeout: 20_000 })
         assert.equal(result.timedOut, false, 'it hangs')
         assert.equal(await fingerprint(), before, `${result.stderr}`)
-        assert.deepEqual(await readdir(join(folder, 'bind')).then((names) => names.filter((name) => name !== 'x')), [])
+        assert.deepEqual(
+          await readdir(join(folder, 'bind')).then((names) => names.filter((name) => name !== 'x')),
+          [],
+        )
       })
 
   test('the traps work: touched by path, the canary changes', async () => {
     const before = await plantCanary()
     const tree = join(folder, 'tree')
     await mkdir(tree)
-    await command(['tar', 'xf', '-', '-C', tree], { input: await tarOf(trapTree('etc', canary)), check: true })
+    await command(['tar', 'xf', '-', '-C', tree], {
+      input: await tarOf(trapTree('etc', canary)),
+      check: true,
+    })
     await writeFile(join(tree, 'etc', 'hosts'), 'naive')
     assert.notEqual(await fingerprint(), before)
   })
@@ -121,7 +146,10 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
     test(`WORKDIR=/proc/self/fd/${fd} leads nowhere (CVE-2024-21626)`, async () => {
       await plantCanary()
       const flags = ['-w', `/proc/self/fd/${fd}`]
-      const run = await server().run(['docker', 'run', '--rm', ...flags, 'probe', '/probe', 'look', join(canary, 'file')], { timeout: 20_000 })
+      const run = await server().run(
+        ['docker', 'run', '--rm', ...flags, 'probe', '/probe', 'look', join(canary, 'file')],
+        { timeout: 20_000 },
+      )
       assert.doesNotMatch(run.stdout, /reached/)
     })
 
@@ -130,7 +158,11 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
     const id = await server().docker('run', '-d', 'probe', 'sleep', '60')
     for (let fd = 3; fd < 16; fd++) {
       const argv = ['docker', 'exec', '-w', `/proc/self/fd/${fd}`, id, '/probe', 'look', join(canary, 'file')]
-      assert.doesNotMatch((await server().run(argv, { timeout: 20_000 })).stdout, /reached/, `descriptor ${fd}`)
+      assert.doesNotMatch(
+        (await server().run(argv, { timeout: 20_000 })).stdout,
+        /reached/,
+        `descriptor ${fd}`,
+      )
     }
     await server().docker('rm', '-f', id)
   })
@@ -140,7 +172,10 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
     const tree = join(folder, 'look-tree')
     await mkdir(join(tree, 'proc'), { recursive: true })
     const script = `cp '${join(folder, 'probe')}' '${tree}/probe'; mount -t proc proc '${tree}/proc'; exec 9</; exec chroot '${tree}' /probe look-from /proc/self/fd/9 '${join(canary, 'file')}'`
-    const red = await command(['unshare', '--mount', '--pid', '--fork', '--propagation', 'private', 'sh', '-c', script], { check: true })
+    const red = await command(
+      ['unshare', '--mount', '--pid', '--fork', '--propagation', 'private', 'sh', '-c', script],
+      { check: true },
+    )
     assert.match(parseAnswer(red.stdout).get('canary') ?? '', /^reached-by/)
   })
 
@@ -164,7 +199,9 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
     const fifo = (name: string): Member => ({ name, type: 'fifo', mode: 0o644 })
     const image = await imageOf([...tree, fifo('etc/passwd'), fifo('etc/group')])
     for (const user of ['root', '0', '1000:1000', 'nosuch']) {
-      const result = await server().run(['docker', 'run', '--rm', '-u', user, image, 'true'], { timeout: 15_000 })
+      const result = await server().run(['docker', 'run', '--rm', '-u', user, image, 'true'], {
+        timeout: 15_000,
+      })
       assert.equal(result.timedOut, false, `-u ${user} hangs`)
     }
     await server().docker('run', '--rm', 'probe', 'true')
@@ -178,7 +215,9 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
   ] as const satisfies readonly (readonly [string, Member])[])
     test(`${name} as /etc/passwd does no harm`, async () => {
       const image = await imageOf([...busyboxTree().filter((member) => member.name !== 'etc/passwd'), entry])
-      const result = await server().run(['docker', 'run', '--rm', '-u', 'nosuch', image, 'true'], { timeout: 25_000 })
+      const result = await server().run(['docker', 'run', '--rm', '-u', 'nosuch', image, 'true'], {
+        timeout: 25_000,
+      })
       assert.equal(result.timedOut, false)
       assert.notEqual(result.code, 0)
       await server().docker('run', '--rm', 'probe', 'true')
@@ -186,8 +225,12 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
 
   test('a volume’s first filling does not follow links out of the image', async () => {
     await plantCanary()
-    const image = await imageOf([...busyboxTree(), { name: 'data', type: 'symlink', linkname: canary }], { Volumes: { '/data': {} } })
-    const result = await server().run(['docker', 'run', '--rm', image, 'sh', '-c', 'cat /data/file'], { timeout: 20_000 })
+    const image = await imageOf([...busyboxTree(), { name: 'data', type: 'symlink', linkname: canary }], {
+      Volumes: { '/data': {} },
+    })
+    const result = await server().run(['docker', 'run', '--rm', image, 'sh', '-c', 'cat /data/file'], {
+      timeout: 20_000,
+    })
     assert.doesNotMatch(result.stdout, /untouched/)
   })
 
@@ -205,7 +248,10 @@ function trapTree(path: string, target: string): Member[] {
     return bare !== path && !bare.startsWith(`${path}/`)
   })
   const above = path.split('/').slice(0, -1)
-  const folders = above.map((_, index): Member => ({ name: `${above.slice(0, index + 1).join('/')}/`, type: 'directory' }))
+  const folders = above.map((_, index): Member => ({
+    name: `${above.slice(0, index + 1).join('/')}/`,
+    type: 'directory',
+  }))
   const extra = folders.filter(({ name }) => !clean.some((member) => member.name === name))
   return [...clean, ...extra, { name: path, type: 'symlink', linkname: target, mode: 0o777 }]
 }

@@ -10,11 +10,17 @@ export type ProbeAnswer = ReadonlyMap<string, string>
 
 export function parseAnswer(stdout: string): ProbeAnswer {
   const lines = stdout.trim().split('\n').filter(Boolean)
-  return new Map(lines.map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1).trim()]))
+  return new Map(
+    lines.map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1).trim()]),
+  )
 }
 
 /** Runs the probe in a container of its own; throws with what was printed when it could not run. */
-export async function probe(server: Server, flags: readonly string[], args: readonly string[]): Promise<ProbeAnswer> {
+export async function probe(
+  server: Server,
+  flags: readonly string[],
+  args: readonly string[],
+): Promise<ProbeAnswer> {
   const argv = ['docker', 'run', '--rm', ...flags, 'probe', '/probe', ...args]
   const result = await server.run(argv, { check: true, timeout: 30_000 })
   return parseAnswer(result.stdout)

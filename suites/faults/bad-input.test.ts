@@ -88,7 +88,12 @@ const ROWS: readonly Row[] = [
   ['POST', '/v1.45/volumes/create', { Name: '../../escape' }, [400]],
   ['POST', '/v1.45/volumes/create', { Name: 'dwtbad', Driver: 'nonsense' }, [400, 404, 500]],
   ['POST', '/v1.45/networks/create', { Name: '../x' }, [400]],
-  ['POST', '/v1.45/networks/create', { Name: 'dwtbad', IPAM: { Config: [{ Subnet: 'not a subnet' }] } }, [400]],
+  [
+    'POST',
+    '/v1.45/networks/create',
+    { Name: 'dwtbad', IPAM: { Config: [{ Subnet: 'not a subnet' }] } },
+    [400],
+  ],
   ['GET', '/v1.45/containers/json?filters=%7B', undefined, [400]],
   ['GET', '/v1.45/containers/json?filters=%5B1%5D', undefined, [400]],
   ['GET', '/v1.45/containers/json?limit=99999999999999999999', undefined, [400]],
@@ -113,7 +118,9 @@ describe('bad input', { skip: needs, concurrency: 1 }, () => {
     empty = await world.traces()
   })
   after(async () => world[Symbol.asyncDispose]())
-  beforeEach(() => assert.ok(world.server.process.running(), `the engine has ended:\n${world.server.process.log()}`))
+  beforeEach(() =>
+    assert.ok(world.server.process.running(), `the engine has ended:\n${world.server.process.log()}`),
+  )
 
   /** What is found is told once, not by every test after it. */
   async function assertNothingLeft(): Promise<void> {
@@ -127,7 +134,10 @@ describe('bad input', { skip: needs, concurrency: 1 }, () => {
       const first = await callApi(world.server.socket, method, path, body, { timeout: 15_000 })
       // As with dockerd, some things are only seen to be wrong at the start.
       const answer = first.status === 201 && path.startsWith(CREATE) ? await startAndRemove(first) : first
-      assert.ok(answer === first ? statuses.includes(answer.status) : answer.status >= 400, `status ${answer.status}: ${answer.text.slice(0, 300)}`)
+      assert.ok(
+        answer === first ? statuses.includes(answer.status) : answer.status >= 400,
+        `status ${answer.status}: ${answer.text.slice(0, 300)}`,
+      )
       const message = (answer.json as { readonly message?: unknown } | undefined)?.message
       assert.equal(typeof message, 'string', `no message: ${answer.text.slice(0, 300)}`)
       assert.notEqual(message, '')
@@ -149,7 +159,11 @@ describe('bad input', { skip: needs, concurrency: 1 }, () => {
     const pid = world.server.process.pid
     const before = await rss(pid)
     const result = await world.server.run(
-      ['sh', '-c', `(printf '{"Image":"'; head -c 200000000 /dev/zero | tr '\\0' a; printf '"}') | curl -s -m 60 --unix-socket '${world.server.socket}' -H 'Content-Type: application/json' -X POST --data-binary @- http://d${CREATE} -w '\\n%{http_code}\\n' -o /dev/null`],
+      [
+        'sh',
+        '-c',
+        `(printf '{"Image":"'; head -c 200000000 /dev/zero | tr '\\0' a; printf '"}') | curl -s -m 60 --unix-socket '${world.server.socket}' -H 'Content-Type: application/json' -X POST --data-binary @- http://d${CREATE} -w '\\n%{http_code}\\n' -o /dev/null`,
+      ],
       { timeout: 90_000 },
     )
     assert.match(result.stdout.trim(), /^(400|413|000)$/)
@@ -168,10 +182,22 @@ describe('bad input', { skip: needs, concurrency: 1 }, () => {
     ['garbage', '\u0016\u0003\u0001garbage\r\n\r\n'],
     ['a request line without end', `GET /${'a'.repeat(200_000)}`],
     ['endless headers', `GET /_ping HTTP/1.1\r\nHost: d\r\n${'X-A: b\r\n'.repeat(20_000)}\r\n`],
-    ['two lengths', 'POST /_ping HTTP/1.1\r\nHost: d\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\nabcde'],
-    ['a length and chunks', `POST ${CREATE} HTTP/1.1\r\nHost: d\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
-    ['a bad chunk', `POST ${CREATE} HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n`],
-    ['an upgrade to nonsense', 'POST /v1.45/containers/x/attach HTTP/1.1\r\nHost: d\r\nUpgrade: nonsense\r\nConnection: Upgrade\r\n\r\n'],
+    [
+      'two lengths',
+      'POST /_ping HTTP/1.1\r\nHost: d\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\nabcde',
+    ],
+    [
+      'a length and chunks',
+      `POST ${CREATE} HTTP/1.1\r\nHost: d\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    ],
+    [
+      'a bad chunk',
+      `POST ${CREATE} HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n`,
+    ],
+    [
+      'an upgrade to nonsense',
+      'POST /v1.45/containers/x/attach HTTP/1.1\r\nHost: d\r\nUpgrade: nonsense\r\nConnection: Upgrade\r\n\r\n',
+    ],
     ['half a request, then nothing', `POST ${CREATE} HTTP/1.1\r\nHost: d\r\nContent-Length: 100\r\n\r\n{`],
   ] as const)
     test(`${name} on the socket does no harm`, async () => {
@@ -183,12 +209,24 @@ describe('bad input', { skip: needs, concurrency: 1 }, () => {
   test('a thousand idle connections do not keep others out', async () => {
     const idle = Array.from({ length: 1000 }, () => connect(world.server.socket))
     for (const socket of idle) socket.on('error', () => undefined)
-    assert.equal((await callApi(world.server.socket, 'GET', '/_ping', undefined, { timeout: 5000 })).status, 200)
+    assert.equal(
+      (await callApi(world.server.socket, 'GET', '/_ping', undefined, { timeout: 5000 })).status,
+      200,
+    )
     for (const socket of idle) socket.destroy()
   })
 
   test('clients that go away in the middle of run, logs, events and pull do no harm', async () => {
-    await world.server.docker('run', '-d', '--name', 'stays', 'busybox', 'sh', '-c', 'while :; do echo x; done')
+    await world.server.docker(
+      'run',
+      '-d',
+      '--name',
+      'stays',
+      'busybox',
+      'sh',
+      '-c',
+      'while :; do echo x; done',
+    )
     for (const argv of [
       ['logs', '-f', 'stays'],
       ['attach', 'stays'],
@@ -209,9 +247,16 @@ describe('bad input', { skip: needs, concurrency: 1 }, () => {
   for (const [name, members] of hostileLayers('/tmp/dwt-canary'))
     test(`an import with ${name} touches nothing outside`, async () => {
       const canary = join(world.folder, 'canary')
-      await command(['sh', '-c', `rm -rf '${canary}'; mkdir '${canary}'; echo untouched >'${canary}/file'`], { check: true })
-      const real = members.map((member) => JSON.parse(JSON.stringify(member).replaceAll('/tmp/dwt-canary', canary)) as Member)
-      const result = await world.server.run(['sh', '-c', 'docker import - bad:1'], { input: await tarOf(real), timeout: 20_000 })
+      await command(['sh', '-c', `rm -rf '${canary}'; mkdir '${canary}'; echo untouched >'${canary}/file'`], {
+        check: true,
+      })
+      const real = members.map(
+        (member) => JSON.parse(JSON.stringify(member).replaceAll('/tmp/dwt-canary', canary)) as Member,
+      )
+      const result = await world.server.run(['sh', '-c', 'docker import - bad:1'], {
+        input: await tarOf(real),
+        timeout: 20_000,
+      })
       assert.equal(result.timedOut, false)
       assert.equal(await readFile(join(canary, 'file'), 'utf8'), 'untouched\n')
       if (result.code !== 0) assert.match(result.stderr, /\w{4,}/)
@@ -221,12 +266,22 @@ describe('bad input', { skip: needs, concurrency: 1 }, () => {
     })
 
   for (const [name, bytes] of [
-    ['cut', async () => gzipSync(await tarOf([{ name: 'a', content: Buffer.alloc(100_000, 'abcdefg') }])).subarray(0, 150)],
-    ['damaged', async () => gzipSync(await tarOf([{ name: 'a', content: 'x'.repeat(9999) }])).fill(7, 40, 60)],
+    [
+      'cut',
+      async () =>
+        gzipSync(await tarOf([{ name: 'a', content: Buffer.alloc(100_000, 'abcdefg') }])).subarray(0, 150),
+    ],
+    [
+      'damaged',
+      async () => gzipSync(await tarOf([{ name: 'a', content: 'x'.repeat(9999) }])).fill(7, 40, 60),
+    ],
     ['empty', async () => Buffer.alloc(0)],
   ] as const)
     test(`an import that is ${name} is refused and leaves nothing`, async () => {
-      const result = await world.server.run(['docker', 'import', '-', 'bad:2'], { input: await bytes(), timeout: 20_000 })
+      const result = await world.server.run(['docker', 'import', '-', 'bad:2'], {
+        input: await bytes(),
+        timeout: 20_000,
+      })
       if (name !== 'empty') assert.notEqual(result.code, 0)
       if (result.code === 0) await world.server.docker('rmi', 'bad:2')
       await assertNothingLeft()
@@ -235,7 +290,8 @@ describe('bad input', { skip: needs, concurrency: 1 }, () => {
 
 function title(body: unknown): string {
   if (body === undefined) return ''
-  const text = typeof body === 'string' ? body : Buffer.isBuffer(body) ? body.toString('latin1') : JSON.stringify(body)
+  const text =
+    typeof body === 'string' ? body : Buffer.isBuffer(body) ? body.toString('latin1') : JSON.stringify(body)
   return JSON.stringify(text).slice(0, 90)
 }
 
@@ -265,16 +321,60 @@ function hostileLayers(canary: string): readonly (readonly [string, readonly Mem
     ['.. in the middle', [{ name: `a/${up}${canary.slice(1)}/file`, content: 'changed' }]],
     ['an absolute name', [{ name: `${canary}/file`, content: 'changed' }]],
     ['a symlink and a file through it', [link('out', canary), { name: 'out/file', content: 'changed' }]],
-    ['a relative symlink and a file through it', [link('out', `${up}${canary.slice(1)}`), { name: 'out/file', content: 'changed' }]],
-    ['a chain of symlinks', [link('a', '..'), link('b', 'a/..'), { name: `b/${up}${canary.slice(1)}/file`, content: 'changed' }]],
-    ['a hard link to the host', [{ name: 'h', type: 'link', linkname: `${canary}/file` }, { name: 'h', content: 'changed' }]],
-    ['a hard link through a symlink', [link('out', canary), { name: 'h', type: 'link', linkname: 'out/file' }, { name: 'h', content: 'changed' }]],
-    ['a whiteout of a parent', [{ name: '.wh..', content: '' }, { name: 'a/.wh...', content: '' }]],
+    [
+      'a relative symlink and a file through it',
+      [link('out', `${up}${canary.slice(1)}`), { name: 'out/file', content: 'changed' }],
+    ],
+    [
+      'a chain of symlinks',
+      [link('a', '..'), link('b', 'a/..'), { name: `b/${up}${canary.slice(1)}/file`, content: 'changed' }],
+    ],
+    [
+      'a hard link to the host',
+      [
+        { name: 'h', type: 'link', linkname: `${canary}/file` },
+        { name: 'h', content: 'changed' },
+      ],
+    ],
+    [
+      'a hard link through a symlink',
+      [
+        link('out', canary),
+        { name: 'h', type: 'link', linkname: 'out/file' },
+        { name: 'h', content: 'changed' },
+      ],
+    ],
+    [
+      'a whiteout of a parent',
+      [
+        { name: '.wh..', content: '' },
+        { name: 'a/.wh...', content: '' },
+      ],
+    ],
     ['a whiteout through a symlink', [link('out', canary), { name: 'out/.wh.file', content: '' }]],
     ['an opaque marker through a symlink', [link('out', canary), { name: 'out/.wh..wh..opq', content: '' }]],
-    ['a symlink replaced by a folder', [link('out', canary), { name: 'out/', type: 'directory', mode: 0o777 }, { name: 'out/file', content: 'changed' }]],
-    ['a device and a write to it', [{ name: 'd', type: 'block-device', devmajor: 254, devminor: 0 }, { name: 'd', content: 'changed' }]],
-    ['a FIFO and a write to it', [{ name: 'p', type: 'fifo' }, { name: 'p', content: 'changed' }]],
+    [
+      'a symlink replaced by a folder',
+      [
+        link('out', canary),
+        { name: 'out/', type: 'directory', mode: 0o777 },
+        { name: 'out/file', content: 'changed' },
+      ],
+    ],
+    [
+      'a device and a write to it',
+      [
+        { name: 'd', type: 'block-device', devmajor: 254, devminor: 0 },
+        { name: 'd', content: 'changed' },
+      ],
+    ],
+    [
+      'a FIFO and a write to it',
+      [
+        { name: 'p', type: 'fifo' },
+        { name: 'p', content: 'changed' },
+      ],
+    ],
     ['the root as a symlink', [link('.', canary), { name: 'file', content: 'changed' }]],
     ['a name with a line break', [{ name: 'a\nb', content: 'x' }]],
     ['a very deep path', [{ name: `${'d/'.repeat(3000)}f`, content: 'x' }]],

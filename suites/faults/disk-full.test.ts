@@ -32,7 +32,11 @@ describe('a full disk', { skip: needs, concurrency: 1 }, () => {
   const docker = (...args: string[]) => world.server.docker(...args)
   const attempt = (...args: string[]) => world.server.run(['docker', ...args], { timeout: 60_000 })
   const fill = async () => {
-    await command(['sh', '-c', `dd if=/dev/zero of='${disk}/filler' bs=64k 2>/dev/null; dd if=/dev/zero of='${disk}/filler2' bs=1k 2>/dev/null`])
+    await command([
+      'sh',
+      '-c',
+      `dd if=/dev/zero of='${disk}/filler' bs=64k 2>/dev/null; dd if=/dev/zero of='${disk}/filler2' bs=1k 2>/dev/null`,
+    ])
   }
   const empty = async () => {
     await rm(`${disk}/filler`, { force: true })
@@ -85,7 +89,15 @@ describe('a full disk', { skip: needs, concurrency: 1 }, () => {
   })
 
   test('a container that fills the disk gets the error itself and can be removed', async () => {
-    const result = await attempt('run', '--name', 'fills', 'busybox', 'sh', '-c', 'dd if=/dev/zero of=/f bs=64k; echo ended')
+    const result = await attempt(
+      'run',
+      '--name',
+      'fills',
+      'busybox',
+      'sh',
+      '-c',
+      'dd if=/dev/zero of=/f bs=64k; echo ended',
+    )
     assert.match(result.stderr, FULL)
     assert.match(result.stdout, /ended/)
     const gone = await attempt('rm', '-f', 'fills')
@@ -94,7 +106,16 @@ describe('a full disk', { skip: needs, concurrency: 1 }, () => {
   })
 
   test('a log that fills the disk does not stop the container nor damage the log', async () => {
-    await docker('run', '-d', '--name', 'chatter', 'busybox', 'sh', '-c', 'yes 0123456789 | head -c 100000000; echo the-end; sleep 600')
+    await docker(
+      'run',
+      '-d',
+      '--name',
+      'chatter',
+      'busybox',
+      'sh',
+      '-c',
+      'yes 0123456789 | head -c 100000000; echo the-end; sleep 600',
+    )
     await new Promise((resolve) => setTimeout(resolve, 3000))
     assert.equal(await docker('inspect', '-f', '{{.State.Running}}', 'chatter'), 'true')
     const log = await attempt('logs', '--tail', '3', 'chatter')

@@ -28,7 +28,18 @@ describe('an engine that is killed', { skip: needs, concurrency: 1 }, () => {
 
   test('leaves twenty containers as they were, and the next one shows and controls them all', async () => {
     await docker('run', '-d', '--name', 'counter', 'busybox', 'awk', COUNT)
-    await docker('run', '-d', '--name', 'web', '-p', '8090:80', 'busybox', 'sh', '-c', 'echo page >/index.html; httpd -f -h /')
+    await docker(
+      'run',
+      '-d',
+      '--name',
+      'web',
+      '-p',
+      '8090:80',
+      'busybox',
+      'sh',
+      '-c',
+      'echo page >/index.html; httpd -f -h /',
+    )
     await docker('run', '-dit', '--name', 'shell', 'busybox', 'sh')
     await docker('run', '-d', '--name', 'ends', 'busybox', 'sh', '-c', 'sleep 2; exit 7')
     await docker('run', '-d', '--name', 'again', '--restart', 'always', 'busybox', 'sh', '-c', 'sleep 2')
@@ -53,7 +64,10 @@ describe('an engine that is killed', { skip: needs, concurrency: 1 }, () => {
     for (const [name, pid] of pids) assert.equal(await inspect(name, 'State.Pid'), pid, name)
     assert.equal(await inspect('ends', 'State.Status'), 'exited')
     assert.equal(await inspect('ends', 'State.ExitCode'), '7')
-    await until('the container with --restart always', async () => Number(await inspect('again', 'RestartCount')) >= 1)
+    await until(
+      'the container with --restart always',
+      async () => Number(await inspect('again', 'RestartCount')) >= 1,
+    )
     for (const name of lasting) assert.equal(await docker('exec', name, 'echo', name), name)
     assert.ok((await docker('top', 'many0')).includes('sleep 3601'), 'the process of the exec goes on')
     assert.equal(session.running(), false, 'its client has lost its connection')
@@ -80,11 +94,23 @@ describe('an engine that is killed', { skip: needs, concurrency: 1 }, () => {
     await docker('rename', 'many5', 'renamed')
     await docker('update', '-m', '32m', '--memory-swap', '64m', 'renamed')
     await docker('rm', '-f', 'renamed')
-    assert.match(await docker('stats', '--no-stream', '--format', '{{.Name}} {{.PIDs}}', 'many6'), /^many6 1$/)
+    assert.match(
+      await docker('stats', '--no-stream', '--format', '{{.Name}} {{.PIDs}}', 'many6'),
+      /^many6 1$/,
+    )
     assert.equal(await docker('port', 'web', '80').then((text) => text.split('\n')[0]), '0.0.0.0:8090')
-    const typed = await world.server.run(['sh', '-c', '(sleep 0.5; echo "echo typed-$((40+2))"; echo exit) | script -qec "docker attach shell" /dev/null'], { timeout: 15_000 })
+    const typed = await world.server.run(
+      [
+        'sh',
+        '-c',
+        '(sleep 0.5; echo "echo typed-$((40+2))"; echo exit) | script -qec "docker attach shell" /dev/null',
+      ],
+      { timeout: 15_000 },
+    )
     assert.match(typed.stdout, /typed-42/)
-    const follow = await world.server.run(['sh', '-c', 'docker logs -f --tail 5 counter | head -300'], { timeout: 15_000 })
+    const follow = await world.server.run(['sh', '-c', 'docker logs -f --tail 5 counter | head -300'], {
+      timeout: 15_000,
+    })
     assertConsecutive(follow.stdout.trim())
     await docker('stop', '-t', '0', 'again')
   }
@@ -117,7 +143,13 @@ function assertConsecutive(log: string): void {
 
 /** `docker exec -it NAME sleep 3601` on a terminal of its own. */
 function openExec(world: EngineWorld, name: string) {
-  const argv = [...world.server.network.enter, 'script', '-qec', `docker exec -it ${name} sleep 3601`, '/dev/null']
+  const argv = [
+    ...world.server.network.enter,
+    'script',
+    '-qec',
+    `docker exec -it ${name} sleep 3601`,
+    '/dev/null',
+  ]
   const [program = '', ...args] = argv
   const env = { ...process.env, DOCKER_HOST: `unix://${world.server.socket}` }
   const child = spawn(program, args, { env, stdio: ['pipe', 'ignore', 'ignore'] })

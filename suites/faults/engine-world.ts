@@ -27,14 +27,16 @@ export interface EngineWorld extends AsyncDisposable {
 
 export const REGISTRY = '127.0.0.1:5000'
 
-export async function startWorld(name: string, options: { readonly root?: string } = {}): Promise<EngineWorld> {
+export async function startWorld(
+  name: string,
+  options: { readonly root?: string } = {},
+): Promise<EngineWorld> {
   const scope = new Scope()
   const { path: folder } = scope.use(await tempFolder(name))
   const network = scope.use(await networkNamespace(join(folder, 'netns.log')))
   const { storage } = await copyTestImages(folder)
   scope.use(await startRegistry({ storage, folder, port: 5000, network }))
-  const engine = () =>
-    startEngine({ folder, network, bridge: 'dwtft0', subnet: '172.28.0.0/16', ...options })
+  const engine = () => startEngine({ folder, network, bridge: 'dwtft0', subnet: '172.28.0.0/16', ...options })
   let server = await engine()
   scope.defer(() => server.process.stop())
   scope.defer(() => removeAllContainers(server).catch(() => undefined))
@@ -81,22 +83,46 @@ async function controlGroupOf(server: Server): Promise<string> {
   return name
 }
 
-async function tracesOf(folder: string, enter: readonly string[], group: string): Promise<ReadonlySet<string>> {
+async function tracesOf(
+  folder: string,
+  enter: readonly string[],
+  group: string,
+): Promise<ReadonlySet<string>> {
   const [mounts, groups, links, rules, files, processes] = await Promise.all([
     readFile('/proc/self/mountinfo', 'utf8'),
     command(['find', '/sys/fs/cgroup', '-path', `*/${group}/*`, '-type', 'd']),
     command([...enter, 'ip', '-oneline', 'link', 'show']),
     command([...enter, 'nft', '--stateless', 'list', 'ruleset']),
     // What is inside a layer or a container's upper folder is content; logs of the tests are none of the engine's.
-    command(['find', folder, '-regextype', 'egrep', '-regex', `${folder}/(registry|client)`, '-prune', '-o', '-regex', '.*/(layers|upper|work|_data)/[^/]*/.*', '-prune', '-o', '-printf', '%P %y\\n']),
+    command([
+      'find',
+      folder,
+      '-regextype',
+      'egrep',
+      '-regex',
+      `${folder}/(registry|client)`,
+      '-prune',
+      '-o',
+      '-regex',
+      '.*/(layers|upper|work|_data)/[^/]*/.*',
+      '-prune',
+      '-o',
+      '-printf',
+      '%P %y\\n',
+    ]),
     processesOf(folder),
   ])
   return new Set([
-    ...mounts.split('\n').filter((line) => line.includes(folder)).map((line) => `mount ${line.split(' ')[4]}`),
+    ...mounts
+      .split('\n')
+      .filter((line) => line.includes(folder))
+      .map((line) => `mount ${line.split(' ')[4]}`),
     ...lines(groups.stdout).map((path) => `cgroup ${path}`),
     ...lines(links.stdout).map((line) => `interface ${line.split(' ')[1]}`),
     ...lines(rules.stdout).map((line, index, all) => `rule ${ruleContext(all, index)}${line.trim()}`),
-    ...lines(files.stdout).filter((line) => !line.includes('.log ')).map((line) => `file ${line}`),
+    ...lines(files.stdout)
+      .filter((line) => !line.includes('.log '))
+      .map((line) => `file ${line}`),
     ...processes,
   ])
 }

@@ -33,8 +33,10 @@ const BODY = {
   Volumes: { '/v': {} },
   HostConfig: { PortBindings: { '80/tcp': [{ HostPort: '8092' }] }, Memory: 64e6 },
 }
-const api = (world: EngineWorld, method: string, path: string, body?: unknown) => world.server.api(method, path, body)
-const made = async (world: EngineWorld) => void (await api(world, 'POST', '/containers/create?name=one', BODY))
+const api = (world: EngineWorld, method: string, path: string, body?: unknown) =>
+  world.server.api(method, path, body)
+const made = async (world: EngineWorld) =>
+  void (await api(world, 'POST', '/containers/create?name=one', BODY))
 const running = async (world: EngineWorld) => {
   await made(world)
   await api(world, 'POST', '/containers/one/start')
@@ -129,12 +131,16 @@ describe('an engine that is killed at random points', { skip: needs, concurrency
       await operation.prepare?.(world)
       const answer = operation.act(world).catch(() => undefined)
       await sleep(delay)
-      await world.crashAndRestart().catch((error: unknown) => assert.fail(`${where}: no next engine: ${String(error)}`))
+      await world
+        .crashAndRestart()
+        .catch((error: unknown) => assert.fail(`${where}: no next engine: ${String(error)}`))
       const result = await answer
       const succeeded = result !== undefined && result.status < 300 && !result.text.includes('"error"')
       if (succeeded) {
         answered.set(operation.name, (answered.get(operation.name) ?? 0) + 1)
-        await operation.promised(world).catch((error: unknown) => assert.fail(`${where}: answered, but ${String(error)}`))
+        await operation
+          .promised(world)
+          .catch((error: unknown) => assert.fail(`${where}: answered, but ${String(error)}`))
       }
       if (operation.name.startsWith('pull')) cutOff.push(operation.name === 'pull' ? 'layered' : 'layers3')
       await assertTruth(where)
@@ -147,7 +153,9 @@ describe('an engine that is killed at random points', { skip: needs, concurrency
         empty = await world.traces()
       }
     }
-    t.diagnostic(`answered before the kill: ${[...answered].map(([name, count]) => `${name} ${count}`).join(', ')}`)
+    t.diagnostic(
+      `answered before the kill: ${[...answered].map(([name, count]) => `${name} ${count}`).join(', ')}`,
+    )
     assert.ok(problems.length === 0, problems.join('\n'))
   })
 
@@ -159,18 +167,33 @@ describe('an engine that is killed at random points', { skip: needs, concurrency
       const { status, json } = await api(world, 'GET', `/containers/${Id}/json`)
       assert.equal(status, 200, where)
       const { State } = json as { readonly State: { readonly Running: boolean; readonly Pid: number } }
-      assert.equal(State.Running, State.Pid > 0 && existsSync(`/proc/${State.Pid}`), `${where}: ${JSON.stringify(State)}`)
+      assert.equal(
+        State.Running,
+        State.Pid > 0 && existsSync(`/proc/${State.Pid}`),
+        `${where}: ${JSON.stringify(State)}`,
+      )
     }
   }
 
   async function assertWorks(where: string): Promise<void> {
-    const used = await world.server.run(['docker', 'run', '--rm', '--network', 'none', 'busybox', 'echo', 'works'])
+    const used = await world.server.run([
+      'docker',
+      'run',
+      '--rm',
+      '--network',
+      'none',
+      'busybox',
+      'echo',
+      'works',
+    ])
     assert.equal(used.stdout, 'works\n', `${where}: ${used.stderr}`)
   }
 
   async function removeAll(): Promise<void> {
     await removeAllContainers(world.server)
-    const volumes = (await api(world, 'GET', '/volumes')).json as { readonly Volumes: readonly { Name: string }[] | null }
+    const volumes = (await api(world, 'GET', '/volumes')).json as {
+      readonly Volumes: readonly { Name: string }[] | null
+    }
     for (const { Name } of volumes.Volumes ?? []) await api(world, 'DELETE', `/volumes/${Name}`)
     // What a pull that was cut off has fetched waits for the next one, which takes it up; then it goes with the image.
     for (const image of cutOff.splice(0)) await pull(world, image)

@@ -20,7 +20,9 @@ export function callApi(
   const bytes = raw ?? (body === undefined ? undefined : JSON.stringify(body))
   const headers = {
     Host: 'docker',
-    ...(bytes === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(bytes) }),
+    ...(bytes === undefined
+      ? {}
+      : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(bytes) }),
     ...options.headers,
   }
   return new Promise((resolve, reject) => {
@@ -33,7 +35,9 @@ export function callApi(
         resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text, json: parse(text) })
       })
     })
-    call.setTimeout(options.timeout ?? 60_000, () => call.destroy(new Error(`${method} ${path}: no answer in time`)))
+    call.setTimeout(options.timeout ?? 60_000, () =>
+      call.destroy(new Error(`${method} ${path}: no answer in time`)),
+    )
     call.on('error', reject)
     call.end(bytes)
   })

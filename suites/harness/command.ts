@@ -21,7 +21,14 @@ export interface CommandResult {
   readonly ms: number
 }
 
-const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 }
+const SIGNALS: Readonly<Record<string, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGPIPE: 13,
+  SIGTERM: 15,
+}
 
 /** Runs a program to its end, in a process group of its own so that a timeout leaves nothing behind. */
 export async function command(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {

@@ -11,7 +11,14 @@ export type HostState = ReadonlySet<string>
  * threads). `ignore`: lines that are none of the test's doing.
  */
 export async function hostState(ignore: (line: string) => boolean = () => false): Promise<HostState> {
-  const parts = await Promise.all([mounts(), cgroups(), interfaces(), filterRules(), processes(), namedNamespaces()])
+  const parts = await Promise.all([
+    mounts(),
+    cgroups(),
+    interfaces(),
+    filterRules(),
+    processes(),
+    namedNamespaces(),
+  ])
   return new Set(parts.flat().filter((line) => !ignore(line)))
 }
 

@@ -8,19 +8,25 @@ const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /** The file tree of the images below: Debian's static busybox with all its applets, and a few accounts. */
 export function busyboxTree(): Member[] {
   const busybox = findProgram('busybox')
-  if (busybox === undefined) throw new Error('making the busybox image: no busybox; apt-get install busybox-static')
+  if (busybox === undefined)
+    throw new Error('making the busybox image: no busybox; apt-get install busybox-static')
   const applets = execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n')
   const folder = (name: string, mode = 0o755): Member => ({ name, type: 'directory', mode })
   return [
-    ...['bin/', 'dev/', 'etc/', 'home/', 'usr/', 'usr/bin/', 'usr/sbin/', 'var/', 'proc/', 'sys/'].map((name) =>
-      folder(name),
+    ...['bin/', 'dev/', 'etc/', 'home/', 'usr/', 'usr/bin/', 'usr/sbin/', 'var/', 'proc/', 'sys/'].map(
+      (name) => folder(name),
     ),
     folder('root/', 0o700),
     folder('tmp/', 0o1777),
     { name: 'bin/busybox', content: readFileSync(busybox) },
     ...applets
       .filter((applet) => applet !== 'busybox')
-      .map((applet): Member => ({ name: `bin/${applet}`, type: 'symlink', linkname: 'busybox', mode: 0o777 })),
+      .map((applet): Member => ({
+        name: `bin/${applet}`,
+        type: 'symlink',
+        linkname: 'busybox',
+        mode: 0o777,
+      })),
     {
       name: 'etc/passwd',
       mode: 0o644,
@@ -48,7 +54,10 @@ export function smallImages(): ImageRecipe[] {
     { name: 'busybox:latest', layers: [base], config },
     {
       name: 'configured:latest',
-      layers: [base, { members: [{ name: 'bin/entry', content: '#!/bin/sh\necho "entry:" "$@"\nid -u\npwd\n' }] }],
+      layers: [
+        base,
+        { members: [{ name: 'bin/entry', content: '#!/bin/sh\necho "entry:" "$@"\nid -u\npwd\n' }] },
+      ],
       config: {
         Env: [PATH, 'FOO=bar', 'EMPTY='],
         Entrypoint: ['/bin/entry'],

@@ -11,7 +11,10 @@ export interface Registry extends AsyncDisposable {
   /** host:port as it stands in image names. */
   readonly address: string
   /** Puts an image there with skopeo. `format`: the manifest's. */
-  push(recipe: ImageRecipe, options?: { readonly format?: 'v2s2' | 'oci'; readonly zstd?: boolean }): Promise<void>
+  push(
+    recipe: ImageRecipe,
+    options?: { readonly format?: 'v2s2' | 'oci'; readonly zstd?: boolean },
+  ): Promise<void>
 }
 
 export interface RegistryOptions {
@@ -38,7 +41,9 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const server = background([...network.enter, 'docker-registry', 'serve', config], log)
   await until(`the registry on ${address}`, async () => {
     if (!server.running()) throw new Error(`starting docker-registry: it ended\n${server.log()}`)
-    return (await command([...network.enter, 'bash', '-c', `: < /dev/tcp/127.0.0.1/${options.port}`])).code === 0
+    return (
+      (await command([...network.enter, 'bash', '-c', `: < /dev/tcp/127.0.0.1/${options.port}`])).code === 0
+    )
   })
   return {
     address,
@@ -49,7 +54,14 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
       await command(
         [
           ...network.enter,
-          ...['skopeo', 'copy', '--quiet', '--insecure-policy', '--dest-tls-verify=false', `--format=${format}`],
+          ...[
+            'skopeo',
+            'copy',
+            '--quiet',
+            '--insecure-policy',
+            '--dest-tls-verify=false',
+            `--format=${format}`,
+          ],
           ...(zstd ? ['--dest-compress', '--dest-compress-format=zstd'] : []),
           `oci:${layout.path}:${tag}`,
           `docker://${address}/${recipe.name}`,

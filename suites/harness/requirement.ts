@@ -11,5 +11,7 @@ export function findProgram(name: string): string | undefined {
 export function missing(...programs: readonly string[]): string | false {
   if (process.getuid?.() !== 0) return 'needs root: run `sudo npm test`'
   const absent = programs.filter((name) => findProgram(name) === undefined)
-  return absent.length === 0 ? false : `needs ${absent.join(', ')}: install it (npm test does where apt is there)`
+  return absent.length === 0
+    ? false
+    : `needs ${absent.join(', ')}: install it (npm test does where apt is there)`
 }

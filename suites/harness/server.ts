@@ -33,7 +33,11 @@ export interface ServerParts {
 /** Waits until the process answers on its socket, and gives it the handles tests want. */
 export async function serverOf(parts: ServerParts): Promise<Server> {
   const { name, folder, socket, process: child, network = hostNetwork } = parts
-  const env = { DOCKER_HOST: `unix://${socket}`, DOCKER_CONFIG: `${folder}/client`, DOCKER_CLI_HINTS: 'false' }
+  const env = {
+    DOCKER_HOST: `unix://${socket}`,
+    DOCKER_CONFIG: `${folder}/client`,
+    DOCKER_CLI_HINTS: 'false',
+  }
   const server: Server = {
     name,
     socket,

@@ -33,7 +33,14 @@ export async function startDockerd(options: DockerdOptions): Promise<Server> {
     ],
     join(folder, 'dockerd.log'),
   )
-  const server = await serverOf({ name: 'dockerd', folder, socket, network, process: child, patience: 60_000 })
+  const server = await serverOf({
+    name: 'dockerd',
+    folder,
+    socket,
+    network,
+    process: child,
+    patience: 60_000,
+  })
   return {
     ...server,
     async [Symbol.asyncDispose]() {
@@ -45,5 +52,10 @@ export async function startDockerd(options: DockerdOptions): Promise<Server> {
 
 /** dockerd leaves the parent group it made. */
 async function removeCgroups(name: string): Promise<void> {
-  await command(['sh', '-c', 'find /sys/fs/cgroup -depth -type d -path "*/$0*" -exec rmdir {} + 2>/dev/null', name])
+  await command([
+    'sh',
+    '-c',
+    'find /sys/fs/cgroup -depth -type d -path "*/$0*" -exec rmdir {} + 2>/dev/null',
+    name,
+  ])
 }

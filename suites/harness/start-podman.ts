@@ -16,11 +16,41 @@ export async function startPodman(folder: string, network: NetworkNamespace): Pr
   await mkdir(folder, { recursive: true })
   const socket = join(folder, 'podman.sock')
   // Its default limit of open files is above what root may set on some machines.
-  await writeFile(join(folder, 'containers.conf'), '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n')
-  const own = ['--root', join(folder, 'root'), '--runroot', join(folder, 'run'), '--tmpdir', join(folder, 'tmp')]
-  const argv = ['podman', ...own, '--runtime', 'runc', '--cgroup-manager', 'cgroupfs', '--network-config-dir', join(folder, 'net')]
+  await writeFile(
+    join(folder, 'containers.conf'),
+    '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n',
+  )
+  const own = [
+    '--root',
+    join(folder, 'root'),
+    '--runroot',
+    join(folder, 'run'),
+    '--tmpdir',
+    join(folder, 'tmp'),
+  ]
+  const argv = [
+    'podman',
+    ...own,
+    '--runtime',
+    'runc',
+    '--cgroup-manager',
+    'cgroupfs',
+    '--network-config-dir',
+    join(folder, 'net'),
+  ]
   const child = background(
-    [...network.enter, 'unshare', '--mount', '--propagation', 'private', ...argv, 'system', 'service', '--time=0', `unix://${socket}`],
+    [
+      ...network.enter,
+      'unshare',
+      '--mount',
+      '--propagation',
+      'private',
+      ...argv,
+      'system',
+      'service',
+      '--time=0',
+      `unix://${socket}`,
+    ],
     join(folder, 'podman.log'),
     { env: { CONTAINERS_CONF: join(folder, 'containers.conf') } },
   )

@@ -16,18 +16,18 @@ export interface RunningSide {
 }
 
 /** A server and a registry on port 5000 in a network namespace of their own: all sides have the same addresses. */
-export async function startSide(
-  kind: Server['name'],
-  scope: Scope,
-): Promise<RunningSide> {
+export async function startSide(kind: Server['name'], scope: Scope): Promise<RunningSide> {
   const { path: folder } = scope.use(await tempFolder(kind))
   const network = scope.use(await networkNamespace(join(folder, 'netns.log')))
   const { storage, nginx } = await copyTestImages(folder)
   const registry = scope.use(await startRegistry({ storage, folder, port: 5000, network }))
   const own = join(folder, 'server')
   await mkdir(own)
-  if (kind === 'dockerd') return { server: scope.use(await startDockerd({ folder: own, network })), registry, nginx }
-  const server = scope.use(await startEngine({ folder: own, network, bridge: 'dwtcf0', subnet: '172.17.0.0/16' }))
+  if (kind === 'dockerd')
+    return { server: scope.use(await startDockerd({ folder: own, network })), registry, nginx }
+  const server = scope.use(
+    await startEngine({ folder: own, network, bridge: 'dwtcf0', subnet: '172.17.0.0/16' }),
+  )
   scope.defer(() => removeAllContainers(server))
   return { server, registry, nginx }
 }

@@ -130,11 +130,21 @@ async function nginxTar(): Promise<string | undefined> {
   if (findProgram('mmdebstrap') === undefined) return undefined
   const fresh = `${path}.${process.pid}`
   const made = await command(
-    ['mmdebstrap', '--quiet', '--variant=minbase', '--include=nginx-light', '--format=tar', 'bookworm', fresh],
+    [
+      'mmdebstrap',
+      '--quiet',
+      '--variant=minbase',
+      '--include=nginx-light',
+      '--format=tar',
+      'bookworm',
+      fresh,
+    ],
     { timeout: 300_000 },
   )
   if (made.code !== 0) {
-    process.stderr.write(`making the nginx image: mmdebstrap failed, tests with it are skipped\n${made.stderr}\n`)
+    process.stderr.write(
+      `making the nginx image: mmdebstrap failed, tests with it are skipped\n${made.stderr}\n`,
+    )
     await rm(fresh, { force: true })
     return undefined
   }
