@@ -32,6 +32,9 @@ test('startFailure tells the three ways a command cannot run, in runc’s words'
       /chdir to cwd \("\/w"\).*not a directory/,
     ],
     [failed('fsmount', 'ENOSPC'), 'x', 'disk-full', 128, /fsmount/],
+    [failed('attach-mount', 'EINVAL', '/etc'), 'x', 'system', 128, /mounting on \/etc .*a directory onto a file/],
+    [failed('user', 'EINVAL', 'user 99999:0'), 'x', 'system', 128, /becoming user 99999:0 .*--userns=host/],
+    [failed('mount-attr', 'EINVAL'), 'x', 'system', 128, /file system among the bind mounts.*--userns=host/],
     [failed('mkdir', 'EROFS', '/a'), 'x', 'system', 128, /step 1 \(mkdir\) on \/a failed: EROFS/],
   ]
   for (const [cause, argv0, code, exit, message] of cases) {
@@ -65,4 +68,13 @@ test('busyPort knows a port of somebody else by the step that failed', () => {
   assert.equal(busyPort(failed('reserve-port', 'EADDRINUSE', 'port 9'), record), undefined)
   assert.equal(busyPort(failed('exec', 'EADDRINUSE', 'port 8080'), record), undefined)
   assert.equal(busyPort(new Error('no'), record), undefined)
+})
+
+test('execFailure gives 127 for a missing program and 126 for everything else', () => {
+  assert.equal(execFailure(failed('exec', 'ENOENT'), 'x').exitCode, 127)
+  assert.equal(execFailure(failed('fsmount', 'ENOSPC'), 'x').exitCode, 126)
+  assert.equal(
+    execFailure(new DewarError('invalid-argument', 'unable to find user nosuch'), 'x').exitCode,
+    126,
+  )
 })

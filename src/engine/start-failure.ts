@@ -18,8 +18,10 @@ export function startFailure(cause: unknown, argv0: string): StartFailure {
   return failure(cause, argv0, (words) => `${CREATE}${INIT}${words}: unknown`)
 }
 
+/** 126 for everything but a missing program, as dockerd gives it. */
 export function execFailure(cause: unknown, argv0: string): StartFailure {
-  return failure(cause, argv0, (words) => `${EXEC}${words}: unknown`)
+  const { error, exitCode } = failure(cause, argv0, (words) => `${EXEC}${words}: unknown`)
+  return { error, exitCode: exitCode === 127 ? 127 : 126 }
 }
 
 function failure(cause: unknown, argv0: string, phrase: (words: string) => string): StartFailure {
@@ -39,7 +41,33 @@ function failure(cause: unknown, argv0: string, phrase: (words: string) => strin
   return { error: new DewarError('system', phrase(words(cause)), { cause }), exitCode: 128 }
 }
 
+/** What a user can do something about, said so; anything else by its step. */
 function words(cause: PlanFailed): string {
+  const key = `${cause.op} ${cause.errno}`
+  switch (key) {
+    case 'attach-mount EINVAL':
+    case 'attach-mount ENOTDIR':
+      return (
+        `mounting on ${cause.path} failed: not a directory: Are you trying to mount a directory onto a file ` +
+        '(or vice-versa)? Check if the specified host path exists and is the expected type'
+      )
+    case 'attach-mount ENOENT':
+      return `mounting on ${cause.path} failed: a symlink in the image leads nowhere`
+    case 'attach-mount ELOOP':
+      return `mounting on ${cause.path} failed: too many levels of symbolic links in the image`
+    case 'clone-mount ENOENT':
+      return `mounting ${cause.path} failed: it is not there (bind source path does not exist)`
+    case 'user EINVAL':
+      return (
+        `becoming ${cause.path} failed: the container has the ids 0 to 65535 only ` +
+        '(choose smaller ones with --user, or give it all ids with --userns=host)'
+      )
+    case 'mount-attr EINVAL':
+      return (
+        'giving a mount the ids of the container failed: a file system among the bind mounts cannot do that ' +
+        '(network and FUSE file systems mostly; add --userns=host)'
+      )
+  }
   return `step ${cause.step} (${cause.op}) ${cause.path === '' ? '' : `on ${cause.path} `}failed: ${cause.errno}`
 }
 
