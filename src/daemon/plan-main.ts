@@ -1,4 +1,5 @@
 /** The program behind `dewar plan`: {body, image} as JSON on standard input, the plan on standard output. */
+import { existsSync } from 'node:fs'
 import { release } from 'node:os'
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
@@ -19,8 +20,15 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const request = REQUEST.parse(JSON.parse(await text(process.stdin)))
     const arch = machineArch(process.arch)
-    if (arch === undefined) throw new DewarError('unavailable', `Planning failed: no system call tables for ${process.arch}`)
-    const machine = { arch, kernel: release(), layout: await readCgroups(), overlayByFd: kernelAtLeast(release(), 6, 15) }
+    if (arch === undefined)
+      throw new DewarError('unavailable', `Planning failed: no system call tables for ${process.arch}`)
+    const machine = {
+      arch,
+      kernel: release(),
+      layout: await readCgroups(),
+      overlayByFd: kernelAtLeast(release(), 6, 15),
+      kcore: existsSync('/proc/kcore'),
+    }
     const plan = planFor({ body: request.body, image: request.image }, machine, await readHostFacts())
     process.stdout.write(argv.includes('--json') ? json(plan) : `${describePlan(plan).join('\n')}\n`)
     return 0
@@ -33,7 +41,8 @@ async function main(argv: readonly string[]): Promise<number> {
 /** Masks and limits as numbers where they fit, bytes as base64. */
 function json(plan: Plan): string {
   const plain = (_key: string, value: unknown): unknown => {
-    if (typeof value === 'bigint') return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : `0x${value.toString(16)}`
+    if (typeof value === 'bigint')
+      return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : `0x${value.toString(16)}`
     if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
     return isBufferJson(value) ? Buffer.from(value.data).toString('base64') : value
   }
@@ -41,8 +50,16 @@ function json(plan: Plan): string {
 }
 
 /** A Buffer has become this by its own toJSON before the replacer sees it. */
-function isBufferJson(value: unknown): value is { readonly type: 'Buffer'; readonly data: readonly number[] } {
-  return typeof value === 'object' && value !== null && 'type' in value && value.type === 'Buffer' && 'data' in value
+function isBufferJson(
+  value: unknown,
+): value is { readonly type: 'Buffer'; readonly data: readonly number[] } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'type' in value &&
+    value.type === 'Buffer' &&
+    'data' in value
+  )
 }
 
 export function kernelAtLeast(text: string, major: number, minor: number): boolean {

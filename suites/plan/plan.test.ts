@@ -31,16 +31,28 @@ const V1 = ['cpu,cpuacct', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'cpu
   .join('\n')
 const V2 = '29 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw'
 
-const v1: PlanMachine = { arch: 'x86_64', kernel: '6.1.0', overlayByFd: false, layout: detectCgroups({ mountinfo: V1, self: '' }) }
+const v1: PlanMachine = {
+  arch: 'x86_64',
+  kernel: '6.1.0',
+  overlayByFd: false,
+  kcore: true,
+  layout: detectCgroups({ mountinfo: V1, self: '' }),
+}
 const v2: PlanMachine = {
   arch: 'x86_64',
   kernel: '6.18.0',
   overlayByFd: true,
+  kcore: true,
   layout: detectCgroups({ mountinfo: V2, self: '0::/', unifiedControllers: 'cpu memory pids io cpuset' }),
 }
 
 const plain = { Image: 'busybox', Cmd: ['true'], HostConfig: { NetworkMode: 'none' } }
-const cases: readonly { readonly name: string; readonly machine: PlanMachine; readonly body: object; readonly layers?: number }[] = [
+const cases: readonly {
+  readonly name: string
+  readonly machine: PlanMachine
+  readonly body: object
+  readonly layers?: number
+}[] = [
   { name: 'plain-v2', machine: v2, body: plain },
   { name: 'plain-v1-three-layers', machine: v1, body: plain, layers: 3 },
   {
@@ -79,7 +91,11 @@ const cases: readonly { readonly name: string; readonly machine: PlanMachine; re
       },
     },
   },
-  { name: 'privileged-v2', machine: v2, body: { ...plain, HostConfig: { NetworkMode: 'host', Privileged: true } } },
+  {
+    name: 'privileged-v2',
+    machine: v2,
+    body: { ...plain, HostConfig: { NetworkMode: 'host', Privileged: true } },
+  },
 ]
 
 for (const { name, machine, body, layers } of cases) {
@@ -96,8 +112,10 @@ for (const { name, machine, body, layers } of cases) {
   })
 }
 
-const stepsOf = (body: object, machine = v2): readonly Step[] => planFor({ body, image: { layers: 1 } }, machine, facts).steps
-const guestAt = (steps: readonly Step[], op: Step['op']): number => steps.findIndex((s) => s.actor === 'guest' && s.op === op)
+const stepsOf = (body: object, machine = v2): readonly Step[] =>
+  planFor({ body, image: { layers: 1 } }, machine, facts).steps
+const guestAt = (steps: readonly Step[], op: Step['op']): number =>
+  steps.findIndex((s) => s.actor === 'guest' && s.op === op)
 
 test('planFor gives every container namespaces of its own, and its own ids', () => {
   const clone = stepsOf(plain).find((s) => s.op === 'clone')
@@ -131,5 +149,8 @@ test('planFor mounts only those cgroup trees in which the container has a group 
 
 test('planFor refuses what create would refuse', () => {
   const body = { ...plain, HostConfig: { NetworkMode: 'none', Memory: 1000 } }
-  assert.throws(() => planFor({ body }, v2, facts), (e) => e instanceof DewarError && /Minimum memory/.test(e.message))
+  assert.throws(
+    () => planFor({ body }, v2, facts),
+    (e) => e instanceof DewarError && /Minimum memory/.test(e.message),
+  )
 })

@@ -39,11 +39,23 @@ export function filesPlan(
   bare = false,
 ): Plan {
   // Only what the user put there: the kernel's own file systems have no place in a copy.
-  const kept = bare ? [] : bundle.spec.mounts.filter((m) => m.type === 'bind' && !isEtcFile(m.destination) && !isSystem(m.destination))
+  const kept = bare
+    ? []
+    : bundle.spec.mounts.filter(
+        (m) => m.type === 'bind' && !isEtcFile(m.destination) && !isSystem(m.destination),
+      )
   const enter = pid === undefined ? mountedSteps(bundle, kept, machine) : enteredSteps(bundle, pid, bare)
   const limits: Step[] = [
     { actor: 'guest', op: 'no-new-privs' },
-    { actor: 'guest', op: 'caps', bounding: CAPS, effective: CAPS, permitted: CAPS, inheritable: 0n, ambient: 0n },
+    {
+      actor: 'guest',
+      op: 'caps',
+      bounding: CAPS,
+      effective: CAPS,
+      permitted: CAPS,
+      inheritable: 0n,
+      ambient: 0n,
+    },
     { actor: 'guest', op: 'seccomp', ...unpackFilter(machine.arch) },
   ]
   const last = steps.findIndex((step) => FINAL.has(step.op))
@@ -60,14 +72,18 @@ function enteredSteps(bundle: Bundle, pid: number, bare: boolean): Step[] {
   const [user, mount]: [Slot, Slot] = [0, 1]
   const root: Step = { actor: 'guest', op: 'user', uid: 0, gid: 0, groups: [] }
   return [
-    ...(own ? [{ actor: 'host', op: 'open', path: `/proc/${pid}/ns/user`, slot: user, flags: 0 } satisfies Step] : []),
+    ...(own
+      ? [{ actor: 'host', op: 'open', path: `/proc/${pid}/ns/user`, slot: user, flags: 0 } satisfies Step]
+      : []),
     { actor: 'host', op: 'open', path: `/proc/${pid}/ns/mnt`, slot: mount, flags: 0 },
     { actor: 'host', op: 'clone', flags: 0 },
     ...(own ? [{ actor: 'guest', op: 'setns', slot: user, flags: CLONE.user } satisfies Step, root] : []),
     { actor: 'guest', op: 'setns', slot: mount, flags: CLONE.mount },
     { actor: 'guest', op: 'unshare', flags: CLONE.mount },
     { actor: 'guest', op: 'propagation', flags: treePropagation('private') },
-    ...off.toReversed().map((path): Step => ({ actor: 'guest', op: 'umount', path, flags: MNT_DETACH | UMOUNT_NOFOLLOW })),
+    ...off
+      .toReversed()
+      .map((path): Step => ({ actor: 'guest', op: 'umount', path, flags: MNT_DETACH | UMOUNT_NOFOLLOW })),
     { actor: 'guest', op: 'chdir', path: '/', create: false },
   ]
 }
@@ -91,7 +107,16 @@ function mountedSteps(bundle: Bundle, kept: readonly OciMount[], machine: Machin
   )
   const ids = rootIds(spec)
   const mounts = mountSteps(
-    { spec: { ...spec, mounts: kept }, root: root.slot, userns, layout: machine.layout, cgroupTrees: new Set(), rootUid: ids.uid, rootGid: ids.gid },
+    {
+      spec: { ...spec, mounts: kept },
+      root: root.slot,
+      userns,
+      layout: machine.layout,
+      kcore: machine.kcore,
+      cgroupTrees: new Set(),
+      rootUid: ids.uid,
+      rootGid: ids.gid,
+    },
     slots,
   )
   const flags = (CLONE.mount | CLONE.network | CLONE.ipc | (own ? CLONE.user : 0)) >>> 0
@@ -100,7 +125,12 @@ function mountedSteps(bundle: Bundle, kept: readonly OciMount[], machine: Machin
     ...(userns === undefined
       ? []
       : ([
-          { actor: 'parent', op: 'idmap', uid: mapText(spec.linux.uidMappings), gid: mapText(spec.linux.gidMappings) },
+          {
+            actor: 'parent',
+            op: 'idmap',
+            uid: mapText(spec.linux.uidMappings),
+            gid: mapText(spec.linux.gidMappings),
+          },
           { actor: 'parent', op: 'open-ns', slot: userns, kind: 'user' },
         ] satisfies Step[])),
     ...root.steps,
@@ -112,6 +142,8 @@ function mountedSteps(bundle: Bundle, kept: readonly OciMount[], machine: Machin
 }
 
 /** The engine's own binds. A user's on /etc/ssl is not among them. */
-const isEtcFile = (path: string): boolean => ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'].includes(path)
+const isEtcFile = (path: string): boolean =>
+  ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'].includes(path)
 
-const isSystem = (path: string): boolean => ['/proc', '/sys', '/dev'].some((p) => path === p || path.startsWith(`${p}/`))
+const isSystem = (path: string): boolean =>
+  ['/proc', '/sys', '/dev'].some((p) => path === p || path.startsWith(`${p}/`))

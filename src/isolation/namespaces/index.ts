@@ -1,15 +1,17 @@
 /** The level `namespaces`: all eight namespaces, a private id range, cgroups, capabilities, a filter. */
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { cgroupPlan,
+import {
+  cgroupPlan,
   freezeWrites,
   joinPlan,
   oomFile,
   parentSteps,
   readCgroups,
   type CgroupPlan,
- } from '../../kernel/cgroup.ts'
+} from '../../kernel/cgroup.ts'
 import type { Core, ExecOptions, Shim, ShimProcess } from '../../kernel/core-api.ts'
 import type { OciProcess } from '../../kernel/oci.ts'
 import type { Plan, Step } from '../../kernel/plan.ts'
@@ -21,7 +23,12 @@ import { containerPlan, execPlan, hostId, type Machine } from './plan.ts'
 
 /** Decides once what this machine offers; `overlayByFd` is found out by trying. */
 export async function openNamespaces(core: Core, arch: MachineArch): Promise<Level> {
-  return new NamespacesLevel({ arch, layout: await readCgroups(), overlayByFd: await overlayTakesDescriptors(core) })
+  return new NamespacesLevel({
+    arch,
+    layout: await readCgroups(),
+    overlayByFd: await overlayTakesDescriptors(core),
+    kcore: existsSync('/proc/kcore'),
+  })
 }
 
 /** A level for planning only: nothing is tried, nothing can be started. */
@@ -67,7 +74,8 @@ class NamespacesLevel implements Level {
     const { cgroupsPath, resources } = spec.linux
     // A cpuset needs folders of its own, in a tree that other containers do without.
     const key = `${dirname(cgroupsPath)} ${resources.cpu?.cpus ?? ''} ${resources.cpu?.mems ?? ''}`
-    const made = this.#parents.get(key) ?? core.run({ steps: parentSteps(this.#machine.layout, cgroupsPath, resources) })
+    const made =
+      this.#parents.get(key) ?? core.run({ steps: parentSteps(this.#machine.layout, cgroupsPath, resources) })
     this.#parents.set(key, made)
     made.catch(() => this.#parents.delete(key))
     await made
@@ -75,10 +83,19 @@ class NamespacesLevel implements Level {
 
   exec(shim: Shim, bundle: Bundle, process: OciProcess, options: ExecOptions): Promise<ShimProcess> {
     const join = joinPlan(this.#machine.layout, bundle.spec.linux.cgroupsPath, bundle.spec.linux.resources, 0)
-    return shim.exec(execPlan(bundle, process, join, this.#machine), { ...options, owner: ownerOf(bundle, process) })
+    return shim.exec(execPlan(bundle, process, join, this.#machine), {
+      ...options,
+      owner: ownerOf(bundle, process),
+    })
   }
 
-  files(core: Core, bundle: Bundle, pid: number | undefined, steps: readonly Step[], options?: FilesOptions): Promise<Buffer[]> {
+  files(
+    core: Core,
+    bundle: Bundle,
+    pid: number | undefined,
+    steps: readonly Step[],
+    options?: FilesOptions,
+  ): Promise<Buffer[]> {
     return core.run(filesPlan(bundle, pid, steps, this.#machine, options?.bare), options)
   }
 
@@ -117,7 +134,13 @@ async function overlayTakesDescriptors(core: Core): Promise<boolean> {
   try {
     // The same folder twice would be refused (ELOOP), and a single layer is no overlay.
     const layers = [join(folder, 'a'), join(folder, 'b')]
-    const take = layers.map((path, slot): Step => ({ actor: 'host', op: 'clone-mount', path, slot, recursive: false }))
+    const take = layers.map((path, slot): Step => ({
+      actor: 'host',
+      op: 'clone-mount',
+      path,
+      slot,
+      recursive: false,
+    }))
     const options = layers.map((_, slot) => ['lowerdir+', { slot }] as const)
     await core.run({
       steps: [
@@ -134,4 +157,3 @@ async function overlayTakesDescriptors(core: Core): Promise<boolean> {
     await rm(folder, { recursive: true })
   }
 }
-

@@ -11,6 +11,7 @@ export interface MountsInput {
   readonly root: Slot
   readonly userns: Slot | undefined
   readonly layout: CgroupLayout
+  readonly kcore: boolean
   /** Trees in which the container has a group of its own; of others it would see all there is. */
   readonly cgroupTrees: ReadonlySet<string>
   /** Host ids of the container's root. */
@@ -114,12 +115,34 @@ function deviceMount(words: MountWords, input: MountsInput, slots: Slots): Mount
     parent.split('/').forEach((_, i, parts) => parent !== '.' && folders.add(parts.slice(0, i + 1).join('/')))
   }
   const ids = { uid: input.rootUid, gid: input.rootGid }
+  const links = LINKS.filter(([path]) => path !== 'core' || input.kcore)
   return {
     parent: [
-      { actor: 'parent', op: 'fsmount', slot, type: 'tmpfs', options: [['source', 'tmpfs'], ...words.data, ...owner], attrs: words.attrs },
-      ...[...folders].map((path): Step => ({ actor: 'parent', op: 'mkdir', at: slot, path, mode: 0o755, ...ids })),
+      {
+        actor: 'parent',
+        op: 'fsmount',
+        slot,
+        type: 'tmpfs',
+        options: [['source', 'tmpfs'], ...words.data, ...owner],
+        attrs: words.attrs,
+      },
+      ...[...folders].map((path): Step => ({
+        actor: 'parent',
+        op: 'mkdir',
+        at: slot,
+        path,
+        mode: 0o755,
+        ...ids,
+      })),
       ...input.spec.linux.devices.map((device) => deviceNode(device, slot, input)),
-      ...LINKS.map(([path, target]): Step => ({ actor: 'parent', op: 'symlink', at: slot, path, target, ...ids })),
+      ...links.map(([path, target]): Step => ({
+        actor: 'parent',
+        op: 'symlink',
+        at: slot,
+        path,
+        target,
+        ...ids,
+      })),
     ],
     guest: [{ actor: 'guest', op: 'attach-mount', at: input.root, path: '/dev', slot, create: true }],
   }
@@ -152,30 +175,67 @@ function cgroupMount(mount: OciMount, words: MountWords, input: MountsInput, slo
   const own = input.spec.linux.namespaces.some((ns) => ns.type === 'cgroup')
   if (!own) {
     const source = '/sys/fs/cgroup'
-    return bindMount({ ...mount, source, options: ['rbind', 'ro', 'rprivate'] }, mountWords(['rbind', 'ro']), input, slots)
+    return bindMount(
+      { ...mount, source, options: ['rbind', 'ro', 'rprivate'] },
+      mountWords(['rbind', 'ro']),
+      input,
+      slots,
+    )
   }
-  const put = (type: string, at: string, options: readonly (readonly [string, string?])[], attrs: number): Step[] => {
+  const put = (
+    type: string,
+    at: string,
+    options: readonly (readonly [string, string?])[],
+    attrs: number,
+  ): Step[] => {
     const slot = slots.take()
     return [
       { actor: 'guest', op: 'fsmount', slot, type, options, attrs },
       { actor: 'guest', op: 'attach-mount', at: root, path: at, slot, create: true },
     ]
   }
-  if (input.layout.mode === 'v2') return { parent: [], guest: put('cgroup2', path, [['source', 'cgroup']], words.attrs) }
+  if (input.layout.mode === 'v2')
+    return { parent: [], guest: put('cgroup2', path, [['source', 'cgroup']], words.attrs) }
   const base = slots.take()
   const plain = words.attrs & ~ATTR.ro
   return {
     parent: [],
     guest: [
-      { actor: 'guest', op: 'fsmount', slot: base, type: 'tmpfs', options: [['source', 'tmpfs'], ['mode', '755']], attrs: plain },
+      {
+        actor: 'guest',
+        op: 'fsmount',
+        slot: base,
+        type: 'tmpfs',
+        options: [
+          ['source', 'tmpfs'],
+          ['mode', '755'],
+        ],
+        attrs: plain,
+      },
       { actor: 'guest', op: 'attach-mount', at: root, path, slot: base, create: true },
       ...hierarchies(input).flatMap(({ name, controllers }): Step[] => [
-        ...put('cgroup', `${path}/${name}`, [['source', 'cgroup'], ...controllers.map((c): [string] => [c])], words.attrs),
-        ...(controllers.length < 2 ? [] : controllers).map(
-          (c): Step => ({ actor: 'guest', op: 'symlink', at: base, path: c, target: name }),
+        ...put(
+          'cgroup',
+          `${path}/${name}`,
+          [['source', 'cgroup'], ...controllers.map((c): [string] => [c])],
+          words.attrs,
         ),
+        ...(controllers.length < 2 ? [] : controllers).map((c): Step => ({
+          actor: 'guest',
+          op: 'symlink',
+          at: base,
+          path: c,
+          target: name,
+        })),
       ]),
-      { actor: 'guest', op: 'mount-attr', slot: base, set: words.attrs & ATTR.ro, clear: 0, recursive: false },
+      {
+        actor: 'guest',
+        op: 'mount-attr',
+        slot: base,
+        set: words.attrs & ATTR.ro,
+        clear: 0,
+        recursive: false,
+      },
     ],
   }
 }

@@ -17,6 +17,8 @@ export interface Machine {
   readonly layout: CgroupLayout
   /** Whether overlayfs takes its layers as descriptors of unattached mounts (Linux 6.15). */
   readonly overlayByFd: boolean
+  /** Whether the host has /proc/kcore: only then is there a /dev/core, as with runc. */
+  readonly kcore: boolean
 }
 
 export const CLONE: Readonly<Record<OciNamespaceType, number>> = {
@@ -36,7 +38,8 @@ interface Namespaces {
   readonly joined: readonly { readonly type: OciNamespaceType; readonly path: string; readonly slot: Slot }[]
 }
 
-const has = (spec: OciSpec, type: OciNamespaceType): boolean => spec.linux.namespaces.some((ns) => ns.type === type)
+const has = (spec: OciSpec, type: OciNamespaceType): boolean =>
+  spec.linux.namespaces.some((ns) => ns.type === type)
 
 /** Time and cgroup namespaces are no matter of the clone: one is made before it, the other after joining. */
 function readNamespaces(spec: OciSpec, slots: Slots): Namespaces {
@@ -71,6 +74,7 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
       root: root.slot,
       userns: userns?.slot,
       layout: machine.layout,
+      kcore: machine.kcore,
       cgroupTrees: treesOf(cgroup, spec.linux.cgroupsPath),
       rootUid: ids.uid,
       rootGid: ids.gid,
@@ -83,7 +87,13 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...cgroup.host,
     ...network.host,
     ...network.after,
-    ...namespaces.joined.map((ns): Step => ({ actor: 'host', op: 'open', path: ns.path, slot: ns.slot, flags: 0 })),
+    ...namespaces.joined.map((ns): Step => ({
+      actor: 'host',
+      op: 'open',
+      path: ns.path,
+      slot: ns.slot,
+      flags: 0,
+    })),
     ...timeSteps(spec),
     ...cloneSteps(namespaces, cgroup),
     // Before the parent's steps, which put an interface into the network namespace.
@@ -110,7 +120,9 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
 
 /** The trees of those groups that the plan takes away at the end: these are the container's own. */
 function treesOf(cgroup: CgroupPlan, path: string): ReadonlySet<string> {
-  const folders = cgroup.after.flatMap((step) => (step.op === 'rmdir' && step.path.endsWith(path) ? [step.path] : []))
+  const folders = cgroup.after.flatMap((step) =>
+    step.op === 'rmdir' && step.path.endsWith(path) ? [step.path] : [],
+  )
   return new Set(folders.map((folder) => folder.slice(0, -path.length)))
 }
 
@@ -127,7 +139,12 @@ function usernsOf(
   return {
     slot,
     steps: [
-      { actor: 'parent', op: 'idmap', uid: mapText(spec.linux.uidMappings), gid: mapText(spec.linux.gidMappings) },
+      {
+        actor: 'parent',
+        op: 'idmap',
+        uid: mapText(spec.linux.uidMappings),
+        gid: mapText(spec.linux.gidMappings),
+      },
       { actor: 'parent', op: 'open-ns', slot, kind: 'user' },
     ],
   }
@@ -152,7 +169,9 @@ const becomeRoot: Step = { actor: 'guest', op: 'user', uid: 0, gid: 0, groups: [
 
 function timeSteps(spec: OciSpec): Step[] {
   if (!has(spec, 'time')) return []
-  const lines = Object.entries(spec.linux.timeOffsets ?? {}).map(([clock, o]) => `${clock} ${o.secs} ${o.nanosecs}\n`)
+  const lines = Object.entries(spec.linux.timeOffsets ?? {}).map(
+    ([clock, o]) => `${clock} ${o.secs} ${o.nanosecs}\n`,
+  )
   return [{ actor: 'host', op: 'timens', offsets: lines.join(''), zero: lines.length === 0 }]
 }
 
@@ -204,11 +223,20 @@ function nameSteps(spec: OciSpec): Step[] {
 function closingSteps(spec: OciSpec): Step[] {
   const { linux } = spec
   return [
-    ...Object.entries(linux.sysctl).map(
-      ([name, data]): Step => ({ actor: 'guest', op: 'write', path: `/proc/sys/${name.replaceAll('.', '/')}`, data }),
-    ),
+    ...Object.entries(linux.sysctl).map(([name, data]): Step => ({
+      actor: 'guest',
+      op: 'write',
+      path: `/proc/sys/${name.replaceAll('.', '/')}`,
+      data,
+    })),
     ...linux.maskedPaths.map((path): Step => ({ actor: 'guest', op: 'mask', path })),
-    ...linux.readonlyPaths.map((path): Step => ({ actor: 'guest', op: 'cover', path, attrs: ATTR.ro, optional: true })),
+    ...linux.readonlyPaths.map((path): Step => ({
+      actor: 'guest',
+      op: 'cover',
+      path,
+      attrs: ATTR.ro,
+      optional: true,
+    })),
   ]
 }
 
@@ -224,7 +252,9 @@ function rlimitSteps(process: OciProcess): Step[] {
 function processSteps(spec: OciSpec, process: OciProcess, init: boolean, machine: Machine): Step[] {
   const { user } = process
   const filter: Step[] =
-    spec.linux.seccomp === undefined ? [] : [{ actor: 'guest', ...seccompAction(spec.linux.seccomp, machine.arch) }]
+    spec.linux.seccomp === undefined
+      ? []
+      : [{ actor: 'guest', ...seccompAction(spec.linux.seccomp, machine.arch) }]
   const [height, width] = [process.consoleSize?.height ?? 0, process.consoleSize?.width ?? 0]
   const tty: Step[] = process.terminal
     ? [{ actor: 'guest', op: 'tty', rows: height, cols: width, console: process === spec.process }]
@@ -251,7 +281,10 @@ function processSteps(spec: OciSpec, process: OciProcess, init: boolean, machine
 export function execPlan(bundle: Bundle, process: OciProcess, cgroup: CgroupPlan, machine: Machine): Plan {
   const { spec } = bundle
   // The time namespace is the shim's children's already; one cannot enter the user namespace one is in.
-  const flags = spec.linux.namespaces.reduce((all, { type }) => (type === 'time' ? all : (all | CLONE[type]) >>> 0), 0)
+  const flags = spec.linux.namespaces.reduce(
+    (all, { type }) => (type === 'time' ? all : (all | CLONE[type]) >>> 0),
+    0,
+  )
   const into = cgroup.cloneInto === undefined ? {} : { cgroup: cgroup.cloneInto }
   const steps: Step[] = [
     ...cgroup.host,
@@ -265,4 +298,3 @@ export function execPlan(bundle: Bundle, process: OciProcess, cgroup: CgroupPlan
   ]
   return { steps }
 }
-
