@@ -121,6 +121,10 @@ test('reserveFailed tells a taken port from an address that is not there', () =>
   const port = { protocol: 'tcp', hostAddress: '192.0.2.9', hostPort: 80 } as const
   assert.match(
     reserveFailed(base.endpoint, port, 'EADDRINUSE').message,
+    /listen tcp4 192.0.2.9:80: bind: address already in use$/,
+  )
+  assert.match(
+    reserveFailed(base.endpoint, port, 'EEXIST').message,
     /Bind for 192.0.2.9:80 failed: port is already allocated/,
   )
   assert.match(reserveFailed(base.endpoint, port, 'EADDRNOTAVAIL').message, /cannot assign requested address/)

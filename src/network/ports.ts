@@ -193,6 +193,13 @@ export function portAllocated(endpoint: Endpoint, hostAddress: string, hostPort:
   return externalConnectivity(endpoint, `Bind for ${host}:${hostPort} failed: port is already allocated`)
 }
 
+/** The C library's words, which people search for and tools match. */
+const BIND_WORDS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'address already in use',
+  EADDRNOTAVAIL: 'cannot assign requested address',
+  EACCES: 'permission denied',
+}
+
 /**
  * What a failed `reserve-port` step means. `errno` is the name the core gave. EEXIST and EBUSY come from the map of
  * published ports.
@@ -203,14 +210,12 @@ export function reserveFailed(
   errno: string,
 ): DewarError {
   const { hostAddress, hostPort, protocol } = published
-  if (['EADDRINUSE', 'EEXIST', 'EBUSY'].includes(errno)) return portAllocated(endpoint, hostAddress, hostPort)
-  if (errno === 'EADDRNOTAVAIL') {
-    return externalConnectivity(
-      endpoint,
-      `listen ${protocol} ${hostAddress}:${hostPort}: bind: cannot assign requested address (no interface of this host has ${hostAddress})`,
-    )
-  }
-  return externalConnectivity(endpoint, `listen ${protocol} ${hostAddress}:${hostPort}: bind: ${errno}`)
+  if (errno === 'EEXIST' || errno === 'EBUSY') return portAllocated(endpoint, hostAddress, hostPort)
+  const v6 = hostAddress.includes(':')
+  const listen = `listen ${protocol}${v6 ? 6 : 4} ${v6 ? `[${hostAddress}]` : hostAddress}:${hostPort}: bind: `
+  const why = BIND_WORDS[errno] ?? errno
+  const remedy = errno === 'EADDRNOTAVAIL' ? ` (no interface of this host has ${hostAddress})` : ''
+  return externalConnectivity(endpoint, `${listen}${why}${remedy}`)
 }
 
 /** First and last port the kernel itself gives out: the content of /proc/sys/net/ipv4/ip_local_port_range. */
