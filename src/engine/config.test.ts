@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { commandOf, completeHostConfig, mergeConfig, processEnv } from './config.ts'
-import type { ContainerConfig, ImageConfig } from './types.ts'
+import type { ContainerConfig, HostConfig, ImageConfig } from './types.ts'
 
 const image: ImageConfig = {
   user: 'web',
@@ -78,4 +78,29 @@ test('processEnv gives PATH, HOSTNAME, TERM and HOME and lets a bare name unset'
     'HOME=/root',
   ])
   assert.deepEqual(env(['PATH=/x', 'TERM', 'HOME=/h'], ['A=2']), ['PATH=/x', 'HOSTNAME=h', 'HOME=/h', 'A=2'])
+})
+
+test('mergeConfig keeps the client’s shell, or the image’s', () => {
+  const config = { config: { image: 'web' }, hostConfig: {}, endpoints: {} }
+  const withShell = { ...image, shell: ['/bin/ash', '-c'] }
+  assert.deepEqual(mergeConfig(config, withShell, ID).shell, ['/bin/ash', '-c'])
+  const own = { ...config, config: { image: 'web', shell: ['/bin/bash', '-c'] } }
+  assert.deepEqual(mergeConfig(own, withShell, ID).shell, ['/bin/bash', '-c'])
+  assert.equal('shell' in merge({}), false)
+})
+
+test('completeHostConfig writes down what was meant, as dockerd shows it', () => {
+  const complete = (host: Partial<HostConfig>) =>
+    completeHostConfig(host, { runtime: 'namespaces', logConfig: { type: 'json-file', config: {} } })
+  const host = complete({ memory: 64, pidsLimit: 0 })
+  assert.equal(host.memorySwap, 128)
+  assert.equal(host.pidsLimit, null)
+  assert.ok(host.maskedPaths?.includes('/proc/kcore'))
+  assert.ok(host.readonlyPaths?.includes('/proc/sys'))
+  assert.deepEqual(
+    [complete({ memory: 64, memorySwap: -1 }).memorySwap, complete({ pidsLimit: 9 }).pidsLimit],
+    [-1, 9],
+  )
+  assert.deepEqual(complete({ maskedPaths: [] }).maskedPaths, [])
+  assert.equal(complete({ privileged: true }).maskedPaths, null)
 })

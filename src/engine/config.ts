@@ -1,5 +1,6 @@
 /** What the client sent and what the image says, merged into a container's configuration. Pure; Docker's rules. */
 import { DewarError } from '../base/errors.ts'
+import { closedPaths } from './spec-mounts.ts'
 import type { ContainerConfig, CreateContainer, Healthcheck, HostConfig, ImageConfig } from './types.ts'
 
 const DEFAULT_SHM = 64 * 1024 * 1024
@@ -11,6 +12,7 @@ export function mergeConfig(request: CreateContainer, image: ImageConfig, id: st
   const cmd = filled(given.cmd) ?? (given.entrypoint == null ? image.cmd : null)
   const healthcheck = mergeHealthcheck(given.healthcheck, image.healthcheck)
   const stopSignal = given.stopSignal || image.stopSignal
+  const shell = filled(given.shell) ?? filled(image.shell)
   return {
     hostname: given.hostname || defaultHostname(request.hostConfig, id),
     domainname: given.domainname ?? '',
@@ -34,7 +36,7 @@ export function mergeConfig(request: CreateContainer, image: ImageConfig, id: st
     ...(stopSignal ? { stopSignal } : {}),
     ...(given.stopTimeout === undefined ? {} : { stopTimeout: given.stopTimeout }),
     ...(given.networkDisabled === undefined ? {} : { networkDisabled: given.networkDisabled }),
-    ...(image.shell ? { shell: image.shell } : {}),
+    ...(shell === undefined ? {} : { shell }),
   }
 }
 
@@ -89,9 +91,14 @@ export interface HostDefaults {
 
 /** The client's wishes on top of Docker's defaults. */
 export function completeHostConfig(given: Partial<HostConfig>, defaults: HostDefaults): HostConfig {
+  const wanted = { ...EMPTY_HOST_CONFIG, ...given }
+  const paths = wanted.privileged ? undefined : closedPaths(wanted, false)
   return {
-    ...EMPTY_HOST_CONFIG,
-    ...given,
+    ...wanted,
+    ...(paths === undefined ? {} : { maskedPaths: paths.masked, readonlyPaths: paths.readonly }),
+    memorySwap: swapOf(wanted),
+    // 0 and -1 mean no limit, as nothing does.
+    pidsLimit: wanted.pidsLimit !== null && wanted.pidsLimit > 0 ? wanted.pidsLimit : null,
     logConfig: completeLog(given.logConfig, defaults.logConfig),
     networkMode: given.networkMode || 'default',
     restartPolicy: {
@@ -103,6 +110,11 @@ export function completeHostConfig(given: Partial<HostConfig>, defaults: HostDef
     shmSize: given.shmSize || DEFAULT_SHM,
     runtime: given.runtime || defaults.runtime,
   }
+}
+
+/** Memory alone means as much swap again. */
+function swapOf({ memory, memorySwap }: Pick<HostConfig, 'memory' | 'memorySwap'>): number {
+  return memory > 0 && memorySwap === 0 ? memory * 2 : memorySwap
 }
 
 function completeLog(given: HostConfig['logConfig'] | undefined, defaults: HostConfig['logConfig']) {

@@ -72,7 +72,7 @@ export class ContainerFiles implements Archive {
     try {
       return statOf(path, await firstEntry(events))
     } catch (error) {
-      throw lookupError(error, container, path)
+      throw lookupError(error, ref, path)
     } finally {
       await events.return(undefined)
     }
@@ -89,7 +89,7 @@ export class ContainerFiles implements Archive {
       return { stat, stream: Readable.from(tar, { objectMode: false, highWaterMark: 512 * 1024 }) }
     } catch (error) {
       await events.return(undefined)
-      throw lookupError(error, container, path)
+      throw lookupError(error, ref, path)
     }
   }
 
@@ -191,10 +191,11 @@ async function* noting<T>(source: AsyncIterable<T>, failure: { cause: unknown })
   }
 }
 
-function lookupError(error: unknown, container: Container, path: string): unknown {
+/** Names the container as the client did. */
+function lookupError(error: unknown, ref: string, path: string): unknown {
   if (!(error instanceof PlanFailed)) return error
   if (error.errno !== 'ENOENT' && error.errno !== 'ENOTDIR') return error
-  return new DewarError('not-found', `Could not find the file ${path} in container ${container.id}`, {
+  return new DewarError('not-found', `Could not find the file ${path} in container ${ref}`, {
     cause: error,
   })
 }

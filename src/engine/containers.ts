@@ -134,7 +134,14 @@ export class ContainerService implements Containers {
     const { facts, cgroups, core, bus } = this.#services
     const container = this.#find(ref)
     return container.lock.run(async () => {
-      const hostConfig: HostConfig = { ...container.record.hostConfig, ...change }
+      const before = container.record.hostConfig
+      const hostConfig: HostConfig = { ...before, ...change }
+      if (before.memorySwap > 0 && hostConfig.memory > before.memorySwap && !change.memorySwap) {
+        throw new DewarError(
+          'invalid-argument',
+          'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time',
+        )
+      }
       validateResources(hostConfig, facts)
       if (hostConfig.autoRemove && !['', 'no'].includes(hostConfig.restartPolicy.name)) {
         throw new DewarError(

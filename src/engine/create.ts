@@ -165,7 +165,6 @@ async function build(services: Services, parts: Parts): Promise<Container> {
   const level = await services.levels.choose(host)
   const inherited = inheritedMounts(services, host.volumesFrom ?? [])
   const requests = mountRequests({ ...host, volumes: config.volumes }, inherited)
-  services.networks.wanted({ hostConfig: host, endpoints: request.endpoints, config })
   const mounts = await resolveMounts(requests, services.volumes)
   const joined = joinedRange(host, services.containers)
   const range = joined !== undefined ? joined.range : runsInHostUserns(host) ? null : services.ranges.take(id)

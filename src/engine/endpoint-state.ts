@@ -9,23 +9,23 @@ import type { EndpointConfig, EndpointState } from './types.ts'
 /** Addresses on one network. */
 export type Place = RecordedNetwork['attachments'][number]
 
-/** `place` undefined: the container does not run. */
+/** `place` undefined: the container does not run; `network` undefined: there is no such network (any more). */
 export function endpointState(
-  network: Network,
+  network: Network | undefined,
   endpoint: EndpointConfig,
   place: Place | undefined,
 ): EndpointState {
   const size = (pool: IpPool | undefined): number => Number(pool?.subnet.split('/')[1] ?? 0)
   return {
     ...endpoint,
-    networkID: network.id,
+    networkID: network?.id ?? '',
     endpointID: place === undefined ? '' : randomBytes(32).toString('hex'),
-    gateway: place?.address === undefined ? '' : (network.ipv4?.gateway ?? ''),
+    gateway: place?.address === undefined ? '' : (network?.ipv4?.gateway ?? ''),
     ipAddress: place?.address ?? '',
-    ipPrefixLen: place?.address === undefined ? 0 : size(network.ipv4),
-    ipv6Gateway: place?.address6 === undefined ? '' : (network.ipv6?.gateway ?? ''),
+    ipPrefixLen: place?.address === undefined ? 0 : size(network?.ipv4),
+    ipv6Gateway: place?.address6 === undefined ? '' : (network?.ipv6?.gateway ?? ''),
     globalIPv6Address: place?.address6 ?? '',
-    globalIPv6PrefixLen: place?.address6 === undefined ? 0 : size(network.ipv6),
+    globalIPv6PrefixLen: place?.address6 === undefined ? 0 : size(network?.ipv6),
     macAddress: place?.mac ?? endpoint.macAddress ?? '',
     dnsNames: null,
   }

@@ -73,3 +73,10 @@ test('EventBus filters by container name, event word, image and label', async ()
   assert.deepEqual(await find({ label: ['tier=back'] }), [])
   assert.deepEqual(await find({ event: ['die', 'start'], container: ['db', 'web'] }), ['container die'])
 })
+
+test('EventBus replays what it remembers for `until` alone, too', async () => {
+  const bus = new EventBus()
+  bus.emit('container', 'create', 'a')
+  const past = bus.subscribe({ until: Date.now(), filters: filters(), signal: new AbortController().signal })
+  assert.deepEqual(await all(past), ['container create'])
+})

@@ -43,8 +43,9 @@ export class EventBus {
   /** Past events since `since`, then live ones until `until` or abort. Subscribed before this returns. */
   subscribe(options: EventsOptions): AsyncIterable<EngineEvent> {
     const queue = new EventQueue((event) => matchesEvent(event, options.filters))
-    if (options.since !== undefined) {
-      const { since, until = Infinity } = options
+    // `until` alone asks for what is remembered, too, as with dockerd.
+    if (options.since !== undefined || options.until !== undefined) {
+      const { since = 0, until = Infinity } = options
       for (const event of this.#ring) if (event.time >= since && event.time <= until) queue.push(event)
     }
     const left = options.until === undefined ? undefined : options.until - Date.now()

@@ -54,7 +54,7 @@ export class ExecService implements Execs {
     const exec = new Exec(container, config)
     this.#execs.set(exec.id, exec)
     container.execs.set(exec.id, exec)
-    this.#emit(exec, `exec_create: ${config.cmd.join(' ')}`)
+    this.#emit(exec, `exec_create: ${commandText(config)}`)
     return exec.id
   }
 
@@ -68,7 +68,7 @@ export class ExecService implements Execs {
     try {
       const process = await this.#launch(exec, running, options)
       exec.process = process
-      this.#emit(exec, `exec_start: ${exec.config.cmd.join(' ')}`)
+      this.#emit(exec, `exec_start: ${commandText(exec.config)}`)
       void process.exited.then(
         (exit) => this.#ended(exec, exit.code),
         () => this.#ended(exec, 137),
@@ -148,6 +148,11 @@ export class ExecService implements Execs {
     const attributes = { ...eventAttributes(exec.container), execID: exec.id, ...more }
     this.#services.bus.emit('container', action, exec.container.id, attributes)
   }
+}
+
+/** As dockerd writes it: the program, a space, the arguments; so a program alone is followed by a space. */
+function commandText({ cmd: [program = '', ...rest] }: ExecConfig): string {
+  return `${program} ${rest.join(' ')}`
 }
 
 function runningFor(container: Container): Running {

@@ -49,6 +49,11 @@ export function timeOf(text: string | undefined): number {
   return Number.isNaN(time) ? 0 : time
 }
 
+/** Bottom first. */
+export function layerSizesOf({ images, layers }: Shelf, id: string): number[] {
+  return images.chain(images.resolve(id).id).map((chainId) => layers.get(chainId)?.size ?? 0)
+}
+
 export function sizeOf({ images, layers }: Shelf, id: Digest): number {
   return images.chain(id).reduce((sum, chainId) => sum + (layers.get(chainId)?.size ?? 0), 0)
 }

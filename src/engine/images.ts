@@ -37,7 +37,7 @@ import type { LayerBlob, Workshop } from './images-make.ts'
 import { pruneImages, removeImage } from './images-remove.ts'
 import type { ImageUser, Remover } from './images-remove.ts'
 import { chooseImages, saveImages } from './images-save.ts'
-import { configOfDocument, historyOf, listImages, viewOf } from './images-view.ts'
+import { configOfDocument, historyOf, layerSizesOf, listImages, viewOf } from './images-view.ts'
 import type {
   AuthConfig,
   Filters,
@@ -116,8 +116,14 @@ export class ImageService implements Omit<Images, 'commit'> {
     )
   }
 
-  async list(options: { readonly all: boolean; readonly filters: Filters }): Promise<ImageView[]> {
-    return listImages(this.#shop, options)
+  async list(options: {
+    readonly all: boolean
+    readonly filters: Filters
+    readonly sharedSize?: boolean
+  }): Promise<ImageView[]> {
+    const views = listImages(this.#shop, options)
+    if (options.sharedSize !== true) return views
+    return views.map((view) => ({ ...view, layerSizes: layerSizesOf(this.#shop, view.id) }))
   }
 
   async inspect(ref: string): Promise<ImageView> {

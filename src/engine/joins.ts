@@ -7,10 +7,17 @@ import type { HostConfig } from './types.ts'
 
 type Modes = Pick<HostConfig, 'networkMode' | 'ipcMode' | 'pidMode'>
 
-/** `container:NAME` with the full id in the place of the name, as inspect shows it and a rename needs it. */
+/**
+ * `container:NAME` with the full id in the place of the name, as inspect shows it and a rename needs it. An unknown
+ * name stays: the start will say so. Answered here, with the 404 that clients expect, it would mean that the image is
+ * missing, and `docker run` would pull it.
+ */
 export function canonicalModes<T extends Modes>(host: T, containers: Directory<Container>): T {
-  const canonical = (mode: string): string =>
-    mode.startsWith('container:') ? `container:${containers.find(mode.slice('container:'.length)).id}` : mode
+  const canonical = (mode: string): string => {
+    if (!mode.startsWith('container:')) return mode
+    const target = containers.lookup(mode.slice('container:'.length))
+    return target === undefined ? mode : `container:${target.id}`
+  }
   return {
     ...host,
     networkMode: canonical(host.networkMode),
@@ -22,7 +29,8 @@ export function canonicalModes<T extends Modes>(host: T, containers: Directory<C
 function targets(host: Modes, containers: Directory<Container>): Container[] {
   return [host.networkMode, host.pidMode, host.ipcMode]
     .filter((mode) => mode.startsWith('container:'))
-    .map((mode) => containers.find(mode.slice('container:'.length)))
+    .map((mode) => containers.lookup(mode.slice('container:'.length)))
+    .filter((target) => target !== undefined)
 }
 
 /**
@@ -47,11 +55,22 @@ export function joinedRange(
   )
 }
 
-/** Host pids to join now. Throws with dockerd's words when one does not run. */
-export function joinPids(host: Modes, containers: Directory<Container>): Joins {
+/**
+ * Host pids to join now. Throws with dockerd's words when one does not run or is not there. `range`: the container's
+ * own, which differs from the target's when that was made after it.
+ */
+export function joinPids(host: Modes, containers: Directory<Container>, range: IdRange | null): Joins {
   const network = pidOf(host.networkMode, containers, 'cannot join network of a non running container')
   const pid = pidOf(host.pidMode, containers, 'cannot join PID of a non running container')
   const ipc = pidOf(host.ipcMode, containers, 'cannot join IPC of a non running container')
+  const stranger = targets(host, containers).find(({ record }) => record.range?.base !== range?.base)
+  if (stranger !== undefined) {
+    throw new DewarError(
+      'conflict',
+      `Joining container ${stranger.name} failed: it was made later and has another uid range`,
+      { remedy: 'remove this container and create it again' },
+    )
+  }
   return {
     ...(network === undefined ? {} : { network }),
     ...(pid === undefined ? {} : { pid }),
@@ -76,7 +95,9 @@ export function sharedShmOwner(
   const mode = container.record.hostConfig.ipcMode
   if (mode === 'shareable') return container
   if (!mode.startsWith('container:')) return undefined
-  const owner = containers.find(mode.slice('container:'.length))
+  const owner = containers.lookup(mode.slice('container:'.length))
+  // Gone, or never there: whoever starts is told by `joinPids`; files can be read all the same.
+  if (owner === undefined) return undefined
   if (owner.record.hostConfig.ipcMode === 'shareable') return owner
   throw new DewarError(
     'conflict',

@@ -53,7 +53,7 @@ interface LaunchPins {
 /** Everything is looked up, the folders are there; what the level gets to start the container. */
 export async function bundleForStart(services: Services, container: Container): Promise<Bundle> {
   const { hostConfig, config } = container.record
-  const joins = joinPids(hostConfig, services.containers)
+  const joins = joinPids(hostConfig, services.containers, container.record.range)
   const [devices, blockDevices, user] = await Promise.all([
     resolveDevices(hostConfig),
     resolveBlockDevices(hostConfig),

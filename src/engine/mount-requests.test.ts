@@ -118,3 +118,11 @@ test('mountRequests gives tmpfs the safe words and lets later ones win', () => {
     /invalid tmpfs option "bind"/,
   )
 })
+
+test('mountRequests marks volumes that were asked for with z, as dockerd shows them', () => {
+  const modes = (input: Partial<Parameters<typeof mountRequests>[0]>) =>
+    mountRequests({ binds: null, volumeDriver: '', volumes: {}, ...input }, []).map(({ mode }) => mode)
+  assert.deepEqual(modes({ binds: ['vol:/a', 'vol:/b:ro', '/host:/c'] }), ['z', 'ro', ''])
+  assert.deepEqual(modes({ mounts: [{ type: 'volume', source: 'vol', target: '/a' }] }), ['z'])
+  assert.deepEqual(modes({ volumes: { '/a': {} } }), [''])
+})

@@ -55,8 +55,8 @@ export function mountRequests(input: MountInput, inherited: readonly MountPoint[
     explicit.add(request.destination)
     byDestination.set(request.destination, request)
   }
-  for (const bind of input.binds ?? []) add(parseBind(bind, input.volumeDriver))
-  for (const mount of input.mounts ?? []) add(parseMount(mount))
+  for (const bind of input.binds ?? []) add(withMode(parseBind(bind, input.volumeDriver)))
+  for (const mount of input.mounts ?? []) add(withMode(parseMount(mount)))
   for (const [path, options] of Object.entries(input.tmpfs ?? {})) add(parseTmpfs(path, options))
   for (const path of Object.keys(input.volumes)) {
     const destination = checkDestination(path, path)
@@ -64,6 +64,11 @@ export function mountRequests(input: MountInput, inherited: readonly MountPoint[
       byDestination.set(destination, anonymous(destination, input.volumeDriver))
   }
   return [...byDestination.values()]
+}
+
+/** dockerd shows volumes that were asked for as shared between SELinux labels when nothing was said. */
+function withMode(request: MountRequest): MountRequest {
+  return request.type === 'volume' && request.mode === '' ? { ...request, mode: 'z' } : request
 }
 
 const PROPAGATION = new Set(['private', 'rprivate', 'slave', 'rslave', 'shared', 'rshared'])

@@ -180,16 +180,16 @@ export class NetworkManager {
   idle(record: Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config'>): Record<string, EndpointState> {
     const mode = record.hostConfig.networkMode
     if (mode.startsWith('container:')) return {}
-    if (mode === 'host' || mode === 'none') {
-      const network = this.find(mode)
-      return { [mode]: endpointState(network, {}, undefined) }
+    if (record.config.networkDisabled === true && mode !== 'host' && mode !== 'none') return {}
+    const places = new Map<string, EndpointState>()
+    for (const [ref, endpoint] of [[mode, {}], ...Object.entries(record.endpoints)] as const) {
+      // The network may be gone, or not be there yet: only a start needs it.
+      const network = this.lookup(ref)
+      const isExtra = ref !== mode && network !== undefined && network.driver !== 'bridge'
+      if (!isExtra) places.set(network?.name ?? ref, endpointState(network, endpoint, undefined))
     }
-    return Object.fromEntries(
-      this.wanted(record).map(({ network, endpoint }) => [
-        network.name,
-        endpointState(network, endpoint, undefined),
-      ]),
-    )
+    if (mode === 'host' || mode === 'none') return Object.fromEntries([...places].slice(0, 1))
+    return Object.fromEntries(places)
   }
 
   #place(network: Network, endpoint: EndpointConfig): Place {

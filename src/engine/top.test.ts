@@ -20,3 +20,11 @@ test('processTable refuses arguments that are no plain options', async () => {
     await assert.rejects(processTable([1], bad), /invalid ps argument/)
   }
 })
+
+test('processTable shows processes that ps alone would not, with the columns that are asked for', async () => {
+  const { titles, processes } = await processTable([process.pid], '-o pid,comm')
+  assert.deepEqual(titles, ['PID', 'COMMAND'])
+  assert.deepEqual(processes, [[String(process.pid), 'node']])
+  const again = await processTable([process.pid], '')
+  assert.equal(again.processes.length, 1)
+})

@@ -10,7 +10,8 @@ export interface ProcessTable {
 export async function processTable(pids: readonly number[], psArgs: string): Promise<ProcessTable> {
   const args = psArgs.trim() === '' ? ['-ef'] : psArgs.trim().split(/\s+/)
   checkArgs(args)
-  const output = await ps(args)
+  // Asked for these alone, ps need not be told with -e; some options exclude that, and are tried without it.
+  const output = await ps([`-q${pids.join(',')}`, ...args]).catch(() => ps(args))
   return selectProcesses(output, new Set(pids))
 }
 

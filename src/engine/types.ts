@@ -475,6 +475,8 @@ export interface ImageView {
   readonly config: ImageConfig
   /** diff ids, bottom first */
   readonly layers: readonly string[]
+  /** Bytes of each of these; only when a list was asked for with `sharedSize`. */
+  readonly layerSizes?: readonly number[]
   readonly lastTagTime: number
   readonly containers: number
 }
@@ -541,9 +543,7 @@ export interface Images {
     ref: string,
     options: { readonly force: boolean; readonly noPrune: boolean },
   ): Promise<{ readonly untagged?: string; readonly deleted?: string }[]>
-  prune(
-    filters: Filters,
-  ): Promise<{
+  prune(filters: Filters): Promise<{
     readonly deleted: readonly { readonly untagged?: string; readonly deleted?: string }[]
     readonly reclaimed: number
   }>

@@ -113,3 +113,18 @@ test('parseList reads kernel lists and is bounded', () => {
   assert.deepEqual(parseList('0,2-4'), [0, 2, 3, 4])
   for (const bad of ['', 'a', '1-', '3-1', '0-99999', '1,,2']) assert.equal(parseList(bad), undefined)
 })
+
+test('validateCreate refuses an address on a network that is not the user’s', () => {
+  const request = (network: string) => ({
+    config: { image: 'i' },
+    hostConfig: {},
+    endpoints: { [network]: { ipamConfig: { ipv4Address: '10.0.0.9' } } },
+  })
+  const host = completeHostConfig({}, { runtime: 'namespaces', logConfig: { type: 'json-file', config: {} } })
+  for (const network of ['bridge', 'default', 'host', 'none'])
+    assert.throws(
+      () => validateCreate(request(network), host, limits),
+      /supported on user defined networks only/,
+    )
+  validateCreate(request('mine'), host, limits)
+})

@@ -1,6 +1,7 @@
 /** Refusals of contradictory or impossible host configurations, in dockerd's words (its clients print them). */
 import { DewarError } from '../base/errors.ts'
 import { envName } from './config.ts'
+import { isPredefined } from './network-records.ts'
 import type { ContainerConfig, CreateContainer, HostConfig } from './types.ts'
 
 /** What the answers depend on. */
@@ -75,8 +76,18 @@ function refuseLinks(host: HostConfig): void {
   )
 }
 
+/** Addresses of the default bridge are given out in turn; two requests for one would meet. */
+function validateAddresses(request: CreateContainer): void {
+  for (const [network, { ipamConfig }] of Object.entries(request.endpoints)) {
+    const fixed = ipamConfig?.ipv4Address || ipamConfig?.ipv6Address
+    if (fixed && isPredefined({ name: network }))
+      refuse('user specified IP address is supported on user defined networks only')
+  }
+}
+
 function validateNetworkMode(request: CreateContainer, host: HostConfig): void {
   const mode = host.networkMode
+  validateAddresses(request)
   const hostname = request.config.hostname ?? ''
   if (host.utsMode === 'host' && hostname !== '') refuse('conflicting options: hostname and the UTS mode')
   if (mode === 'host' && (host.links?.length ?? 0) > 0) {

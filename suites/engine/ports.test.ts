@@ -63,7 +63,7 @@ test('a port that another container or program has is refused in dockerd’s wor
   const address = server.address()
   const taken = typeof address === 'object' ? String(address?.port) : ''
   const refused = await rig.create({ cmd: serve }, bridge(taken))
-  await assert.rejects(rig.engine.containers.start(refused), /port is already allocated/)
+  await assert.rejects(rig.engine.containers.start(refused), /bind: address already in use/)
   const { state, networks } = await rig.engine.containers.inspect(refused)
   assert.deepEqual([state.status, networks['bridge']?.ipAddress], ['created', ''])
   await new Promise((resolve) => server.close(resolve))
@@ -106,3 +106,46 @@ test(
     await assert.rejects(networks.inspect('mine'), /network mine not found/)
   },
 )
+
+test(
+  'a network or container that is not there is told at the start, not at the create',
+  { skip },
+  async () => {
+    const { containers, networks } = rig.engine
+    const lost = await rig.create({ cmd: ['true'] }, { networkMode: 'nosuch' })
+    assert.equal((await containers.inspect(lost)).networks['nosuch']?.networkID, '')
+    await assert.rejects(containers.start(lost), { code: 'not-found', message: 'network nosuch not found' })
+    const { state } = await containers.inspect(lost)
+    assert.deepEqual([state.status, state.error], ['created', 'network nosuch not found'])
+    const config = [{ subnet: '10.202.8.0/24' }]
+    await networks.create({ name: 'nosuch', ipam: { driver: 'default', options: null, config } })
+    await containers.start(lost)
+    await containers.remove(lost, { force: true, volumes: false, link: false })
+    await networks.remove('nosuch')
+
+    for (const mode of ['networkMode', 'pidMode', 'ipcMode'] as const) {
+      const alone = await rig.create({ cmd: ['true'] }, { [mode]: 'container:later' })
+      await assert.rejects(containers.start(alone), {
+        code: 'not-found',
+        message: 'No such container: later',
+      })
+      const later = await rig.run(['sleep', '100'], { ipcMode: 'shareable' }, 'later')
+      await assert.rejects(
+        containers.start(alone),
+        /made later and has another uid range \(remove this container/,
+      )
+      for (const id of [alone, later])
+        await containers.remove(id, { force: true, volumes: false, link: false })
+    }
+  },
+)
+
+test('a container whose partner is gone can still be read and removed', { skip }, async () => {
+  const { containers } = rig.engine
+  const partner = await rig.run(['sleep', '100'], { ipcMode: 'shareable' })
+  const id = await rig.run(['sleep', '100'], { ipcMode: `container:${partner}` })
+  await containers.remove(partner, { force: true, volumes: false, link: false })
+  await containers.stop(id, { timeout: 0 })
+  assert.equal((await containers.archiveStat(id, '/bin')).name, 'bin')
+  await containers.remove(id, { force: false, volumes: false, link: false })
+})
