@@ -39,17 +39,15 @@ export async function startExec(engine: EngineApi, id: string, body: unknown): P
   try {
     return await engine.execs.start(id, options)
   } catch (error) {
-    if (!isCommandError(error) || options.detach) throw error
+    if (options.detach || !isStartFailure(error)) throw error
     const tty = exec.config.tty
     return { stream: oneMessage(`${error.message}\r\n`, tty), tty }
   }
 }
 
-function isCommandError(error: unknown): error is DewarError {
-  return (
-    error instanceof DewarError &&
-    (error.code === 'command-not-found' || error.code === 'command-not-executable')
-  )
+/** What dockerd finds out before the upgrade (no such exec, the container does not run) is answered as a refusal. */
+function isStartFailure(error: unknown): error is DewarError {
+  return error instanceof DewarError && error.code !== 'not-found' && error.code !== 'conflict'
 }
 
 /** Standard output that says `text` and ends; input is discarded. */

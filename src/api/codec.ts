@@ -149,10 +149,22 @@ function compileEncode(schema: z.core.$ZodType): Walk {
     const element = compileEncode(inner.def.valueType)
     return (value) => {
       if (!isRecord(value)) return value
-      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, element(item)]))
+      return Object.fromEntries(sortedEntries(value).map(([key, item]) => [key, element(item)]))
     }
   }
   return (value) => value
+}
+
+/** Go writes the keys of a map in order (keys that are whole numbers JavaScript puts first in any case). */
+function sortedEntries<T>(map: Readonly<Record<string, T>>): [string, T][] {
+  return Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : Number(a > b)))
+}
+
+/** A map as Go writes it. */
+export function sortedMap<T>(map: Readonly<Record<string, T>>): Record<string, T>
+export function sortedMap<T>(map: Readonly<Record<string, T>> | undefined): Record<string, T> | undefined
+export function sortedMap<T>(map: Readonly<Record<string, T>> | undefined): Record<string, T> | undefined {
+  return map === undefined ? undefined : Object.fromEntries(sortedEntries(map))
 }
 
 function encodeObject(schema: z.ZodObject): Walk {

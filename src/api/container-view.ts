@@ -1,7 +1,7 @@
 /** Containers as `inspect` and `ps` show them, field by field as dockerd 28 does. */
 import type { ContainerState, ContainerView, EndpointState, MountPoint } from '../engine/types.ts'
 import { CONFIG, HOST_CONFIG_CODEC } from './container-schema.ts'
-import { isEmpty } from './codec.ts'
+import { isEmpty, sortedMap } from './codec.ts'
 import { rfc3339Nano } from './go-time.ts'
 import { statusText } from './status-text.ts'
 
@@ -111,7 +111,7 @@ function networkSettingsJson(view: ContainerView, minor: number): object {
     Bridge: '',
     SandboxID: view.state.running ? view.id : '',
     SandboxKey: view.state.pid > 0 ? `/proc/${view.state.pid}/ns/net` : '',
-    Ports: view.ports,
+    Ports: sortedMap(view.ports),
     HairpinMode: false,
     LinkLocalIPv6Address: '',
     LinkLocalIPv6PrefixLen: 0,
@@ -131,7 +131,7 @@ function networkSettingsJson(view: ContainerView, minor: number): object {
 
 function endpointsJson(networks: Readonly<Record<string, EndpointState>>, minor: number): object {
   return Object.fromEntries(
-    Object.entries(networks).map(([name, endpoint]) => [name, endpointJson(endpoint, minor)]),
+    Object.entries(sortedMap(networks)).map(([name, endpoint]) => [name, endpointJson(endpoint, minor)]),
   )
 }
 
@@ -176,13 +176,13 @@ export function summaryJson(view: ContainerView, image: string, minor: number, n
     Ports: portsJson(view.ports),
     ...(view.sizeRw === undefined || view.sizeRw === 0 ? {} : { SizeRw: view.sizeRw }),
     ...(view.sizeRootFs === undefined || view.sizeRootFs === 0 ? {} : { SizeRootFs: view.sizeRootFs }),
-    Labels: view.config.labels,
+    Labels: sortedMap(view.config.labels),
     State: view.state.status,
     Status: statusText(view.state, now),
     HostConfig: {
       NetworkMode: view.hostConfig.networkMode,
       ...(minor >= 46 && !isEmpty(view.hostConfig.annotations)
-        ? { Annotations: view.hostConfig.annotations }
+        ? { Annotations: sortedMap(view.hostConfig.annotations) }
         : {}),
     },
     NetworkSettings: { Networks: endpointsJson(view.networks, minor) },

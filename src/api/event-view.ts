@@ -1,4 +1,5 @@
 /** One line of the event stream. */
+import { sortedMap } from './codec.ts'
 import type { EngineEvent } from '../engine/types.ts'
 
 /**
@@ -11,7 +12,7 @@ export function eventLine(event: EngineEvent): string {
     ...legacyFields(event),
     Type: type,
     Action: action,
-    Actor: { ID: actor.id, Attributes: actor.attributes },
+    Actor: { ID: actor.id, Attributes: sortedMap(actor.attributes) },
     scope: 'local',
     time: Math.floor(event.time / 1000),
   })

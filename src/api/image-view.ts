@@ -1,6 +1,6 @@
 /** Images as dockerd shows them to each API version. */
 import type { HistoryEntry, ImageView } from '../engine/types.ts'
-import { isEmpty } from './codec.ts'
+import { isEmpty, sortedMap } from './codec.ts'
 import { CONFIG, HEALTHCHECK_CODEC } from './container-schema.ts'
 import { rfc3339Nano } from './go-time.ts'
 
@@ -62,13 +62,13 @@ function legacyConfig(config: Partial<ImageView['config']>): unknown {
 function ociConfig(config: ImageView['config']): object {
   const encoded = {
     User: config.user,
-    ExposedPorts: config.exposedPorts,
+    ExposedPorts: sortedMap(config.exposedPorts),
     Env: config.env,
     Entrypoint: config.entrypoint,
     Cmd: config.cmd,
-    Volumes: config.volumes,
+    Volumes: sortedMap(config.volumes),
     WorkingDir: config.workingDir,
-    Labels: config.labels,
+    Labels: sortedMap(config.labels),
     StopSignal: config.stopSignal,
     ArgsEscaped: config.argsEscaped,
     Healthcheck: config.healthcheck === undefined ? undefined : HEALTHCHECK_CODEC.encode(config.healthcheck),
@@ -76,6 +76,34 @@ function ociConfig(config: ImageView['config']): object {
     Shell: config.shell,
   }
   return Object.fromEntries(Object.entries(encoded).filter(([, value]) => !isEmpty(value)))
+}
+
+/** What images hold together: each layer counts once, by what it is and what lies below it. */
+export interface LayerUse {
+  /** Bytes of all layers. */
+  readonly total: number
+  /** Bytes of an image's layers that another of the images has, too. */
+  sharedOf(image: ImageView): number
+}
+
+export function layerUse(images: readonly ImageView[]): LayerUse {
+  const uses = new Map<string, { readonly size: number; count: number }>()
+  for (const image of images) {
+    for (const { key, size } of stackOf(image)) {
+      const use = uses.get(key) ?? { size, count: 0 }
+      use.count += 1
+      uses.set(key, use)
+    }
+  }
+  return {
+    total: [...uses.values()].reduce((sum, { size }) => sum + size, 0),
+    sharedOf: (image) =>
+      stackOf(image).reduce((sum, { key, size }) => sum + ((uses.get(key)?.count ?? 0) > 1 ? size : 0), 0),
+  }
+}
+
+function stackOf({ layers, layerSizes = [] }: ImageView): { readonly key: string; readonly size: number }[] {
+  return layers.map((_, at) => ({ key: layers.slice(0, at + 1).join(), size: layerSizes[at] ?? 0 }))
 }
 
 /** A row of `docker images`. Before API 1.43 an image without a name was called <none>. */
@@ -89,7 +117,7 @@ export function imageSummaryJson(
     Containers: options.counted ? image.containers : -1,
     Created: Math.floor(image.created / 1000),
     Id: image.id,
-    Labels: isEmpty(image.config.labels) ? null : image.config.labels,
+    Labels: isEmpty(image.config.labels) ? null : sortedMap(image.config.labels),
     ParentId: image.parent,
     RepoDigests: nameless ? ['<none>@<none>'] : image.repoDigests,
     RepoTags: nameless ? ['<none>:<none>'] : image.repoTags,

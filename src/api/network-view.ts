@@ -1,7 +1,7 @@
 /** Networks and volumes as dockerd shows them, and what clients send to create them. */
 import { z } from 'zod'
 import type { NetworkView, VolumeView } from '../engine/types.ts'
-import { codec, field, pointer } from './codec.ts'
+import { codec, field, pointer, sortedMap } from './codec.ts'
 import { ENDPOINT_CONFIG } from './container-schema.ts'
 import { rfc3339, rfc3339Nano } from './go-time.ts'
 
@@ -73,8 +73,8 @@ export function networkJson(
     ConfigFrom: { Network: '' },
     ConfigOnly: false,
     Containers: options.containers ? containersJson(network.containers) : {},
-    Options: network.options,
-    Labels: network.labels,
+    Options: sortedMap(network.options),
+    Labels: sortedMap(network.labels),
   }
 }
 
@@ -89,7 +89,7 @@ function ipamJson(ipam: NetworkView['ipam']): object {
 }
 
 function containersJson(containers: NetworkView['containers']): object {
-  const rows = Object.entries(containers).map(([id, endpoint]): [string, object] => [
+  const rows = Object.entries(sortedMap(containers)).map(([id, endpoint]): [string, object] => [
     id,
     {
       Name: endpoint.name,
@@ -106,10 +106,10 @@ export function volumeJson(volume: VolumeView): object {
   return {
     CreatedAt: rfc3339(volume.createdAt),
     Driver: volume.driver,
-    Labels: volume.labels,
+    Labels: volume.labels && sortedMap(volume.labels),
     Mountpoint: volume.mountpoint,
     Name: volume.name,
-    Options: volume.options,
+    Options: volume.options && sortedMap(volume.options),
     Scope: volume.scope,
     ...(volume.usage === undefined
       ? {}

@@ -4,10 +4,10 @@
  */
 import type { FastifyReply } from 'fastify'
 import { DewarError } from '../base/errors.ts'
-import type { Images, OnProgress } from '../engine/types.ts'
+import type { Images, ImageView, OnProgress } from '../engine/types.ts'
 import { parseAuthHeader } from './auth-header.ts'
 import { CONFIG } from './container-schema.ts'
-import { deletedJson, historyJson, imageJson, imageSummaryJson } from './image-view.ts'
+import { deletedJson, historyJson, imageJson, imageSummaryJson, layerUse } from './image-view.ts'
 import { plainTar } from './plain-tar.ts'
 import { filtersOf, flagOf, textOf } from './query.ts'
 import { checkImageRef, checkRef } from './ref.ts'
@@ -100,9 +100,11 @@ async function list(call: Call, images: Images): Promise<FastifyReply> {
     filters: filtersOf(query, LIST_FILTERS),
     sharedSize,
   })
+  const use = layerUse(rows)
+  const sharedOf = (image: ImageView): number => (sharedSize ? use.sharedOf(image) : -1)
   return sendJson(
     reply,
-    rows.map((image) => imageSummaryJson(image, minor, { counted: sharedSize, shared: sharedSize ? 0 : -1 })),
+    rows.map((image) => imageSummaryJson(image, minor, { counted: sharedSize, shared: sharedOf(image) })),
   )
 }
 

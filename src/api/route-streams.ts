@@ -109,10 +109,12 @@ async function wait(call: Call, containers: Containers): Promise<FastifyReply> {
   const response = call.reply.hijack().raw
   response.setHeader('Content-Type', 'application/json')
   response.flushHeaders()
+  // From API 1.42 on it is left out.
+  const noError = call.minor < 42 ? { Error: null } : {}
   const body = await result.then(
     // After a removal dockerd tells only what went wrong with that: why a start failed, `start` itself has said.
     ({ code, error = '' }) => ({
-      ...(error === '' || condition === 'removed' ? {} : { Error: { Message: error } }),
+      ...(error === '' || condition === 'removed' ? noError : { Error: { Message: error } }),
       StatusCode: code,
     }),
     (error: unknown) => ({ Error: { Message: answerFor(error).message }, StatusCode: 1 }),

@@ -5,7 +5,7 @@ import type { EngineApi, ImageView } from '../engine/types.ts'
 import { AUTH } from './auth-header.ts'
 import { summaryJson } from './container-view.ts'
 import { eventLine } from './event-view.ts'
-import { imageSummaryJson } from './image-view.ts'
+import { imageSummaryJson, layerUse } from './image-view.ts'
 import { volumeJson } from './network-view.ts'
 import { filtersOf, timeOf } from './query.ts'
 import { abortOnClose, sendJson } from './respond.ts'
@@ -109,14 +109,18 @@ async function diskUsage({ query, reply, minor }: Call, engine: EngineApi): Prom
     wants('container') || wants('image')
       ? engine.containers.list({ all: true, limit: -1, size: wants('container'), filters: none })
       : [],
-    wants('volume') ? engine.volumes.list(none) : undefined,
+    wants('volume') ? engine.volumes.list(none, { usage: true }) : undefined,
   ])
   const users = (image: ImageView): number => containers.filter(({ imageId }) => imageId === image.id).length
   const counted = images?.map((image) => ({ ...image, containers: users(image) }))
+  const use = layerUse(images ?? [])
   const now = Date.now()
   return sendJson(reply, {
-    LayersSize: images === undefined ? 0 : images.reduce((sum, image) => sum + image.size, 0),
-    Images: counted?.map((image) => imageSummaryJson(image, minor, { counted: true, shared: 0 })) ?? null,
+    LayersSize: use.total,
+    Images:
+      counted?.map((image) =>
+        imageSummaryJson(image, minor, { counted: true, shared: use.sharedOf(image) }),
+      ) ?? null,
     Containers: wants('container')
       ? containers.map((view) => summaryJson(view, view.config.image, minor, now))
       : null,

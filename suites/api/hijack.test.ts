@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { test } from 'node:test'
-import { DewarError } from '../../src/base/errors.ts'
+import { DewarError, type ErrorCode } from '../../src/base/errors.ts'
 import type { EngineApi } from '../../src/engine/types.ts'
 import { fakeEngine, serve } from './fake-engine.ts'
 import { ask, dial, readAll, readHead } from './raw-client.ts'
@@ -273,6 +273,29 @@ test('exec start tells a command that is not there in the stream, so that client
   assert.equal(frame[0], 1)
   assert.equal(frame.subarray(8).toString(), 'exec: "nope": executable file not found in $PATH\r\n')
   socket.end()
+})
+
+test('exec start tells whatever fails at the start in the stream, and refuses what does not run', async () => {
+  const failure: { code: ErrorCode } = { code: 'invalid-argument' }
+  const engine = fakeEngine({
+    execs: {
+      inspect: async () => EXEC,
+      start: async () => {
+        throw new DewarError(failure.code, 'unable to find user nosuch: no matching entries in passwd file')
+      },
+    },
+  })
+  await using served = await serve(engine)
+  const told = await dial(served)
+  told.write(execRequest('{}', 'Content-Length: 2\r\n\r\n'))
+  assert.match(await readHead(told), /^HTTP\/1\.1 101 /)
+  assert.match((await readAll(told)).toString(), /unable to find user nosuch.*\r\n$/)
+  failure.code = 'conflict'
+  const refused = await dial(served)
+  refused.write(execRequest('{}', 'Content-Length: 2\r\n\r\n'))
+  assert.match(await readHead(refused), /^HTTP\/1\.1 409 /)
+  told.destroy()
+  refused.destroy()
 })
 
 test('exec start refuses malformed and oversized bodies on an upgraded connection', async () => {

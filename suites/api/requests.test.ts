@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { DewarError } from '../../src/base/errors.ts'
-import type { CreateContainer } from '../../src/engine/types.ts'
+import type { CreateContainer, ImageView } from '../../src/engine/types.ts'
 import { fakeEngine, serve } from './fake-engine.ts'
 import { ask, dial, readAll, readHead } from './raw-client.ts'
 
@@ -300,3 +300,80 @@ test('pull joins name and tag, takes digests for tags and knows when all tags ar
   })
   assert.equal(bad.status, 400)
 })
+
+test('maps are written in the order of their keys, as Go does', async () => {
+  const image = {
+    ...anImage('sha256:a'),
+    config: { ...anImage('x').config, labels: { b: '1', a: '2', C: '3' } },
+  }
+  await using served = await serve(
+    fakeEngine({ images: { list: async () => [image], inspect: async () => image } }),
+  )
+  const { body } = await ask(served, '/v1.45/images/json')
+  assert.match(body, /"Labels":\{"C":"3","a":"2","b":"1"\}/)
+  const whole = await ask(served, '/v1.45/images/x/json')
+  assert.match(whole.body, /"Labels":\{"C":"3","a":"2","b":"1"\}/)
+})
+
+test('system df counts a layer once, tells what images share, and measures volumes', async () => {
+  const measured: unknown[] = []
+  const stack = (id: string, layers: string[], layerSizes: number[]) => ({
+    ...anImage(id),
+    layers,
+    layerSizes,
+    size: layerSizes.reduce((sum, size) => sum + size, 0),
+  })
+  const rows = [
+    stack('a', ['base', 'one'], [100, 1]),
+    stack('b', ['base', 'two'], [100, 20]),
+    stack('c', ['two'], [20]),
+  ]
+  const engine = fakeEngine({
+    images: { list: async ({ sharedSize }) => (sharedSize ? rows : []) },
+    volumes: {
+      list: async (_filters, options) => {
+        measured.push(options)
+        return []
+      },
+    },
+  })
+  await using served = await serve(engine)
+  const df: unknown = JSON.parse((await ask(served, '/system/df')).body)
+  assert.ok(typeof df === 'object' && df !== null && 'LayersSize' in df && 'Images' in df)
+  // The layer "two" of c lies on nothing, that of b on base: they are not the same.
+  assert.equal(df.LayersSize, 141)
+  assert.ok(Array.isArray(df.Images))
+  assert.deepEqual(
+    df.Images.map((row: { SharedSize: number }) => row.SharedSize),
+    [100, 100, 0],
+  )
+  assert.deepEqual(measured, [{ usage: true }])
+})
+
+function anImage(id: string): ImageView {
+  return {
+    id,
+    repoTags: [],
+    repoDigests: [],
+    parent: '',
+    comment: '',
+    created: 0,
+    author: '',
+    architecture: 'amd64',
+    os: 'linux',
+    size: 0,
+    config: {
+      user: '',
+      exposedPorts: {},
+      env: [],
+      entrypoint: null,
+      cmd: null,
+      volumes: {},
+      workingDir: '',
+      labels: {},
+    },
+    layers: [],
+    lastTagTime: 0,
+    containers: 0,
+  }
+}
