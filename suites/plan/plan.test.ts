@@ -141,6 +141,17 @@ test('planFor with no-new-privileges loads the filter last, when nothing of ours
   assert.ok(guestAt(steps, 'caps') < guestAt(steps, 'seccomp'))
 })
 
+test('planFor lowers the number of descriptors when the steps that need many are done', () => {
+  const limited = (Soft: number, Hard: number) =>
+    stepsOf({ ...plain, HostConfig: { Ulimits: [{ Name: 'nofile', Soft, Hard }] } }).flatMap((s, at) =>
+      s.op === 'rlimit' ? [`${s.actor} ${s.soft}:${s.hard} ${at > lastMount(stepsOf(plain)) ? 'late' : 'early'}`] : [],
+    )
+  const lastMount = (steps: readonly Step[]): number => steps.findLastIndex((s) => s.op === 'fsmount')
+  assert.deepEqual(limited(16, 16), ['guest 16:16 late'])
+  assert.deepEqual(limited(16, 4096), ['parent 4096:4096 early', 'guest 16:4096 late'])
+  assert.deepEqual(limited(2048, 4096), ['parent 2048:4096 early'])
+})
+
 test('planFor mounts only those cgroup trees in which the container has a group of its own', () => {
   const shown = stepsOf(plain, v1).flatMap((s) => (s.op === 'attach-mount' ? [s.path] : []))
   assert.ok(shown.includes('/sys/fs/cgroup/memory'))

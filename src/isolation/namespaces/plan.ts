@@ -240,8 +240,22 @@ function closingSteps(spec: OciSpec): Step[] {
   ]
 }
 
+/** Raising a limit needs the parent's rights. */
 function rlimitSteps(process: OciProcess): Step[] {
-  return process.rlimits.map((limit): Step => ({ actor: 'parent', ...rlimitAction(limit) }))
+  return process.rlimits
+    .filter((limit) => !isLow(limit) || limit.hard < 0 || limit.hard >= DESCRIPTORS)
+    .map((limit): Step => ({ actor: 'parent', ...rlimitAction(isLow(limit) ? { ...limit, soft: limit.hard } : limit) }))
+}
+
+/** More than the slots of a plan and what else a process holds before its command. */
+const DESCRIPTORS = 1024
+
+const isLow = ({ type, soft }: OciProcess['rlimits'][number]): boolean =>
+  type === 'RLIMIT_NOFILE' && soft >= 0 && soft < DESCRIPTORS
+
+/** With few descriptors the steps before could not be carried out. */
+function lateLimits(process: OciProcess): Step[] {
+  return process.rlimits.filter(isLow).map((limit): Step => ({ actor: 'guest', ...rlimitAction(limit) }))
 }
 
 /**
@@ -262,6 +276,7 @@ function processSteps(spec: OciSpec, process: OciProcess, init: boolean, machine
   return [
     { actor: 'guest', op: 'chdir', path: process.cwd, create: process === spec.process },
     ...tty,
+    ...lateLimits(process),
     ...(process.noNewPrivileges ? [{ actor: 'guest', op: 'no-new-privs' } satisfies Step] : filter),
     {
       actor: 'guest',
