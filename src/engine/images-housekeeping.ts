@@ -20,6 +20,7 @@ export class Housekeeping {
   #building = 0
   readonly #blobs = new Set<Digest>()
   readonly #chains = new Set<Digest>()
+  #sweeping: Promise<unknown> = Promise.resolve()
 
   constructor(shelves: Shelves) {
     this.#shelves = shelves
@@ -29,6 +30,8 @@ export class Housekeeping {
   async building<T>(work: () => Promise<T>): Promise<T> {
     this.#building += 1
     try {
+      // What is being freed must not be taken for being there.
+      await this.#sweeping
       return await work()
     } finally {
       this.#building -= 1
@@ -67,6 +70,19 @@ export class Housekeeping {
     if (this.#building === 0) await this.#sweep()
   }
 
+  /**
+   * What pulls that were cut off left behind, which the next one could go on with. Nothing while something is being
+   * added. Resolves with the bytes freed.
+   */
+  async sweepLeftovers(): Promise<number> {
+    if (this.#building > 0) return 0
+    return this.#exclusive(async () => {
+      for (const digest of await this.#shelves.blobs.list()) this.#blobs.add(digest)
+      const freed = await this.#free()
+      return freed + (await this.#shelves.blobs.dropPartials())
+    })
+  }
+
   #needed(): { readonly needed: ReadonlySet<Digest> } {
     const needed = new Set<Digest>()
     for (const image of this.#shelves.images.list()) {
@@ -82,6 +98,18 @@ export class Housekeeping {
   }
 
   async #sweep(): Promise<void> {
+    await this.#exclusive(() => this.#free())
+  }
+
+  /** One at a time, and whatever is added waits for its end. */
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#sweeping.then(work)
+    this.#sweeping = done.catch(() => undefined)
+    return done
+  }
+
+  /** Resolves with the bytes of the blobs that went. */
+  async #free(): Promise<number> {
     const { needed } = this.#needed()
     const chains = [...this.#chains].filter((chainId) => !needed.has(chainId))
     const blobs = [...this.#blobs].filter((digest) => !needed.has(digest))
@@ -90,6 +118,11 @@ export class Housekeeping {
     for (const chainId of chains) {
       if (this.#shelves.layers.get(chainId) !== undefined) await this.#shelves.layers.remove(chainId)
     }
-    for (const digest of blobs) await this.#shelves.blobs.remove(digest)
+    let bytes = 0
+    for (const digest of blobs) {
+      bytes += (await this.#shelves.blobs.size(digest)) ?? 0
+      await this.#shelves.blobs.remove(digest)
+    }
+    return bytes
   }
 }

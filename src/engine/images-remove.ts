@@ -212,5 +212,7 @@ export async function pruneImages(
     deleted.push(...removal.records)
     reclaimed += removal.bytes
   }
+  // Who names labels or a time means images.
+  if (others.size === 0) reclaimed += await store.housekeeping.sweepLeftovers()
   return { deleted, reclaimed }
 }

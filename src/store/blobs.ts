@@ -97,6 +97,17 @@ export class Blobs {
     await rm(this.path(digest), { force: true })
   }
 
+  /** Gives up interrupted downloads; only while nothing is being downloaded. Resolves with their bytes. */
+  async dropPartials(): Promise<number> {
+    let bytes = 0
+    for (const name of await readdir(this.#partial)) {
+      const path = join(this.#partial, name)
+      bytes += (await stat(path)).size
+      await rm(path, { force: true })
+    }
+    return bytes
+  }
+
   async list(): Promise<Digest[]> {
     const names = await readdir(this.#folder)
     return names.map((name) => `sha256:${name}`).filter(isDigest)

@@ -317,6 +317,28 @@ test('remove follows Docker’s rules for names, containers and shared layers', 
   })
 })
 
+test('prune drops what cut-off pulls left, unless something is being added or only some images are meant', async () => {
+  using folder = scratch()
+  await using store = await openStore({ root: folder.path })
+  const blobs = join(folder.path, 'blobs')
+  const left = [join(blobs, 'partial', '1'.repeat(64)), join(blobs, 'sha256', '2'.repeat(64))]
+  for (const path of left) writeFileSync(path, 'half')
+  const there = (): boolean[] => left.map((path) => existsSync(path))
+
+  assert.equal((await store.service.prune(new Map([['until', ['24h']]]))).reclaimed, 0)
+  assert.deepEqual(there(), [true, true])
+
+  const slow = new Readable({ read() {} })
+  const loading = store.service.load(slow, () => undefined)
+  assert.equal((await store.service.prune(NONE)).reclaimed, 0)
+  assert.deepEqual(there(), [true, true])
+  slow.push(null)
+  await assert.rejects(loading)
+
+  assert.equal((await store.service.prune(NONE)).reclaimed, 8)
+  assert.deepEqual(there(), [false, false])
+})
+
 test('opening after a crash removes what was staged and keeps what was complete', async () => {
   using folder = scratch()
   {
