@@ -5,7 +5,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { idOf } from './api-client.ts'
 import { lifeCycle, PHASES, totalOf, type LifeCycle } from './life-cycle.ts'
-import { family, hostProcesses, totalPss } from './memory.ts'
+import { family, helpers, totalPss } from './memory.ts'
 import type { Programs } from './programs.ts'
 import { numbersOf, runRepeat } from './run-repeat.ts'
 import { summarise, type Absence, type Finding } from './sample.ts'
@@ -259,7 +259,7 @@ export async function measureMemory(
     if (server === undefined) continue
     const send = api.send.bind(api)
     const core = await family(server.process.pid)
-    const before = await hostProcesses()
+    const before = new Set(await helpers(server.folder))
     const idle = await totalPss(core)
     const add = (group: string, kB: number, note: string) =>
       report.findings.push({ group, subject: name, unit: 'kB', summary: summarise([kB]), note })
@@ -267,7 +267,7 @@ export async function measureMemory(
     const ids: string[] = []
     for (const count of [1, effort.containers]) {
       while (ids.length < count) ids.push(await sleeper(send))
-      const own = [...(await hostProcesses())].filter((pid) => !before.has(pid) && pid !== process.pid)
+      const own = (await helpers(server.folder)).filter((pid) => !before.has(pid))
       const shims = await totalPss(own)
       const growth = Math.max(0, (await totalPss(core)) - idle)
       add(

@@ -6,12 +6,21 @@ export async function pss(pid: number): Promise<number> {
   return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0)
 }
 
-/** Processes in the host's own PID namespace: what runs inside containers is the user's, not the engine's. */
-export async function hostProcesses(): Promise<Set<number>> {
+/**
+ * An engine's helpers: processes in the host's own PID namespace with the engine's folder in their command line, as shims
+ * have it. What runs inside containers is the user's, not the engine's.
+ */
+export async function helpers(folder: string): Promise<number[]> {
   const own = await readlink('/proc/self/ns/pid')
   const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 0)
-  const spaces = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/ns/pid`).catch(() => '')))
-  return new Set(pids.filter((_, index) => spaces[index] === own))
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const argv = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+      const space = await readlink(`/proc/${pid}/ns/pid`).catch(() => '')
+      return argv.includes(`${folder}/`) && space === own
+    }),
+  )
+  return pids.filter((_, index) => found[index])
 }
 
 /** A process and all that descend from it now. */

@@ -16,6 +16,16 @@ export const networkRows: readonly Row[] = [
     shows: /[1-9]/,
   },
   {
+    name: 'run -p serves on the IPv6 loopback',
+    script: `${WEB} curl -s '[::1]:8088' | grep -ic welcome`,
+    shows: /[1-9]/,
+  },
+  {
+    name: 'run -p shows the real address of the client inside',
+    script: `${WEB} ip addr add 10.77.0.1/32 dev lo; ip addr add 10.77.0.2/32 dev lo; curl -s -o /dev/null --interface 10.77.0.2 10.77.0.1:8088; docker exec cx tail -1 /var/log/nginx/access.log | cut -d' ' -f1; ip addr del 10.77.0.1/32 dev lo; ip addr del 10.77.0.2/32 dev lo`,
+    shows: /^10\.77\.0\.2$/m,
+  },
+  {
     name: 'run -p serves by the address of the container',
     script: `${WEB} curl -s $(docker inspect -f '{{.NetworkSettings.IPAddress}}' cx) | grep -ic welcome`,
     shows: /[1-9]/,
