@@ -94,16 +94,28 @@ async function runGroup(files, concurrency) {
       say(`   ${data.message}`)
     else if (type === 'test:complete')
       noteEnd(data, perFile.get(data.file) ?? { passed: 0, failed: 0, skipped: 0 })
+    if (data.name !== data.file) sayEnded(perFile, data.file)
+  }
+  sayEnded(perFile)
+}
+
+/** A file's own end is told before those of its tests, which wait for the files before it: when others come it is over. */
+function sayEnded(perFile, current) {
+  for (const [file, counts] of perFile) {
+    const told = counts.passed + counts.failed + counts.skipped > 0
+    if (counts.ms === undefined || (current !== undefined && (file === current || !told))) continue
+    sayFile(file, counts)
+    perFile.delete(file)
   }
 }
 
-/** `test:complete` comes as tests end; `test:pass` and `test:fail` wait until all files before have ended. */
+/** `test:complete` comes as tests end, `test:pass` and `test:fail` in order. */
 function noteEnd(data, counts) {
   const isFile = data.name === data.file
   if (!data.details.passed) noteFailure(data, counts)
   else if (data.skip !== undefined) noteSkip(data, counts)
   else if (data.details.type !== 'suite' && !isFile) count('passed', counts)
-  if (isFile) sayFile(data, counts)
+  if (isFile) counts.ms = data.details.duration_ms
 }
 
 function noteSkip(data, counts) {
@@ -128,12 +140,12 @@ function count(what, counts) {
   total[what]++
 }
 
-function sayFile({ file, details }, { passed, failed, skipped }) {
+function sayFile(file, { passed, failed, skipped, ms }) {
   const parts = [`${passed} passed`, failed && `${failed} failed`, skipped && `${skipped} skipped`].filter(
     Boolean,
   )
   const path = relative(join(root, 'dist'), file).replace(/\.js$/, '')
-  say(`${failed > 0 ? '✖' : '✔'} ${path}: ${parts.join(', ')} (${seconds(details.duration_ms)})`)
+  say(`${failed > 0 ? '✖' : '✔'} ${path}: ${parts.join(', ')} (${seconds(ms)})`)
 }
 
 function indent(text) {

@@ -149,6 +149,7 @@ describe('an engine that is killed at random points', { skip: needs, concurrency
       const left = await world.difference(empty)
       // One trace is told once; the run goes on so that one seed shows all there is to see.
       if (left.length > 0) {
+        process.stderr.write(`${where}:\n  ${left.join('\n  ')}\n`)
         problems.push(`${where}:\n  ${left.join('\n  ')}`)
         empty = await world.traces()
       }
