@@ -57,7 +57,7 @@ function commitLayer(
   const events = layerEvents(packFolder(sandbox, paths.upper), container)
   return images.commitLayer({
     parent: record.imageId,
-    tar: opsToTar(events, { as: 'layer', root: '.', omitRoot: true }),
+    tar: opsToTar(events, { as: 'layer', root: '', omitRoot: true }),
     config: imageConfig({ ...record.config, ...defined(options.config ?? {}) }),
     changes: options.changes,
     author: options.author,

@@ -100,9 +100,7 @@ export class ContainerFiles implements Archive {
     options: Parameters<Containers['archivePut']>[3],
   ): Promise<void> {
     const container = this.#services.containers.find(ref)
-    if (container.record.hostConfig.readonlyRootfs) {
-      throw new DewarError('forbidden', 'container rootfs is marked read-only')
-    }
+    refuseReadOnly(container, path)
     const stat = await this.archiveStat(ref, `${path}/.`)
     if (Math.floor(stat.mode / GO_DIR) % 2 === 0)
       throw new DewarError('invalid-argument', 'extraction point is not a directory')
@@ -130,7 +128,7 @@ export class ContainerFiles implements Archive {
 
   async export(ref: string): Promise<Readable> {
     const container = this.#services.containers.find(ref)
-    const tar = opsToTar(this.#events(container, '/', true), { as: 'tree', root: '.' })
+    const tar = opsToTar(this.#events(container, '/', true), { as: 'tree', root: '' })
     this.#services.bus.emit('container', 'export', container.id, eventAttributes(container))
     return Readable.from(tar, { objectMode: false, highWaterMark: 512 * 1024 })
   }
@@ -154,6 +152,17 @@ export class ContainerFiles implements Archive {
       pid: running?.shim.pid,
     }
   }
+}
+
+/** By the mount the path lies in, as far as its words tell: a symlink into one is judged by the kernel. */
+function refuseReadOnly({ record }: Container, path: string): void {
+  const at = posix.join('/', path)
+  const [mount] = record.mounts
+    .filter(({ destination }) => `${at}/`.startsWith(`${destination}/`))
+    .sort((a, b) => b.destination.length - a.destination.length)
+  if (mount?.rw === false) throw new DewarError('forbidden', 'mounted volume is marked read-only')
+  if (mount === undefined && record.hostConfig.readonlyRootfs)
+    throw new DewarError('forbidden', 'container rootfs is marked read-only')
 }
 
 /** Relative paths are meant from the root. `x/` and `x/.` keep their meaning: what a symlink points to. */

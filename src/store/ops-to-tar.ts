@@ -11,7 +11,10 @@ export interface OpsToTarOptions {
    * (a merged view is packed), and a stray 0:0 device is a device.
    */
   readonly as: 'layer' | 'tree'
-  /** The name of what was packed; "." keeps names relative to it, which is what a whole root wants. */
+  /**
+   * The name of what was packed; "" keeps names relative to it, which is what a whole root wants. With "." they begin
+   * with "./", which the docker client replaces by the name of a new folder (`cp C:/d/. new`).
+   */
   readonly root: string
   /** Sees every entry, e.g. to sum sizes. */
   readonly onEntry?: (entry: Entry) => void
@@ -105,6 +108,6 @@ function plain(entry: Entry, kind: TarKind, name: string): TarEntry {
 }
 
 function join(root: string, path: string): string {
-  if (path === '.') return root
-  return root === '.' ? path : `${root}/${path}`
+  if (path === '.') return root || '.'
+  return root === '' ? path : `${root}/${path}`
 }

@@ -248,3 +248,30 @@ test('archivePut writes to the root of a running container', { skip }, async () 
   assert.equal((await rig.exec(id, ['cat', '/put'])).output, 'there\n')
   await rig.engine.containers.remove(id, { force: true, volumes: true, link: false })
 })
+
+test('archiveGet of a folder’s content names it as the docker client wants it', { skip }, async () => {
+  const { id } = await rig.finish({ cmd: ['sh', '-c', 'mkdir -p /d/e; echo 1 >/d/e/f'] })
+  const names = async (path: string) => {
+    const { stream } = await rig.engine.containers.archiveGet(id, path)
+    return [...(await members(stream)).keys()]
+  }
+  assert.deepEqual(await names('/d/.'), ['./', './e/', './e/f'])
+  assert.deepEqual(await names('/d'), ['d/', 'd/e/', 'd/e/f'])
+})
+
+test('archivePut into a read-only root is refused, into a volume of it is not', { skip }, async () => {
+  const binds = ['rw-volume:/rw', 'rw-volume:/ro:ro']
+  const id = await rig.create({ cmd: ['cat', '/rw/f'] }, { readonlyRootfs: true, binds })
+  const put = (path: string) => {
+    const tar = pack()
+    tar.entry({ name: 'f' }, 'in\n')
+    tar.finalize()
+    const options = { noOverwriteDirNonDir: false, copyUidGid: false }
+    return rig.engine.containers.archivePut(id, path, Readable.from(tar), options)
+  }
+  await assert.rejects(put('/'), /container rootfs is marked read-only/)
+  await assert.rejects(put('/ro'), /mounted volume is marked read-only/)
+  await put('/rw')
+  await rig.engine.containers.start(id)
+  assert.equal(await rig.logs(id, true), 'in\n')
+})

@@ -229,7 +229,7 @@ test('commitLayer puts a packed folder on top of an image: whiteouts, opaque fol
   run('setfattr', '-n', 'trusted.overlay.opaque', '-v', 'y', join(upper, 'd'))
   writeFileSync(join(upper, 'd/new'), 'new')
   run('ln', join(upper, 'd/new'), join(upper, 'linked'))
-  const tar = opsToTar(packFolder({ core: store.core }, upper), { as: 'layer', root: '.', omitRoot: true })
+  const tar = opsToTar(packFolder({ core: store.core }, upper), { as: 'layer', root: '', omitRoot: true })
   const config = store.service.configOf(base)
   const id = await store.service.commitLayer({
     parent: base,
