@@ -77,6 +77,7 @@ test('processEnv gives PATH, HOSTNAME, TERM and HOME and lets a bare name unset'
     'A=1',
     'HOME=/root',
   ])
+  assert.ok(env(['HOME=']).includes('HOME=/root'))
   assert.deepEqual(env(['PATH=/x', 'TERM', 'HOME=/h'], ['A=2']), ['PATH=/x', 'HOSTNAME=h', 'HOME=/h', 'A=2'])
 })
 

@@ -223,6 +223,7 @@ export function processEnv(input: EnvInput): string[] {
   if (input.tty ?? input.config.tty) set('TERM=xterm')
   for (const entry of input.config.env) set(entry)
   for (const entry of input.extra ?? []) set(entry)
-  if (!variables.has('HOME')) set(`HOME=${input.home}`)
+  // Also an empty one is replaced, as runc does.
+  if (!variables.get('HOME')?.slice('HOME='.length)) set(`HOME=${input.home}`)
   return [...variables.values()]
 }

@@ -2,7 +2,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { completeHostConfig, mergeConfig } from './config.ts'
 import { Container } from './container.ts'
-import { matchesFilters } from './container-filters.ts'
+import { checkFilters, matchesFilters } from './container-filters.ts'
 import type { ContainerRecord } from './record.ts'
 
 const image = {
@@ -95,6 +95,11 @@ test('matchesFilters refuses unknown keys and values', () => {
   assert.throws(() => matches({ colour: ['red'] }), /invalid filter 'colour'/)
   assert.throws(() => matches({ status: ['tired'] }), /invalid filter 'status=tired'/)
   assert.throws(() => matches({ exited: ['x'] }), /invalid filter/)
+})
+
+test('checkFilters refuses them when there is no container, too', () => {
+  assert.throws(() => checkFilters(new Map([['status', ['tired']]])), /invalid filter 'status=tired'/)
+  checkFilters(new Map([['status', ['running']]]))
 })
 
 test('matchesFilters does not hang on a hostile name pattern', () => {

@@ -52,12 +52,19 @@ const STATUSES = new Set(['created', 'running', 'paused', 'restarting', 'removin
 /** All values must hold, for the others one is enough. */
 const ALL = new Set(['label', 'label!'])
 
+/** Throws invalid-argument for an unknown key or value, also when there is nothing to filter. */
+export function checkFilters(filters: Filters): void {
+  for (const [key, values] of filters) {
+    if (TESTS[key] === undefined) throw new DewarError('invalid-argument', `invalid filter '${key}'`)
+    for (const value of values) checkValue(key, value)
+  }
+}
+
 export function matchesFilters(container: Container, filters: Filters, context: FilterContext): boolean {
+  checkFilters(filters)
   for (const [key, values] of filters) {
     const test = TESTS[key]
-    if (test === undefined) throw new DewarError('invalid-argument', `invalid filter '${key}'`)
-    for (const value of values) checkValue(key, value)
-    if (values.length === 0) continue
+    if (test === undefined || values.length === 0) continue
     const one = (value: string): boolean => test(container, value, context)
     if (ALL.has(key) ? !values.every(one) : !values.some(one)) return false
   }

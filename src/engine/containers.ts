@@ -7,7 +7,7 @@ import { attachTo } from './attach.ts'
 import { containerChanges } from './changes.ts'
 import type { Container, WaitResult } from './container.ts'
 import { ContainerFiles } from './container-files.ts'
-import { matchesFilters } from './container-filters.ts'
+import { checkFilters, matchesFilters } from './container-filters.ts'
 import { containerStats } from './container-stats.ts'
 import { createContainer } from './create.ts'
 import { cgroupsPath } from './launch.ts'
@@ -53,6 +53,7 @@ export class ContainerService implements Containers {
     const ancestors = new Map<string, readonly string[]>()
     for (const ref of options.filters.get('ancestor') ?? [])
       ancestors.set(ref, await this.#images.ancestors(ref))
+    checkFilters(options.filters)
     const context = {
       ancestors: (ref: string) => ancestors.get(ref) ?? [],
       find: (ref: string) => containers.find(ref),

@@ -39,4 +39,14 @@ function onePort(ports: Bindings, wanted: string, name: string): string[] {
   return bindings.map(({ HostIp, HostPort }) => joinHostPort(HostIp, HostPort))
 }
 
-const natural = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
+/** Numbers by value, all else by code: a locale would put "[::]" before "0.0.0.0", and scripts read the first line. */
+export function natural(a: string, b: string): number {
+  const [left, right] = [a, b].map((text) => text.match(/\d+|\D+/g) ?? [])
+  for (const [i, part] of (left ?? []).entries()) {
+    const other = right?.[i] ?? ''
+    if (part === other) continue
+    if (/^\d/.test(part) && /^\d/.test(other)) return Number(part) - Number(other)
+    return part < other ? -1 : 1
+  }
+  return (left?.length ?? 0) - (right?.length ?? 0)
+}
