@@ -253,11 +253,14 @@ function writeEtcFiles(services: Services, container: Container): void {
 function hostsContent(services: Services, record: ContainerRecord, hostname: string): string {
   const extraHosts = record.hostConfig.extraHosts ?? []
   const bridge = services.networks.find('bridge')
-  const hostGateway = [bridge.ipv4?.gateway, bridge.ipv6?.gateway].filter((address) => address !== undefined)
+  // IPv4 alone where there is: most servers of a host listen there, and `getent hosts` would give IPv6 first.
+  const gateway = bridge.ipv4?.gateway ?? bridge.ipv6?.gateway
+  const hostGateway = gateway === undefined ? [] : [gateway]
   if (record.hostConfig.networkMode === 'host')
     return hostNetworkHostsFile(readText('/etc/hosts'), extraHosts, hostGateway)
-  const addresses = record.network.attachments.flatMap((place) =>
-    [place.address ?? [], place.address6 ?? []].flat(),
+  // On the default bridge the name means the IPv4 address, as with Docker: `hostname -i` is taken for one address.
+  const addresses = record.network.attachments.flatMap(({ networkId, address, address6 }) =>
+    networkId === bridge.id && address !== undefined ? address : [address ?? [], address6 ?? []].flat(),
   )
   return hostsFile({ hostname, domainname: record.config.domainname, addresses, extraHosts, hostGateway })
 }

@@ -1,5 +1,5 @@
 /** The engine's networks at work: bridges kept ready, addresses and ports given to containers and taken back. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { DewarError } from '../base/errors.ts'
 import type { NetworkSteps } from '../isolation/level.ts'
@@ -13,6 +13,7 @@ import {
 } from '../network/bridge.ts'
 import { bridgeSteps, loopbackSteps, NO_STEPS, vethName } from '../network/container-steps.ts'
 import { networkStep, removeFirewallSteps, removeNetworkStep, tableName } from '../network/firewall.ts'
+import type { Subnet } from '../network/address.ts'
 import type { Network } from '../network/network.ts'
 import { decidePorts, parsePortRange, type DecidedPorts } from '../network/ports.ts'
 import { reconcileNetwork } from '../network/reconcile.ts'
@@ -20,10 +21,27 @@ import { Records } from '../store/records.ts'
 import { AddressBook } from './address-book.ts'
 import type { Container } from './container.ts'
 import { endpointState, macFor, type Place } from './endpoint-state.ts'
-import { parseNetwork, predefinedNetworks, requestedNetwork, type NetworkRequest } from './network-records.ts'
+import {
+  parseNetwork,
+  predefinedNetworks,
+  privatePool6,
+  requestedNetwork,
+  type NetworkRequest,
+} from './network-records.ts'
 import type { Settings } from './options.ts'
 import type { ContainerRecord, RecordedNetwork } from './record.ts'
 import type { EndpointConfig, EndpointState } from './types.ts'
+
+/** In the network namespace of the engine; an interface takes an IPv6 address only where none of these is set. */
+function hasIpv6(): boolean {
+  return ['all', 'default'].every((name) => {
+    try {
+      return readFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, 'utf8').trim() === '0'
+    } catch {
+      return false
+    }
+  })
+}
 
 /** What a start has decided; goes into the record before the shim starts. */
 export interface NetworkPlan {
@@ -66,14 +84,23 @@ export class NetworkManager {
     )
     const { records } = await manager.#records.load()
     for (const network of records.values()) manager.#networks.set(network.id, network)
-    const missing = predefinedNetworks(
-      settings.bridge,
-      settings.subnet,
-      subnetsInUse(host, settings.bridge),
-    ).filter((network) => manager.lookup(network.name) === undefined)
-    for (const network of missing) await manager.#remember(network)
+    await manager.#rememberPredefined(subnetsInUse(host, settings.bridge))
     for (const network of manager.list()) if (network.driver === 'bridge') await manager.#raise(network)
     return manager
+  }
+
+  /** The host may have got or lost IPv6 since the bridge was recorded. */
+  async #rememberPredefined(taken: readonly Subnet[]): Promise<void> {
+    const { bridge, subnet, instance } = this.#settings
+    const ipv6 = hasIpv6() ? privatePool6(instance) : undefined
+    for (const network of predefinedNetworks({ bridge, subnet, taken, ipv6 })) {
+      const known = this.lookup(network.name)
+      if (known === undefined) await this.#remember(network)
+      else if (known.ipv6?.subnet !== network.ipv6?.subnet) {
+        const { ipv6: _, ...rest } = known
+        await this.#remember({ ...rest, ...(network.ipv6 === undefined ? {} : { ipv6: network.ipv6 }) })
+      }
+    }
   }
 
   list(): Network[] {

@@ -1,9 +1,16 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { parseSubnet } from '../network/address.ts'
-import { networkView, predefinedNetworks, requestedNetwork, type NetworkRequest } from './network-records.ts'
+import {
+  networkView,
+  predefinedNetworks,
+  privatePool6,
+  requestedNetwork,
+  type NetworkRequest,
+} from './network-records.ts'
 
-const predefined = predefinedNetworks('dewar0', '10.1.0.0/24', [])
+const options = { bridge: 'dewar0', subnet: '10.1.0.0/24', taken: [], ipv6: undefined }
+const predefined = predefinedNetworks(options)
 const ask = (request: NetworkRequest) =>
   requestedNetwork(request, predefined, [parseSubnet('10.9.0.0/16')], 'abcdef01')
 
@@ -50,4 +57,19 @@ test('networkView shows members with their prefix', () => {
     ipv4Address: '10.1.0.2/24',
     ipv6Address: '',
   })
+})
+
+test('predefinedNetworks give the bridge IPv6 where the host has it, always the same for one engine', () => {
+  const [bridge] = predefinedNetworks({ ...options, ipv6: privatePool6('abcdef01') })
+  assert.match(bridge?.ipv6?.subnet ?? '', /^fd[0-9a-f:]+::\/64$/)
+  assert.match(bridge?.ipv6?.gateway ?? '', /::1$/)
+  assert.deepEqual(bridge?.ipv6, privatePool6('abcdef01'))
+  assert.equal(predefined[0]?.ipv6, undefined)
+  assert.ok(bridge)
+  assert.equal(networkView(bridge, []).enableIPv6, true)
+})
+
+test('requestedNetwork finds an IPv6 subnet for who asks for IPv6 and names none', () => {
+  assert.match(ask({ name: 'six', enableIPv6: true }).ipv6?.subnet ?? '', /^fd[0-9a-f:]+\/64$/)
+  assert.equal(ask({ name: 'four' }).ipv6, undefined)
 })

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { DewarError } from '../base/errors.ts'
 import { formatSubnet, overlaps, parseSubnet, type Subnet } from '../network/address.ts'
-import { chooseSubnet } from '../network/ipam.ts'
+import { chooseSubnet, privateSubnet6 } from '../network/ipam.ts'
 import { checkInterfaceName, defaultPool, type IpPool, type Network } from '../network/network.ts'
 import type { NetworkView } from './types.ts'
 
@@ -52,18 +52,29 @@ function blank(name: string, driver: Network['driver']): Network {
   }
 }
 
+/** What the predefined networks depend on. */
+export interface PredefinedOptions {
+  /** Interface name of the default bridge. */
+  readonly bridge: string
+  /** CIDR of the default bridge; undefined: the first of Docker's pools that overlaps nothing in `taken`. */
+  readonly subnet: string | undefined
+  readonly taken: readonly Subnet[]
+  /** Of the default bridge; undefined where the host has no IPv6. */
+  readonly ipv6: IpPool | undefined
+}
+
+/** A private IPv6 subnet that is always the same for the same engine or network. */
+export const privatePool6 = (seed: string): IpPool => defaultPool(formatSubnet(privateSubnet6(seed)))
+
 /** bridge, host and none, which are always there and cannot be removed. */
-export function predefinedNetworks(
-  bridge: string,
-  subnet: string | undefined,
-  taken: readonly Subnet[],
-): Network[] {
+export function predefinedNetworks({ bridge, subnet, taken, ipv6 }: PredefinedOptions): Network[] {
   const chosen = subnet === undefined ? formatSubnet(chooseSubnet(taken)) : subnet
   return [
     {
       ...blank('bridge', 'bridge'),
       bridge: checkInterfaceName(bridge),
       ipv4: defaultPool(chosen),
+      ...(ipv6 === undefined ? {} : { ipv6 }),
       options: {
         'com.docker.network.bridge.default_bridge': 'true',
         'com.docker.network.bridge.enable_icc': 'true',
@@ -124,7 +135,7 @@ export function requestedNetwork(
     bridge: checkInterfaceName(
       options['com.docker.network.bridge.name'] ?? `dw${instance.slice(0, 3)}-${id.slice(0, 9)}`,
     ),
-    ...pools(request, others, taken),
+    ...pools(request, others, taken, id),
     internal: request.internal ?? false,
     attachable: request.attachable ?? false,
     mtu: mtuOf(options['com.docker.network.driver.mtu']),
@@ -149,6 +160,7 @@ function pools(
   request: NetworkRequest,
   others: readonly Network[],
   taken: readonly Subnet[],
+  seed: string,
 ): Pick<Network, 'ipv4' | 'ipv6'> {
   const used = [
     ...taken,
@@ -177,6 +189,7 @@ function pools(
   }
   if (found.ipv4 === undefined && request.enableIPv4 !== false)
     found.ipv4 = defaultPool(formatSubnet(chooseSubnet(used)))
+  if (found.ipv6 === undefined && request.enableIPv6 === true) found.ipv6 = privatePool6(seed)
   return found
 }
 

@@ -182,7 +182,7 @@ export async function unframed(stream: AsyncIterable<unknown>): Promise<string> 
 
 let made: Promise<Buffer> | undefined
 
-function busyboxTar(): Promise<Buffer> {
+export function busyboxTar(): Promise<Buffer> {
   made ??= makeTar()
   return made
 }

@@ -122,7 +122,7 @@ while time.monotonic() < end:
     const port = { protocol: 'tcp', hostAddress: '0.0.0.0', hostPort: 8080 } as const
     assert.equal(
       reserveFailed({ name: 'web', id: 'abc' }, port, String(failure.errno)).message,
-      'driver failed programming external connectivity on endpoint web (abc): Bind for 0.0.0.0:8080 failed: port is already allocated',
+      'driver failed programming external connectivity on endpoint web (abc): listen tcp4 0.0.0.0:8080: bind: address already in use',
     )
     assert.equal(await ask(world.host, 'tcp', '127.0.0.1', 8080), '10.201.1.1')
     assert.deepEqual(await published(), ['tcp 0.0.0.0:8080 10.201.1.2:80'])
