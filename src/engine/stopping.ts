@@ -1,6 +1,7 @@
 /** Ending and freezing what runs: stop, kill, pause. Nothing here starts anything. */
 import { DewarError } from '../base/errors.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
+import { ShimGone } from '../kernel/shim.ts'
 import { isFrozen } from '../kernel/cgroup.ts'
 import { parseSignal, SIGNALS } from '../kernel/signals.ts'
 import type { Container, Running } from './container.ts'
@@ -61,8 +62,9 @@ export class Stopping {
     try {
       await running.shim.signal(signal)
     } catch (error) {
-      // It ended in the meantime: what was wanted has happened.
-      if (!(error instanceof PlanFailed && error.errno === 'ESRCH') && container.running === running)
+      // It ended in the meantime: what was wanted has happened. A shim that has gone is known before its last word is.
+      if (error instanceof ShimGone) await running.ended
+      else if (!(error instanceof PlanFailed && error.errno === 'ESRCH') && container.running === running)
         throw error
     }
     const attributes = { ...eventAttributes(container), signal: String(signal) }

@@ -139,6 +139,16 @@ test('containers.stop sends the stop signal, then kills after the timeout', { sk
   assert.equal((await status(deaf)).exitCode, 137)
 })
 
+test('containers.remove by force does not mind a container that is just ending', { skip }, async () => {
+  const { containers } = rig.engine
+  for (let n = 0; n < 40; n += 1) {
+    const id = await rig.run(['true'])
+    // From at once to about when it ends.
+    await new Promise((resolve) => setTimeout(resolve, n / 8))
+    await containers.remove(id, { force: true, volumes: false, link: false })
+  }
+})
+
 test(
   'containers.kill, pause and remove refuse what the state does not allow, in dockerd’s words',
   { skip },
