@@ -24,7 +24,8 @@ interface Saved {
 export function chooseImages(images: ImageStore, refs: readonly string[]): Saved[] {
   const chosen = new Map<Digest, Saved>()
   for (const ref of refs) {
-    const image = images.resolve(ref)
+    const image = images.find(ref)
+    if (image === undefined) throw new DewarError('not-found', `No such image: ${ref}`)
     const saved = chosen.get(image.id) ?? { image, names: [] }
     chosen.set(image.id, saved)
     const byId = image.id.startsWith(ref) || image.id.startsWith(`sha256:${ref}`)

@@ -66,7 +66,7 @@ export interface ImageServiceOptions {
 export interface CommitLayer {
   /** The image below; undefined for an image of one layer. */
   readonly parent?: string
-  /** The layer as tar, plain or compressed: opsToTar(packFolder(upper), { as: 'layer', root: '.' }). */
+  /** The layer as tar, plain or compressed: opsToTar(packFolder(upper), { as: 'layer', root: '' }). */
   readonly tar: AsyncIterable<Buffer>
   readonly config: ImageConfig
   readonly changes: readonly string[]
@@ -233,8 +233,10 @@ export class ImageService implements Omit<Images, 'commit'> {
       .namesIn(repository)
       .filter(({ reference: { tag } }) => tag !== undefined && (given ?? tag) === tag)
     if (tags.length === 0) {
-      const shown = given === undefined ? familiarName(reference) : `${familiarName(reference)}:${given}`
-      throw new DewarError('not-found', `An image does not exist locally with the tag: ${shown}`)
+      // dockerd begins to tell before it looks, and leaves the tag out.
+      options.onProgress({ status: `The push refers to repository [${repository}]` })
+      const name = familiarName(reference)
+      throw new DewarError('not-found', `An image does not exist locally with the tag: ${name}`)
     }
     for (const name of tags) {
       await this.#housekeeping.building(async () => {

@@ -146,10 +146,15 @@ export class ImageStore {
 
   /** By id (with or without "sha256:"), name, or unique prefix of an id: in Docker's order. Throws `not-found`. */
   resolve(text: string): ImageRecord {
-    const id = this.#find(text)
-    const image = id === undefined ? undefined : this.#images.get(id)
+    const image = this.find(text)
     if (image === undefined) throw noSuchImage(text)
     return image
+  }
+
+  /** As `resolve`; undefined for what is not there. */
+  find(text: string): ImageRecord | undefined {
+    const id = this.#find(text)
+    return id === undefined ? undefined : this.#images.get(id)
   }
 
   #find(text: string): Digest | undefined {

@@ -84,7 +84,7 @@ test('save writes an archive that load, skopeo (both formats) and GNU tar read, 
   assert.deepEqual(readdirSync(join(other.root, 'blobs/sha256')).length, 4)
   await assert.rejects(store.service.save(['nosuch']), {
     code: 'not-found',
-    message: 'No such image: nosuch:latest',
+    message: 'No such image: nosuch',
   })
 })
 
