@@ -111,7 +111,7 @@ function networkSettingsJson(view: ContainerView, minor: number): object {
     Bridge: '',
     SandboxID: view.state.running ? view.id : '',
     SandboxKey: view.state.pid > 0 ? `/proc/${view.state.pid}/ns/net` : '',
-    Ports: sortedMap(view.ports),
+    Ports: portMapJson(view.ports),
     HairpinMode: false,
     LinkLocalIPv6Address: '',
     LinkLocalIPv6PrefixLen: 0,
@@ -127,6 +127,15 @@ function networkSettingsJson(view: ContainerView, minor: number): object {
     MacAddress: bridge?.macAddress ?? '',
     Networks: endpointsJson(view.networks, minor),
   }
+}
+
+/** Go's decoder would take any case of these names, other clients do not. */
+function portMapJson(ports: ContainerView['ports']): object {
+  const shown = Object.entries(sortedMap(ports)).map(([port, bindings]): [string, object | null] => [
+    port,
+    bindings?.map(({ hostIp, hostPort }) => ({ HostIp: hostIp, HostPort: hostPort })) ?? null,
+  ])
+  return Object.fromEntries(shown)
 }
 
 function endpointsJson(networks: Readonly<Record<string, EndpointState>>, minor: number): object {

@@ -404,3 +404,13 @@ test('eventLine gives back dockerd’s lines to the letter, nanoseconds included
     assert.equal(eventLine(event).trimEnd(), line)
   }
 })
+
+test('inspectJson gives the bindings of ports Docker’s names', () => {
+  const ports = { '80/tcp': [{ hostIp: '::', hostPort: '8080' }], '7/udp': null }
+  const shown: unknown = Reflect.get(
+    inspectJson({ ...viewOf('container-inspect.json'), ports }, 45),
+    'NetworkSettings',
+  )
+  assert.ok(isJson(shown))
+  assert.equal(JSON.stringify(shown['Ports']), '{"7/udp":null,"80/tcp":[{"HostIp":"::","HostPort":"8080"}]}')
+})
