@@ -15,7 +15,7 @@ import { Container } from './container.ts'
 import { copyUp } from './copy-up.ts'
 import { canonicalModes, joinedRange } from './joins.ts'
 import { resolveMounts } from './mount-points.ts'
-import { mountRequests } from './mount-requests.ts'
+import { mountRequests, type InheritedMount } from './mount-requests.ts'
 import { checkName, newId, randomName } from './names.ts'
 import type { ContainerRecord, RecordedMount } from './record.ts'
 import { parseSecurityOptions } from './security-options.ts'
@@ -23,7 +23,7 @@ import { eventAttributes, type ImageForContainer, type Services } from './servic
 import type { IdRange } from './spec-namespaces.ts'
 import { parseDeviceRule, NO_BLOCK_DEVICES, resources } from './spec-resources.ts'
 import { checkSysctls } from './sysctls.ts'
-import type { CreateContainer, HostConfig, MountPoint } from './types.ts'
+import type { CreateContainer, HostConfig } from './types.ts'
 import { validateCreate } from './validate.ts'
 
 export interface Created {
@@ -230,13 +230,13 @@ async function fillVolumes(
 }
 
 /** `--volumes-from CONTAINER[:ro|rw]` */
-function inheritedMounts(services: Services, from: readonly string[]): MountPoint[] {
+function inheritedMounts(services: Services, from: readonly string[]): InheritedMount[] {
   return from.flatMap((spec) => {
     const [ref = '', mode = ''] = spec.split(':')
     if (mode !== '' && mode !== 'ro' && mode !== 'rw' && mode !== 'z' && mode !== 'Z') {
       throw new DewarError('invalid-argument', `invalid mode for volumes-from: ${mode}`)
     }
     const points = services.containers.find(ref).record.mounts.filter((mount) => mount.type !== 'tmpfs')
-    return points.map(({ point }) => ({ ...point, rw: mode === 'ro' ? false : point.rw }))
+    return points.map(({ point, anonymous }) => ({ ...point, anonymous, rw: mode === 'ro' ? false : point.rw }))
   })
 }

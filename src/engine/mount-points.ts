@@ -95,7 +95,7 @@ async function resolveVolume(request: VolumeRequest, volumes: VolumeSource): Pro
     propagation: 'rprivate',
     options: request.noCopy ? ['nocopy'] : [],
     point,
-    anonymous: request.name === undefined,
+    anonymous: request.name === undefined || request.shared === true,
     createSource: false,
   }
 }

@@ -26,6 +26,8 @@ export interface VolumeRequest extends Common {
   readonly type: 'volume'
   /** undefined asks for an anonymous volume. */
   readonly name: string | undefined
+  /** An anonymous volume of another container: it goes with the last one that is removed with its volumes. */
+  readonly shared?: boolean
   readonly noCopy: boolean
   readonly driver: string
   readonly driverOptions: Readonly<Record<string, string>>
@@ -43,8 +45,13 @@ export type MountRequest = BindRequest | VolumeRequest | TmpfsRequest
 type MountInput = Pick<HostConfig, 'binds' | 'mounts' | 'tmpfs' | 'volumeDriver'> &
   Pick<ContainerConfig, 'volumes'>
 
-/** `inherited`: the mounts of `--volumes-from` containers; whatever is asked for explicitly wins over them. */
-export function mountRequests(input: MountInput, inherited: readonly MountPoint[]): MountRequest[] {
+/** A mount of a `--volumes-from` container. */
+export interface InheritedMount extends MountPoint {
+  readonly anonymous?: boolean
+}
+
+/** What is asked for explicitly wins over what is `inherited`. */
+export function mountRequests(input: MountInput, inherited: readonly InheritedMount[]): MountRequest[] {
   const byDestination = new Map<string, MountRequest>()
   for (const point of inherited) byDestination.set(point.destination, inheritedRequest(point))
   const explicit = new Set<string>()
@@ -181,10 +188,10 @@ function anonymous(destination: string, driver: string): VolumeRequest {
   }
 }
 
-function inheritedRequest(point: MountPoint): MountRequest {
+function inheritedRequest(point: InheritedMount): MountRequest {
   const common = { destination: point.destination, rw: point.rw, mode: point.mode }
   if (point.type === 'volume') {
-    return { ...anonymous(point.destination, point.driver ?? ''), name: point.name, noCopy: true, ...common }
+    return { ...anonymous(point.destination, point.driver ?? ''), name: point.name, shared: point.anonymous === true, noCopy: true, ...common }
   }
   const propagation = point.propagation || 'rprivate'
   return { type: 'bind', source: point.source, propagation, recursive: true, createSource: false, ...common }

@@ -72,6 +72,19 @@ test('anonymous volumes go with rm -v and --rm, named ones stay', { skip }, asyn
   assert.deepEqual((await names()).sort(), [...before, 'stays'].sort())
 })
 
+test('an anonymous volume goes with the last container that has it', { skip }, async () => {
+  const names = async () => (await rig.engine.volumes.list(new Map())).map(({ name }) => name)
+  const before = await names()
+  const first = await rig.create({ cmd: ['true'], volumes: { '/a': {} } })
+  const second = await rig.create({ cmd: ['true'] }, { volumesFrom: [first] })
+  const third = await rig.create({ cmd: ['true'] }, { volumesFrom: [second] })
+  await rig.engine.containers.remove(second, { force: false, volumes: true, link: false })
+  await rig.engine.containers.remove(first, { force: false, volumes: false, link: false })
+  assert.equal((await names()).length, before.length + 1)
+  await rig.engine.containers.remove(third, { force: false, volumes: true, link: false })
+  assert.deepEqual(await names(), before)
+})
+
 test(
   'a bind mount shows the host’s folder, read-only when asked, and a file in the place of a file',
   { skip },
