@@ -350,6 +350,15 @@ test('system df counts a layer once, tells what images share, and measures volum
   assert.deepEqual(measured, [{ usage: true }])
 })
 
+test('wait says that nothing went wrong as each API version does', async () => {
+  const wait = async () => ({ result: Promise.resolve({ code: 3 }) })
+  await using served = await serve(fakeEngine({ containers: { wait } }))
+  const ended = async (version: string) =>
+    (await ask(served, `/${version}/containers/c/wait`, { method: 'POST' })).body
+  assert.equal(await ended('v1.41'), '{"Error":null,"StatusCode":3}\n')
+  assert.equal(await ended('v1.42'), '{"StatusCode":3}\n')
+})
+
 function anImage(id: string): ImageView {
   return {
     id,
