@@ -53,7 +53,9 @@ const EMPTY_IMAGE: ImageConfig = {
 }
 
 function imageConfig(json: unknown): ImageConfig {
-  const given = Object.entries(CONFIG.decode(json ?? null)).filter(([, value]) => value !== null && value !== undefined)
+  const given = Object.entries(CONFIG.decode(json ?? null)).filter(
+    ([, value]) => value !== null && value !== undefined,
+  )
   return { ...EMPTY_IMAGE, ...Object.fromEntries(given) }
 }
 
@@ -68,8 +70,17 @@ export function planFor(request: PlanRequest, machine: PlanMachine, facts: HostF
 }
 
 function exampleBundle(request: PlanRequest, machine: PlanMachine, facts: HostFacts): Bundle {
-  const { hostConfig = {}, networkingConfig: _, macAddress: __, image = '', ...given } = CREATE.decode(request.body)
-  const host = completeHostConfig(hostConfig, { runtime: 'namespaces', logConfig: { type: 'json-file', config: {} } })
+  const {
+    hostConfig = {},
+    networkingConfig: _,
+    macAddress: __,
+    image = '',
+    ...given
+  } = CREATE.decode(request.body)
+  const host = completeHostConfig(hostConfig, {
+    runtime: 'namespaces',
+    logConfig: { type: 'json-file', config: {} },
+  })
   const create = { config: { ...given, image }, hostConfig, endpoints: {} }
   validateCreate(create, host, facts)
   const config = mergeConfig({ ...create, hostConfig: host }, imageConfig(request.image?.config), EXAMPLE_ID)
@@ -123,13 +134,40 @@ function exampleUser(user: string): ExecUser {
 function exampleMount(request: MountRequest): ResolvedMount {
   const { type, destination, rw } = request
   if (type === 'tmpfs') {
-    return { type, destination, rw, source: '', file: false, recursive: false, propagation: 'rprivate', options: request.options }
+    return {
+      type,
+      destination,
+      rw,
+      source: '',
+      file: false,
+      recursive: false,
+      propagation: 'rprivate',
+      options: request.options,
+    }
   }
   if (type === 'bind') {
-    return { type, destination, rw, source: request.source, file: false, recursive: request.recursive, propagation: request.propagation, options: [] }
+    return {
+      type,
+      destination,
+      rw,
+      source: request.source,
+      file: false,
+      recursive: request.recursive,
+      propagation: request.propagation,
+      options: [],
+    }
   }
   const source = `${ROOT}/volumes/${request.name ?? 'ANONYMOUS'}/_data`
-  return { type, destination, rw, source, file: false, recursive: false, propagation: 'rprivate', options: [] }
+  return {
+    type,
+    destination,
+    rw,
+    source,
+    file: false,
+    recursive: false,
+    propagation: 'rprivate',
+    options: [],
+  }
 }
 
 function seccompOf(host: HostConfig, machine: PlanMachine, facts: HostFacts): OciSeccomp | undefined {
@@ -148,7 +186,10 @@ function seccompOf(host: HostConfig, machine: PlanMachine, facts: HostFacts): Oc
 function exampleNetwork(host: HostConfig, exposed: Readonly<Record<string, object>>): NetworkSteps {
   const mode = host.networkMode
   if (mode.startsWith('container:')) {
-    throw new DewarError('invalid-argument', `Planning the container failed: ${mode} is known only to a running engine`)
+    throw new DewarError(
+      'invalid-argument',
+      `Planning the container failed: ${mode} is known only to a running engine`,
+    )
   }
   if (mode === 'host') return NO_STEPS
   if (mode === 'none') return loopbackSteps()

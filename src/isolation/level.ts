@@ -53,7 +53,13 @@ export interface Level {
    * Runs `pack`, `unpack` or `read` steps in the container's file tree: in a copy of its mount namespace when it
    * runs (`pid` given), else in a fresh mount of its layers; in both without the kernel's file systems.
    */
-  files(core: Core, bundle: Bundle, pid: number | undefined, steps: readonly Step[], options?: FilesOptions): Promise<Buffer[]>
+  files(
+    core: Core,
+    bundle: Bundle,
+    pid: number | undefined,
+    steps: readonly Step[],
+    options?: FilesOptions,
+  ): Promise<Buffer[]>
   /** Steps that remove whatever a killed shim may have left of this container (idempotent). */
   release(bundle: Bundle): Plan
   pause(core: Core, bundle: Bundle): Promise<void>

@@ -52,7 +52,10 @@ class NativeCore implements Core {
 
   /** The running spawner; started anew when it was killed. */
   spawner(): Promise<ChildProcess> {
-    if (this.#closed) return Promise.reject(new DewarError('unavailable', 'Carrying out a plan failed: the engine is closing'))
+    if (this.#closed)
+      return Promise.reject(
+        new DewarError('unavailable', 'Carrying out a plan failed: the engine is closing'),
+      )
     this.#spawner ??= this.#start()
     return this.#spawner
   }
@@ -157,7 +160,8 @@ function carryOut(socket: Socket, plan: Plan, bytes: Buffer, options: RunOptions
       options.input?.destroy()
       socket.destroy()
     }
-    const abort = (): void => settle(() => reject(new DewarError('system', 'Carrying out a plan failed: aborted')))
+    const abort = (): void =>
+      settle(() => reject(new DewarError('system', 'Carrying out a plan failed: aborted')))
     onFrames(socket, (f) => {
       if (f.type === 'O') settle(() => resolve(data))
       else if (f.type === 'F') settle(() => reject(failureOf(f.payload, plan)))
@@ -165,7 +169,9 @@ function carryOut(socket: Socket, plan: Plan, bytes: Buffer, options: RunOptions
       else if (f.type === 'D') delivered = deliver(socket, options, Buffer.from(f.payload), delivered)
     })
     socket.on('error', () => undefined) // 'close' follows
-    socket.on('close', () => settle(() => reject(new DewarError('system', 'Carrying out a plan failed: the native core ended'))))
+    socket.on('close', () =>
+      settle(() => reject(new DewarError('system', 'Carrying out a plan failed: the native core ended'))),
+    )
     socket.write(frame('P', bytes))
     options.signal?.addEventListener('abort', abort, { once: true })
     options.input?.on('error', (error) => settle(() => reject(error)))
@@ -183,4 +189,3 @@ function deliver(socket: Socket, options: RunOptions, chunk: Buffer, before: Pro
   )
   return done
 }
-

@@ -117,7 +117,10 @@ function describeAttr(s: Extract<Action, { op: 'mount-attr' }>): string {
 type FileAction = Extract<Action, { readonly path: string }>
 type ProcessAction = Exclude<
   Action,
-  FileAction | { readonly op: 'fsmount' | 'mount-attr' | 'propagation' | 'pivot' | 'unpack' | 'netlink' | 'reserve-port' }
+  | FileAction
+  | {
+      readonly op: 'fsmount' | 'mount-attr' | 'propagation' | 'pivot' | 'unpack' | 'netlink' | 'reserve-port'
+    }
 >
 
 function describeProcessStep(s: ProcessAction | Extract<Action, { op: 'chdir' }>): string {
@@ -133,7 +136,9 @@ function describeProcessStep(s: ProcessAction | Extract<Action, { op: 'chdir' }>
     case 'setns':
       return `enter the ${names(s.flags, CLONE_NAMES)} namespace of #${s.slot}`
     case 'timens':
-      return s.zero ? 'get own clocks that start at nought' : `get own clocks: ${s.offsets.trim().replaceAll('\n', '; ')}`
+      return s.zero
+        ? 'get own clocks that start at nought'
+        : `get own clocks: ${s.offsets.trim().replaceAll('\n', '; ')}`
     case 'join':
       return `join the cgroup #${s.slot}`
     case 'hostname':

@@ -50,5 +50,8 @@ test('encodePlan refuses a NUL byte, which would cut a path short in the core', 
 
 test('encodePlan refuses more arguments than the core can count', () => {
   const argv = Array.from({ length: 70_000 }, () => 'x')
-  assert.throws(() => encodePlan({ steps: [{ actor: 'guest', op: 'exec', argv, env: [], init: false }] }), DewarError)
+  assert.throws(
+    () => encodePlan({ steps: [{ actor: 'guest', op: 'exec', argv, env: [], init: false }] }),
+    DewarError,
+  )
 })

@@ -104,7 +104,10 @@ function encodeAction(s: Action): Encoded {
       return { numbers: [or(s.at), s.flags], texts: [s.path] }
     case 'netlink': {
       const pids = s.pidAt ?? []
-      return { numbers: [s.protocol, bit(s.emit), pids.length, ...pids, ...(s.ignore ?? [])], texts: [s.data] }
+      return {
+        numbers: [s.protocol, bit(s.emit), pids.length, ...pids, ...(s.ignore ?? [])],
+        texts: [s.data],
+      }
     }
     case 'reserve-port':
       return { numbers: [PROTOCOL[s.protocol], s.port], texts: [s.address] }
@@ -117,8 +120,25 @@ function encodeAction(s: Action): Encoded {
   }
 }
 
-type Placed = 'open' | 'write' | 'mkdir' | 'mknod' | 'symlink' | 'rmdir' | 'unlink' | 'fsmount' | 'clone-mount'
-type Shaped = 'mount-attr' | 'attach-mount' | 'cover' | 'umount' | 'netlink' | 'reserve-port' | 'exec' | 'read'
+type Placed =
+  | 'open'
+  | 'write'
+  | 'mkdir'
+  | 'mknod'
+  | 'symlink'
+  | 'rmdir'
+  | 'unlink'
+  | 'fsmount'
+  | 'clone-mount'
+type Shaped =
+  | 'mount-attr'
+  | 'attach-mount'
+  | 'cover'
+  | 'umount'
+  | 'netlink'
+  | 'reserve-port'
+  | 'exec'
+  | 'read'
 type ProcessAction = Exclude<Action, { readonly op: Placed | Shaped }>
 
 function encodeProcessAction(s: ProcessAction): Encoded {
@@ -173,11 +193,17 @@ function encodeProcessAction(s: ProcessAction): Encoded {
 function checked(op: string, encoded: Encoded): Encoded {
   const most = Math.max(encoded.numbers.length, encoded.texts.length)
   if (most > 0xffff) {
-    throw new DewarError('invalid-argument', `Encoding the step ${op} failed: ${most} arguments, at most 65535`)
+    throw new DewarError(
+      'invalid-argument',
+      `Encoding the step ${op} failed: ${most} arguments, at most 65535`,
+    )
   }
   for (const text of encoded.texts) {
     if (typeof text !== 'string' || !text.includes('\0')) continue
-    throw new DewarError('invalid-argument', `Encoding the step ${op} failed: a NUL byte in ${JSON.stringify(text)}`)
+    throw new DewarError(
+      'invalid-argument',
+      `Encoding the step ${op} failed: a NUL byte in ${JSON.stringify(text)}`,
+    )
   }
   return encoded
 }

@@ -98,7 +98,13 @@ export type Action =
   | { readonly op: 'hostname'; readonly name: string }
   | { readonly op: 'domainname'; readonly name: string }
   | { readonly op: 'rlimit'; readonly resource: number; readonly soft: bigint; readonly hard: bigint }
-  | { readonly op: 'user'; readonly uid: number; readonly gid: number; readonly groups: readonly number[]; readonly umask?: number }
+  | {
+      readonly op: 'user'
+      readonly uid: number
+      readonly gid: number
+      readonly groups: readonly number[]
+      readonly umask?: number
+    }
   /** -1000 … 1000, of the waiting child. Lowering needs CAP_SYS_RESOURCE. Actor `parent`. */
   | { readonly op: 'oom-score'; readonly score: number }
   /** Capability sets as 64-bit masks. The core tries to regain what was dropped and stops if that works. */

@@ -153,7 +153,12 @@ export function optionBytes(
   o: Pick<ExecOptions, 'tty' | 'stdin' | 'expectAttach' | 'owner'>,
   stdinOnce: boolean,
 ): Buffer {
-  const flags = Buffer.from([o.tty ? 1 : 0, o.stdin ? 1 : 0, stdinOnce ? 1 : 0, Math.min(o.expectAttach, 255)])
+  const flags = Buffer.from([
+    o.tty ? 1 : 0,
+    o.stdin ? 1 : 0,
+    stdinOnce ? 1 : 0,
+    Math.min(o.expectAttach, 255),
+  ])
   return Buffer.concat([flags, u32(o.owner?.uid ?? NO_OWNER, o.owner?.gid ?? NO_OWNER)])
 }
 
@@ -186,4 +191,3 @@ export class ShimClient extends Process implements Shim {
     this.control.close()
   }
 }
-

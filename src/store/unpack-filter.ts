@@ -6,7 +6,11 @@ import { unpackFilter as filterFor } from '../kernel/seccomp-unpack.ts'
 export function unpackFilter(): Uint8Array {
   const arch = machineArch(process.arch)
   if (arch !== undefined) return filterFor(arch).filter
-  throw new DewarError('unavailable', `Unpacking failed: no system call filter is known for ${process.arch} machines`, {
-    remedy: 'use an x86-64 or arm64 machine',
-  })
+  throw new DewarError(
+    'unavailable',
+    `Unpacking failed: no system call filter is known for ${process.arch} machines`,
+    {
+      remedy: 'use an x86-64 or arm64 machine',
+    },
+  )
 }

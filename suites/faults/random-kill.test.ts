@@ -200,6 +200,8 @@ describe('an engine that is killed at random points', { skip: needs, concurrency
     for (const image of cutOff.splice(0)) await pull(world, image)
     for (const image of ['layers3', 'layered'])
       if (await hasImage(world, image)) await api(world, 'DELETE', `/images/${REGISTRY}/${image}`)
+    // An rmi that was cut off may have taken the name only.
+    await api(world, 'POST', '/images/prune')
   }
 })
 

@@ -80,7 +80,10 @@ test('launch tells which step failed, with its errno and path, and undoes what c
   ])
   await assert.rejects(core.launch(plan, options()), (error) => {
     assert.ok(error instanceof PlanFailed)
-    assert.deepEqual([error.step, error.op, error.errno, error.path], [2, 'write', 'ENOENT', '/nowhere/at/all'])
+    assert.deepEqual(
+      [error.step, error.op, error.errno, error.path],
+      [2, 'write', 'ENOENT', '/nowhere/at/all'],
+    )
     return true
   })
   assert.equal(existsSync(made), false)
@@ -110,7 +113,10 @@ test('launch of a command that does not exist fails with ENOENT, of a folder wit
 })
 
 test('attach carries input in and output out, and half-closing ends the input', async () => {
-  const shim = await core.launch(shell('tr a-z A-Z'), options({ stdin: true, stdinOnce: true, expectAttach: 1 }))
+  const shim = await core.launch(
+    shell('tr a-z A-Z'),
+    options({ stdin: true, stdinOnce: true, expectAttach: 1 }),
+  )
   const stream = await shim.attach()
   stream.end('hello\n')
   const out = Buffer.from(await text(stream), 'latin1')
@@ -141,7 +147,13 @@ test('exec joins the namespaces, has its own exit code and streams', async () =>
       steps: [
         { actor: 'host', op: 'clone', flags: 0 },
         { actor: 'guest', op: 'setns', slot: 255, flags: NEW_PID | NEW_NS },
-        { actor: 'guest', op: 'exec', argv: ['sh', '-c', 'cat /proc/1/comm; exit 4'], env: ['PATH=/bin'], init: false },
+        {
+          actor: 'guest',
+          op: 'exec',
+          argv: ['sh', '-c', 'cat /proc/1/comm; exit 4'],
+          env: ['PATH=/bin'],
+          init: false,
+        },
       ],
     },
     { tty: false, stdin: false, expectAttach: 1 },
@@ -214,7 +226,9 @@ test('a killed shim takes its container with it', async () => {
 
 test('a killed spawner is started anew, and its shims live on', async () => {
   const shim = await core.launch(shell('sleep 60'), options())
-  const spawner = readdirSync('/proc').find((pid) => commandLine(pid).includes(join(folder, 'spawner.sock')) && /spawner/.test(statusName(pid)))
+  const spawner = readdirSync('/proc').find(
+    (pid) => commandLine(pid).includes(join(folder, 'spawner.sock')) && /spawner/.test(statusName(pid)),
+  )
   assert.ok(spawner !== undefined)
   process.kill(Number(spawner), 'SIGKILL')
   await until(() => !existsSync(`/proc/${spawner}`) || stateOf(Number(spawner)) === 'Z')
@@ -236,7 +250,10 @@ test('the log is rotated by size and keeps the newest files', async () => {
   const lines = files.flat()
   assert.equal(lines.at(-1), 'line 399\n')
   const first = Number(/\d+/.exec(lines[0] ?? '')?.[0])
-  assert.deepEqual(lines, Array.from({ length: 400 - first }, (_, i) => `line ${first + i}\n`))
+  assert.deepEqual(
+    lines,
+    Array.from({ length: 400 - first }, (_, i) => `line ${first + i}\n`),
+  )
 })
 
 test('the core runs from a sealed copy in memory that nobody can write', async () => {

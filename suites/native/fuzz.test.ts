@@ -25,7 +25,15 @@ const corpus: readonly Plan[] = [
         attrs: 1,
         options: [['lowerdir+', { slot: 2 }], ['upperdir', '/u'], ['ro']],
       },
-      { actor: 'parent', op: 'netlink', protocol: 0, data: Buffer.alloc(64), pidAt: [4, 8], ignore: [17], why: 'x' },
+      {
+        actor: 'parent',
+        op: 'netlink',
+        protocol: 0,
+        data: Buffer.alloc(64),
+        pidAt: [4, 8],
+        ignore: [17],
+        why: 'x',
+      },
       { actor: 'guest', op: 'user', uid: 0, gid: 0, groups: [1, 2, 3] },
       { actor: 'guest', op: 'exec', argv: ['sh', '-c', 'true'], env: ['A=b'], init: false },
       { actor: 'after', op: 'rmdir', path: '/c' },
@@ -38,7 +46,14 @@ test('plan_decode takes any bytes without reading past them', () => {
   try {
     const program = join(folder, 'plan-fuzz')
     const flags = ['-std=gnu11', '-g', '-O1', '-Wall', '-Wextra', '-Werror', '-fsanitize=address,undefined']
-    execFileSync('cc', [...flags, '-fno-sanitize-recover=all', '-o', program, 'native/fuzz/plan.c', 'native/plan.c'])
+    execFileSync('cc', [
+      ...flags,
+      '-fno-sanitize-recover=all',
+      '-o',
+      program,
+      'native/fuzz/plan.c',
+      'native/plan.c',
+    ])
     const files = corpus.map((plan, i) => {
       const file = join(folder, `plan-${i}`)
       writeFileSync(file, encodePlan(plan))

@@ -20,15 +20,21 @@ export const plan = command({
   flags: { ...CREATE_FLAGS, json: bool('The plan as JSON: one object a step') },
   examples: [
     { command: 'dewar plan nginx', about: 'Every step from nothing to the running server' },
-    { command: 'dewar plan --json -m 64m --network none busybox sh', about: 'For machines: compare two with diff' },
+    {
+      command: 'dewar plan --json -m 64m --network none busybox sh',
+      about: 'For machines: compare two with diff',
+    },
   ],
   run: async (flags, [image = '', ...args], cli) => {
     const body = createBody(flags, image, args, { cwd: process.cwd(), env: process.env })
     const known = await lookedUp(cli, image)
     if (known === undefined) {
-      cli.warn(`${image} is not known here: the plan is that of an image of one layer without a configuration`)
+      cli.warn(
+        `${image} is not known here: the plan is that of an image of one layer without a configuration`,
+      )
       // Without a command of the image's there must be one.
-      if (args.length === 0 && !flags.given.has('entrypoint')) Object.assign(body, { Cmd: ['THE-COMMAND-OF-THE-IMAGE'] })
+      if (args.length === 0 && !flags.given.has('entrypoint'))
+        Object.assign(body, { Cmd: ['THE-COMMAND-OF-THE-IMAGE'] })
     }
     const program = join(packageRoot(), 'dist/src/daemon/plan-main.js')
     const child = spawn(process.execPath, [program, ...(flags.json ? ['--json'] : [])], { stdio: 'pipe' })

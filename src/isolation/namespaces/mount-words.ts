@@ -55,7 +55,11 @@ export function mountWords(options: readonly string[]): MountWords {
     if (Object.hasOwn(ATTR, word)) attrs |= ATTR[word as keyof typeof ATTR]
     else if (Object.hasOwn(CLEARED, word)) attrs &= ~(CLEARED[word] ?? 0)
     else if (propagationOf(word) !== undefined) propagation = propagationOf(word)
-    else if (!DEFAULTS.has(word) && !IGNORED.has(word) && !['bind', 'rbind', 'idmap', 'ridmap'].includes(word)) {
+    else if (
+      !DEFAULTS.has(word) &&
+      !IGNORED.has(word) &&
+      !['bind', 'rbind', 'idmap', 'ridmap'].includes(word)
+    ) {
       const at = word.indexOf('=')
       if (at < 0) data.push([word])
       else data.push([word.slice(0, at), word.slice(at + 1)])

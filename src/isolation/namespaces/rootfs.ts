@@ -21,22 +21,34 @@ export interface RootfsInput {
 }
 
 /** `parent` steps that leave the overlay, mounted nowhere yet, in the returned slot. */
-export function rootfsSteps(input: RootfsInput, slots: Slots): { readonly steps: Step[]; readonly slot: Slot } {
+export function rootfsSteps(
+  input: RootfsInput,
+  slots: Slots,
+): { readonly steps: Step[]; readonly slot: Slot } {
   const { rootfs, userns } = input
   const slot = slots.take()
   if (userns === undefined && !input.overlayByFd) {
-    const paths: Options = [['upperdir', rootfs.upper], ['workdir', rootfs.work]]
+    const paths: Options = [
+      ['upperdir', rootfs.upper],
+      ['workdir', rootfs.work],
+    ]
     const lower = rootfs.lower.map((path): [string, string] => ['lowerdir+', path])
     return { slot, steps: [overlay(slot, [...lower, ...paths], input.attrs)] }
   }
   const layers = rootfs.lower.map((path) => ({ path, slot: slots.take() }))
   const prepared = layers.flatMap((layer) => layerSteps(layer.path, layer.slot, userns))
   if (!input.overlayByFd) {
-    return { slot, steps: inPassingNamespace(input, layers, prepared, overlayOver(input, slot, layers.length), slots) }
+    return {
+      slot,
+      steps: inPassingNamespace(input, layers, prepared, overlayOver(input, slot, layers.length), slots),
+    }
   }
   const lower = layers.map((layer): [string, { slot: Slot }] => ['lowerdir+', { slot: layer.slot }])
   const writable = writableSteps(rootfs, slots)
-  return { slot, steps: [...prepared, ...writable.steps, overlay(slot, [...lower, ...writable.options], input.attrs)] }
+  return {
+    slot,
+    steps: [...prepared, ...writable.steps, overlay(slot, [...lower, ...writable.options], input.attrs)],
+  }
 }
 
 /**
@@ -59,14 +71,24 @@ function writableSteps(rootfs: Rootfs, slots: Slots): { readonly steps: Step[]; 
       open(rootfs.upper, upper),
       open(rootfs.work, work),
     ],
-    options: [['upperdir', { slot: upper }], ['workdir', { slot: work }]],
+    options: [
+      ['upperdir', { slot: upper }],
+      ['workdir', { slot: work }],
+    ],
   }
 }
 
 type Options = readonly (readonly [string, string | { readonly slot: Slot }])[]
 
 function overlay(slot: Slot, options: Options, attrs: number): Step {
-  return { actor: 'parent', op: 'fsmount', slot, type: 'overlay', options: [['source', 'overlay'], ...options], attrs }
+  return {
+    actor: 'parent',
+    op: 'fsmount',
+    slot,
+    type: 'overlay',
+    options: [['source', 'overlay'], ...options],
+    attrs,
+  }
 }
 
 /** With a user namespace the layer's files belong to ids of its range, without a byte of the layer being changed. */
@@ -113,7 +135,13 @@ function inPassingNamespace(
     ...prepared,
     ...layers.flatMap((layer, i): Step[] => [
       { actor: 'parent', op: 'mkdir', path: join(input.scratch, String(i)), mode: 0o700 },
-      { actor: 'parent', op: 'attach-mount', path: join(input.scratch, String(i)), slot: layer.slot, create: false },
+      {
+        actor: 'parent',
+        op: 'attach-mount',
+        path: join(input.scratch, String(i)),
+        slot: layer.slot,
+        create: false,
+      },
     ]),
     mount,
     { actor: 'parent', op: 'setns', slot: home, flags: CLONE_NEWNS },
@@ -133,4 +161,3 @@ export function enterSteps(slot: Slot, readonly: boolean, before: readonly Step[
     { actor: 'guest', op: 'pivot', slot },
   ]
 }
-

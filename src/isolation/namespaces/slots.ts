@@ -16,8 +16,12 @@ export class Slots {
     const slot = this.#next
     this.#next += count
     if (this.#next <= INIT_SLOT) return slot
-    throw new DewarError('invalid-argument', 'Planning the container failed: more than 255 layers and mounts together', {
-      remedy: 'use an image with fewer layers or fewer mounts',
-    })
+    throw new DewarError(
+      'invalid-argument',
+      'Planning the container failed: more than 255 layers and mounts together',
+      {
+        remedy: 'use an image with fewer layers or fewer mounts',
+      },
+    )
   }
 }

@@ -167,7 +167,7 @@ export const execRows: readonly Row[] = [
   },
   {
     name: 'logs -f --tail',
-    script: `docker run -d --name cx busybox sh -c 'echo 1; echo 2; sleep 0.5; echo 3' >/dev/null; sleep 0.3; docker logs -f --tail 1 cx`,
+    script: `docker run -d --name cx busybox sh -c 'echo 1; echo 2; sleep 2; echo 3' >/dev/null; until [ "$(docker logs cx | wc -l)" = 2 ]; do sleep 0.1; done; docker logs -f --tail 1 cx`,
     shows: /^2\n3$/m,
   },
   {
