@@ -3,7 +3,7 @@
  * blobs; names are one file for all, written whole. Original (compressed) blobs are kept: docs/decisions.
  */
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { DewarError, errnoOf, messageOf } from '../base/errors.ts'
 import type { Blobs } from './blobs.ts'
@@ -14,7 +14,7 @@ import type { ImageDocument } from './image-config.ts'
 import { Records } from './records.ts'
 import { canonical, familiarReference, parseReference, repositoryOf, withDefaultTag } from './reference.ts'
 import type { Reference } from './reference.ts'
-import { storageError, writeWhole } from './write-whole.ts'
+import { removeTemporaries, storageError, writeWhole } from './write-whole.ts'
 
 const IMAGE_RECORD = z.object({
   /** Digest of the config. */
@@ -67,6 +67,7 @@ export class ImageStore {
         errors.push(storageError(`Opening image ${record.id}`, error))
       }
     }
+    await removeTemporaries(dirname(this.#file))
     await this.#loadNames()
     return errors
   }

@@ -169,7 +169,8 @@ export class FolderLayers implements Layers {
       if (errnoOf(error) === 'ENOENT') return
       throw storageError(`Removing ${folder}`, error)
     }
-    await rm(doomed, { recursive: true, force: true })
+    // An unpacker that was told to stop may still put a file in between the listing and the rmdir (ENOTEMPTY).
+    await rm(doomed, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { renameSync, writeFileSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { DewarError, errnoOf, messageOf } from '../base/errors.ts'
 
@@ -13,6 +13,16 @@ export const TEMPORARY_PREFIX = '.tmp-'
 
 export function temporaryName(folder: string): string {
   return join(folder, `${TEMPORARY_PREFIX}${randomBytes(8).toString('hex')}`)
+}
+
+/** Removes what interrupted writes left in a folder; the folder need not be there. */
+export async function removeTemporaries(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw storageError(`Reading ${folder}`, error)
+  })
+  const left = names.filter((name) => name.startsWith(TEMPORARY_PREFIX))
+  await Promise.all(left.map((name) => rm(join(folder, name), { force: true, recursive: true })))
 }
 
 /**
