@@ -22,6 +22,7 @@ function check(
 
 const refused: [string, Partial<HostConfig>, Partial<ContainerConfig>, RegExp][] = [
   ['little memory', { memory: 5 * MB }, {}, /^DewarError: Minimum memory limit allowed is 6MB$/],
+  ['a cgroup parent that leads out', { cgroupParent: '../../..' }, {}, /invalid cgroup parent/],
   ['negative memory', { memory: -1 }, {}, /Minimum memory limit/],
   ['swap below memory', { memory: 20 * MB, memorySwap: 10 * MB }, {}, /memoryswap limit should be larger/],
   ['swap alone', { memorySwap: 10 * MB }, {}, /You should always set the Memory limit/],

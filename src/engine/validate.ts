@@ -23,6 +23,7 @@ export function validateCreate(request: CreateContainer, host: HostConfig, limit
   validateModes(host)
   validateNetworkMode(request, host)
   validateLinks(host)
+  validateCgroupParent(host)
   validateRestart(host)
   validateResources(host, limits)
 }
@@ -115,6 +116,16 @@ function validateNetworkMode(request: CreateContainer, host: HostConfig): void {
   if (Object.keys(request.config.exposedPorts ?? {}).length > 0) {
     refuse('conflicting options: port exposing and the container type network mode')
   }
+}
+
+/** A parent with dots would put the container's limits into a group of somebody else. */
+function validateCgroupParent({ cgroupParent }: HostConfig): void {
+  if (cgroupParent === '' || /^\/?[^/\0\n]+(\/[^/\0\n]+)*$/.test(cgroupParent)) {
+    if (!cgroupParent.split('/').some((part) => part === '..' || part === '.')) return
+  }
+  throw new DewarError('invalid-argument', `invalid cgroup parent ${JSON.stringify(cgroupParent)}`, {
+    remedy: 'give a plain path such as /my/group',
+  })
 }
 
 /** Taken and then ignored, a link would be missed only by the program that looks for its neighbour. */
