@@ -105,8 +105,11 @@ async function sendBody(outgoing: http.ClientRequest, body: HttpRequest['body'])
     if (outgoing.destroyed) return
     if (outgoing.write(bytes)) continue
     await new Promise<void>((resolve) => {
-      outgoing.once('drain', resolve)
-      outgoing.once('close', resolve)
+      const go = (): void => {
+        outgoing.off('drain', go).off('close', go)
+        resolve()
+      }
+      outgoing.once('drain', go).once('close', go)
     })
   }
   outgoing.end()
