@@ -114,6 +114,29 @@ test('load reads what skopeo writes: docker-archive and oci-archive, also compre
   }
 })
 
+test('load takes layers with whatever follows the end mark of their tar, plain and compressed', async () => {
+  using folder = scratch()
+  await using store = await openStore({ root: folder.path })
+  // The digest is of all bytes; the reader needs none of those behind the mark.
+  for (const [n, tail] of [512, 10_240, 700_001].entries()) {
+    const layer = Buffer.concat([
+      tarOf([{ name: `f${n}`, data: 'x'.repeat(300_000) }]),
+      Buffer.alloc(tail, n),
+    ])
+    const made = makeImage([layer])
+    for (const data of [layer, gzipSync(layer)]) {
+      const entries = [{ Config: 'c.json', RepoTags: [`tail:${n}`], Layers: ['l/layer.tar'] }]
+      const archive = tarOf([
+        { name: 'c.json', data: made.config },
+        { name: 'l/layer.tar', data },
+        { name: 'manifest.json', data: JSON.stringify(entries) },
+      ])
+      await store.service.load(Readable.from([archive]), listener().onProgress)
+      await store.service.remove(`tail:${n}`, { force: true, noPrune: false })
+    }
+  }
+})
+
 test('load refuses an archive with a layer that is not what its config says, and what is no image at all', async () => {
   using folder = scratch()
   await using store = await openStore({ root: folder.path })
