@@ -244,7 +244,10 @@ function closingSteps(spec: OciSpec): Step[] {
 function rlimitSteps(process: OciProcess): Step[] {
   return process.rlimits
     .filter((limit) => !isLow(limit) || limit.hard < 0 || limit.hard >= DESCRIPTORS)
-    .map((limit): Step => ({ actor: 'parent', ...rlimitAction(isLow(limit) ? { ...limit, soft: limit.hard } : limit) }))
+    .map((limit): Step => ({
+      actor: 'parent',
+      ...rlimitAction(isLow(limit) ? { ...limit, soft: limit.hard } : limit),
+    }))
 }
 
 /** More than the slots of a plan and what else a process holds before its command. */
