@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, before, beforeEach, describe, test } from 'node:test'
 import { command } from '../harness/command.ts'
 import { missing } from '../harness/requirement.ts'
 import { Scope } from '../harness/scope.ts'
@@ -42,6 +42,12 @@ describe('a full disk', { skip: needs, concurrency: 1 }, () => {
     await rm(`${disk}/filler`, { force: true })
     await rm(`${disk}/filler2`, { force: true })
   }
+
+  // One test's dead engine or full disk is not to be the next one's failure.
+  beforeEach(async () => {
+    await empty()
+    if (!world.server.process.running()) await world.restart()
+  })
 
   test('a pull that does not fit fails clearly and leaves no half image', async () => {
     const before = await docker('images', '-q')

@@ -19,7 +19,7 @@ describe('an engine that is killed', { skip: needs, concurrency: 1 }, () => {
 
   before(async () => {
     world = await startWorld('crash')
-    empty = await world.traces()
+    empty = await world.settled()
   })
   after(async () => world[Symbol.asyncDispose]())
 

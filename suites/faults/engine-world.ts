@@ -21,6 +21,8 @@ export interface EngineWorld extends AsyncDisposable {
   crashAndRestart(): Promise<Server>
   /** All that this engine has on the host: mounts, control groups, interfaces, rules, processes, files. */
   traces(): Promise<ReadonlySet<string>>
+  /** The same, once nothing changes any more: removed things are freed in the background. */
+  settled(): Promise<ReadonlySet<string>>
   /** What differs from `before`, once it has stopped changing, at most for `patience` ms. */
   difference(before: ReadonlySet<string>, patience?: number): Promise<string[]>
 }
@@ -57,6 +59,16 @@ export async function startWorld(
       return (server = await engine())
     },
     traces,
+    async settled() {
+      let last = await traces()
+      for (let calm = 0; calm < 3;) {
+        await sleep(100)
+        const now = await traces()
+        calm = now.size === last.size && [...now].every((line) => last.has(line)) ? calm + 1 : 0
+        last = now
+      }
+      return last
+    },
     async difference(before, patience = 6000) {
       const deadline = performance.now() + patience
       for (;;) {

@@ -115,7 +115,7 @@ describe('an engine that is killed at random points', { skip: needs, concurrency
 
   before(async () => {
     world = await startWorld('random')
-    empty = await world.traces()
+    empty = await world.settled()
   })
   after(async () => world[Symbol.asyncDispose]())
 

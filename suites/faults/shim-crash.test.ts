@@ -15,7 +15,7 @@ describe('a shim that is killed', { skip: needs, concurrency: 1 }, () => {
 
   before(async () => {
     world = await startWorld('shim')
-    empty = await world.traces()
+    empty = await world.settled()
   })
   after(async () => world[Symbol.asyncDispose]())
 
