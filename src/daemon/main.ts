@@ -30,9 +30,8 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
 async function serve(argv: readonly string[]): Promise<void> {
   const { engine: options, sockets } = parseDaemonOptions(argv, process.env)
   const stopped = stopSignal()
-  const { root, run } = resolveOptions(options)
-  await using _root = await lockFolder(root, 'state folder')
-  await using _run = run === root ? undefined : await lockFolder(run, 'run folder')
+  // The root is the engine's own to lock, without a file: it must open on a full disk, where removing frees space.
+  await using _run = await lockFolder(resolveOptions(options).run, 'run folder')
   // Before the engine makes bridges and processes for nothing.
   for (const path of sockets) await clearStaleSocket(path)
   await using engine = await Engine.open(options)

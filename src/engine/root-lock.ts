@@ -6,8 +6,8 @@ import { DewarError, errnoOf } from '../base/errors.ts'
 
 /**
  * An abstract unix socket (unix(7)) named after the folder's device and inode: the kernel gives it to one process and
- * takes it back however that process ends, so there is nothing stale to find. NOT protected: an engine in another
- * network namespace; the daemon's own lock file covers that.
+ * takes it back however that process ends, so there is nothing stale to find. And it works on a full disk. NOT
+ * protected: an engine in another network namespace with the same root but a run folder of its own.
  */
 export async function lockRoot(root: string): Promise<AsyncDisposable> {
   const { dev, ino } = statSync(root)
