@@ -16,7 +16,9 @@ const asan = process.argv[2] === 'asan'
 
 function compile(compiler, flags, target) {
   const temporary = `${target}.${process.pid}`
-  const result = spawnSync(compiler, [...warnings, ...flags, '-o', temporary, ...sources], { encoding: 'utf8' })
+  const result = spawnSync(compiler, [...warnings, ...flags, '-o', temporary, ...sources], {
+    encoding: 'utf8',
+  })
   if (result.error) return `${compiler} is not installed`
   if (result.status !== 0) return result.stderr
   renameSync(temporary, target)
@@ -27,7 +29,13 @@ const multiarch = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[proces
 // musl-gcc does not see the kernel's headers by itself.
 const kernelHeaders = ['-idirafter', '/usr/include', '-idirafter', `/usr/include/${multiarch}`]
 const attempts = asan
-  ? [['cc', ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'], 'dewar-core-asan']]
+  ? [
+      [
+        'cc',
+        ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'],
+        'dewar-core-asan',
+      ],
+    ]
   : [
       ['musl-gcc', ['-O2', '-static', '-s', ...kernelHeaders], 'dewar-core'],
       ['cc', ['-O2', '-static', '-s'], 'dewar-core'],
@@ -39,5 +47,7 @@ for (const [compiler, flags, name] of attempts) {
   if (problem === undefined) process.exit(0)
   problems.push(problem)
 }
-console.error(`Building the native core failed (install a C compiler: apt-get install gcc libc6-dev)\n${problems.join('\n')}`)
+console.error(
+  `Building the native core failed (install a C compiler: apt-get install gcc libc6-dev)\n${problems.join('\n')}`,
+)
 process.exit(1)

@@ -1,9 +1,9 @@
-/* The encoded plan: src/kernel/encode.ts writes it, plan.c reads it. The numbers of the operations and what
- * their arguments mean stand in the table there and in steps.c; a test compares them. */
+/* The encoded plan: src/kernel/encode.ts writes it, plan.c reads it. */
 #ifndef DEWAR_PLAN_H
 #define DEWAR_PLAN_H
 
-#include "dewar.h"
+#include <stddef.h>
+#include <stdint.h>
 
 #define NONE UINT64_MAX /* "no slot", "no uid" … */
 #define SLOTS 256
@@ -11,14 +11,27 @@
 
 enum actor { HOST, PARENT, GUEST, AFTER };
 
-enum op {
-	OP_OPEN = 1, OP_WRITE, OP_MKDIR, OP_MKNOD, OP_SYMLINK, OP_RMDIR, OP_UNLINK, OP_FSMOUNT, OP_CLONE_MOUNT,
-	OP_MOUNT_ATTR, OP_ATTACH_MOUNT, OP_COVER, OP_UMOUNT, OP_PROPAGATION, OP_PIVOT, OP_CLONE, OP_IDMAP,
-	OP_OPEN_NS, OP_UNSHARE, OP_SETNS, OP_TIMENS, OP_JOIN, OP_HOSTNAME, OP_DOMAINNAME, OP_RLIMIT, OP_USER,
-	OP_CAPS, OP_NO_NEW_PRIVS, OP_SECCOMP, OP_CHDIR, OP_PERSONALITY, OP_NETLINK, OP_RESERVE_PORT,
-	OP_DEVICE_PROGRAM, OP_TTY, OP_EXEC, OP_UNPACK, OP_PACK, OP_READ, OP_MASK, OP_OOM_SCORE,
-	OP_END
-};
+/* clang-format off */
+/* The operations in the order of their numbers, from 1 (a test compares them with encode.ts): the function that
+ * carries it out, and how many numbers and strings it takes. What these mean is said in plan.ts and encode.ts. */
+#define OPERATIONS(OP) \
+	OP(OPEN, do_open, 4, 1)               OP(WRITE, do_write, 2, 2)              OP(MKDIR, do_entry, 4, 1) \
+	OP(MKNOD, do_entry, 6, 1)             OP(SYMLINK, do_entry, 3, 2)          OP(RMDIR, do_entry, 1, 1) \
+	OP(UNLINK, do_entry, 1, 1)           OP(FSMOUNT, do_fsmount, 2, 1)          OP(CLONE_MOUNT, do_clone_mount, 3, 1) \
+	OP(MOUNT_ATTR, do_mount_attr, 6, 0)   OP(ATTACH_MOUNT, do_attach_mount, 3, 1) OP(COVER, do_cover, 3, 1) \
+	OP(UMOUNT, do_umount, 2, 1)           OP(PROPAGATION, do_propagation, 1, 0)  OP(PIVOT, do_pivot, 1, 0) \
+	OP(CLONE, do_clone, 2, 0)             OP(IDMAP, do_idmap, 0, 2)              OP(OPEN_NS, do_open_ns, 1, 1) \
+	OP(UNSHARE, do_unshare, 1, 0)         OP(SETNS, do_setns, 2, 0)              OP(TIMENS, do_timens, 1, 1) \
+	OP(JOIN, do_join, 1, 0)               OP(HOSTNAME, do_hostname, 0, 1)        OP(DOMAINNAME, do_domainname, 0, 1) \
+	OP(RLIMIT, do_rlimit, 3, 0)           OP(USER, do_user, 3, 0)                OP(CAPS, do_caps, 5, 0) \
+	OP(NO_NEW_PRIVS, do_no_new_privs, 0, 0) OP(SECCOMP, do_seccomp, 1, 1)        OP(CHDIR, do_chdir, 1, 1) \
+	OP(PERSONALITY, do_personality, 1, 0) OP(NETLINK, do_netlink, 4, 1)          OP(RESERVE_PORT, do_reserve_port, 3, 1) \
+	OP(DEVICE_PROGRAM, do_device_program, 1, 1) OP(TTY, do_tty, 3, 0)            OP(EXEC, do_exec, 2, 1) \
+	OP(UNPACK, do_unpack, 0, 0)           OP(PACK, do_pack, 0, 1)                OP(READ, do_read, 2, 1) \
+	OP(MASK, do_mask, 0, 1)               OP(OOM_SCORE, do_oom_score, 0, 1)          OP(SHIM, do_shim, 8, 3)
+#define OP_NUMBER(name, function, numbers, strings) OP_##name,
+enum op { OP_NONE, OPERATIONS(OP_NUMBER) OP_END };
+/* clang-format on */
 
 struct text {
 	const char *s; /* NUL-terminated; may hold more NULs before len */
@@ -34,8 +47,7 @@ struct step {
 
 struct plan {
 	uint32_t count;
-	struct step *step;
-	void *memory;
+	struct step *step; /* malloc'ed, with all numbers and texts behind; the texts point into the decoded bytes */
 };
 
 /* Decodes `size` bytes; the plan points into them. 0, or -1 with errno EBADMSG or ENOMEM. */

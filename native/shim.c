@@ -1,45 +1,43 @@
 /* The shim: one per container, forked from the spawner, outlives the engine. It starts the container by its
  * plan, owns the terminal or the pipes, writes the log, serves attach and exec over a socket of its own, reaps,
- * records the exit in RUNDIR/exit and runs the `after` steps. Requests and answers: src/kernel/core.ts. */
-#include "sys.h"
-#include "log.h"
-#include "run.h"
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
+ * records the exit in RUNDIR/exit and runs the `after` steps. Requests and answers: src/kernel/shim.ts. */
+#include "dewar.h"
+#include <arpa/inet.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 
 #define CHUNK 32768
+#define HEAD 8 /* before each chunk of a stream that is no terminal's: number of the stream, 0, 0, 0, u32 length */
+/* Of an ended process's stream: twice what a pipe of 1 MiB, the most, may hold. Who inherited it may write for ever. */
+#define READS_AFTER_END 64
+
+/* Numbers and strings of the OP_SHIM step at the end of every plan that makes a process here. */
+enum { TTY, STDIN_OPEN, STDIN_ONCE, EXPECT, UID, GID, LOG_MAX, LOG_FILES };
+enum { DIR, LOG, OOM_FILE };
+/* What an attacher wants. */
+enum { STDIN = 1, STDOUT = 2, STDERR = 4 };
 
 /* A process of the container: number 0 is the first one, the rest are execs. */
 struct proc {
 	struct proc *next;
-	uint32_t id, expect;
+	uint32_t id, expect; /* so many attachers have yet to come; its output waits for them */
 	pid_t pid;
-	int pidfd, in, out[2]; /* out[0] is the terminal's master when tty */
-	int tty, once, exited, code, drained;
-	struct conn *owner; /* who started it: hears of an exec's end; without it nobody is waited for */
+	int pidfd, in, out[2]; /* in and out[0] are the terminal's master when tty */
+	int tty, once, exited, code, done, reads_after_end;
+	char *chunk;	/* its latest output behind HEAD bytes; up to `end` it is on the way to the clients */
+	size_t end, at; /* at: where it stands in polled */
 };
 
 /* A connection: control (frames) until an attach makes it a stream of `proc`. */
 struct conn {
 	struct conn *next;
-	int fd, watch, dead, ended, flags; /* flags: 1 stdin, 2 stdout, 4 stderr */
+	int fd, dead;
+	struct proc *watches; /* hears of its end; a process that nobody watches does not wait for attachers */
+	struct frame frame;   /* control: what has come of the next one */
 	struct proc *proc;
-	uint8_t *in; /* control: a partial frame; stream: input not yet taken by the process */
-	size_t in_used;
-	uint8_t *out;
-	size_t out_at, out_used;
+	int wants, ended, blocked; /* stream: input has ended; the process does not take any now */
+	size_t sent;		   /* stream: of proc->chunk */
+	size_t at;		   /* where it stands in polled */
 };
 
 static struct shim {
@@ -47,652 +45,382 @@ static struct shim {
 	struct log log;
 	struct proc *procs;
 	struct conn *conns;
-	int listener, signals;
+	const struct text *names; /* DIR, LOG, OOM_FILE */
+	int listener, signals, over;
 	uint32_t next_id;
-	uint64_t ended_at;
-	int over, oom;
-	char *dir, *oom_file;
-	struct stat dir_identity;
 } shim;
 
-struct options {
-	uint8_t tty, stdin_open, stdin_once, expect;
-	uint32_t uid, gid;
-};
-
-/* ---------------------------------------------------------------- frames out */
-
-static void conn_send(struct conn *c, char type, const void *payload, size_t n)
-{
-	if (c && !c->dead && send_frame(c->fd, type, payload, n))
-		c->dead = 1;
+static void conn_send(struct conn *c, char type, const void *payload, size_t n) {
+	if (!c->dead) c->dead = send_frame(c->fd, type, payload, n) != 0;
 }
 
-static void conn_fail(struct conn *c, uint32_t step, const struct failure *f)
-{
-	if (!c->dead && send_failure(c->fd, step, f))
-		c->dead = 1;
+static void conn_fail(struct conn *c, const struct failure *f) {
+	if (!c->dead) c->dead = send_failure(c->fd, f) != 0;
 }
 
-static void send_started(struct conn *c, const struct proc *p)
-{
-	uint32_t out[3] = {p->id, (uint32_t)p->pid, (uint32_t)getpid()};
-	conn_send(c, 'S', out, sizeof out);
+static void answer(struct conn *c, int rc, const char *what) {
+	struct failure f = {0};
+	if (!rc) return conn_send(c, 'O', NULL, 0);
+	fail(&f, "%s", what);
+	conn_fail(c, &f);
 }
 
-static void send_exit(struct conn *c, const struct proc *p)
-{
-	struct __attribute__((packed)) {
-		uint32_t id, code;
-		uint8_t oom;
-		uint64_t at;
-	} out = {p->id, (uint32_t)p->code, (uint8_t)shim.oom, shim.ended_at};
-	conn_send(c, 'X', &out, sizeof out);
-}
-
-/* ---------------------------------------------------------------- processes */
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
+static void send_started(struct conn *c, struct proc *p) {
+	c->watches = p;
+	conn_send(c, 'S', (uint32_t[]){p->id, (uint32_t)p->pid, (uint32_t)getpid()}, 12);
 }
 
 /* Pipes belong to the container's user, who may open /dev/stdout again (nginx does). */
-static int make_pipe(int fds[2], const struct options *o)
-{
-	return pipe2(fds, O_CLOEXEC) || (o->uid != ~0U && fchown(fds[0], o->uid, o->gid));
+static int make_pipe(int fds[2], uint64_t uid, uint64_t gid) {
+	return pipe2(fds, O_CLOEXEC) || (uid != NONE && fchown(fds[0], (uid_t)uid, (gid_t)gid));
 }
 
-/* Starts a process by the plan in shim.run-like `r`; NULL with *f and *step when it failed. */
-static struct proc *start(struct run *r, const struct options *o, int init, uint32_t *step, struct failure *f)
-{
+static void free_proc(struct proc *p) {
+	if (p->tty) p->in = -1; /* it is out[0] */
+	close_fd(&p->in);
+	close_fd(&p->out[0]);
+	close_fd(&p->out[1]);
+	close_fd(&p->pidfd);
+	free(p->chunk);
+	free(p);
+}
+
+/* Starts a process by the plan in r; NULL with r->f when it failed. */
+static struct proc *start(struct run *r, int init) {
+	const struct step *o = &r->plan.step[r->plan.count - 1];
+	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, tty = o->num[TTY] != 0;
 	struct proc *p = calloc(1, sizeof *p);
-	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
-	struct born born;
-	if (!p || (!o->tty && ((o->stdin_open && make_pipe(in, o)) || make_pipe(out, o) || make_pipe(err, o)))) {
-		fail(f, "pipe");
-		free(p);
-		return NULL;
-	}
-	int rc = run_plan(r, (struct stdio){in[0], out[1], err[1]}, init, &born, step, f);
+	if (p) p->chunk = malloc(HEAD + CHUNK);
+	int bad = !p || !p->chunk || (!tty && o->num[STDIN_OPEN] && make_pipe(in, o->num[UID], o->num[GID])) ||
+		  (!tty && (make_pipe(out, o->num[UID], o->num[GID]) || make_pipe(err, o->num[UID], o->num[GID])));
+	bad = bad ? fail(&r->f, "pipe") : run_plan(r, (int[]){in[0], out[1], err[1]}, init);
 	close_fd(&in[0]);
 	close_fd(&out[1]);
 	close_fd(&err[1]);
-	if (rc || born.pid == 0) {
-		close_fd(&in[1]);
-		close_fd(&out[0]);
-		close_fd(&err[0]);
-		free(p);
-		return NULL;
-	}
-	*p = (struct proc){.id = shim.next_id++, .expect = o->expect, .pid = born.pid, .pidfd = born.pidfd,
-			   .in = o->tty ? born.tty : in[1], .out = {o->tty ? born.tty : out[0], err[0]},
-			   .tty = o->tty, .once = o->stdin_once};
-	for (int i = 0; i < 2; i++)
-		if (p->out[i] >= 0)
-			fcntl(p->out[i], F_SETFL, O_NONBLOCK);
-	if (p->in >= 0)
-		fcntl(p->in, F_SETFL, O_NONBLOCK);
-	p->next = shim.procs;
-	shim.procs = p;
-	return p;
+	if (!p) return NULL;
+	*p = (struct proc){.id = shim.next_id,
+			   .expect = (uint32_t)o->num[EXPECT],
+			   .pid = r->child,
+			   .pidfd = r->pidfd,
+			   .in = tty ? r->tty : in[1],
+			   .out = {tty ? r->tty : out[0], err[0]},
+			   .tty = tty,
+			   .once = o->num[STDIN_ONCE] != 0,
+			   .chunk = p->chunk,
+			   .next = shim.procs};
+	if (bad || !p->pid) return free_proc(p), NULL;
+	fcntl(p->in, F_SETFL, O_NONBLOCK);
+	for (int i = 0; i < 2; i++) fcntl(p->out[i], F_SETFL, O_NONBLOCK);
+	shim.next_id++;
+	return shim.procs = p;
 }
 
-static struct proc *find(uint32_t id)
-{
+static struct proc *find(uint32_t id) {
 	struct proc *p = shim.procs;
-	while (p && p->id != id)
-		p = p->next;
+	while (p && p->id != id) p = p->next;
 	return p;
 }
 
-/* ---------------------------------------------------------------- output */
+static int is_stream_of(const struct conn *c, const struct proc *p) { return c->proc == p && !c->dead; }
+static int is_behind(const struct conn *c) { return c->proc && c->sent < c->proc->end; }
 
-static int is_stream_of(const struct conn *c, const struct proc *p)
-{
-	return c->proc == p && !c->dead;
+/* Whether its output has to wait: for attachers, or for one that is behind. As under dockerd nothing is lost. */
+static int held(const struct proc *p) {
+	int behind = p->expect > 0;
+	for (struct conn *c = shim.conns; c && !behind; c = c->next) behind = is_stream_of(c, p) && is_behind(c);
+	return behind;
 }
 
-/* Whether an attached client is behind: then the process waits, as under dockerd, and nothing is lost. */
-static int behind(const struct proc *p)
-{
-	for (struct conn *c = shim.conns; c; c = c->next)
-		if (is_stream_of(c, p) && c->out_used)
-			return 1;
-	return 0;
-}
-
-static void stream_send(struct conn *c, const uint8_t *head, size_t head_n, const char *data, size_t n)
-{
-	struct iovec iov[2] = {{(void *)(uintptr_t)head, head_n}, {(void *)(uintptr_t)data, n}};
-	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
-	ssize_t put = sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (put < 0 && errno != EAGAIN) {
-		c->dead = 1;
-		return;
-	}
-	size_t done = put < 0 ? 0 : (size_t)put, total = head_n + n;
-	if (done == total)
-		return;
-	c->out = malloc(total - done);
-	if (!c->out) {
-		c->dead = 1;
-		return;
-	}
-	c->out_at = 0;
-	for (size_t i = done; i < total; i++)
-		c->out[c->out_used++] = i < head_n ? head[i] : (uint8_t)data[i - head_n];
+static void push(struct conn *c) {
+	ssize_t n = send(c->fd, c->proc->chunk + c->sent, c->proc->end - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0) c->dead = errno != EAGAIN && errno != EINTR;
+	c->sent += n < 0 ? 0 : (size_t)n;
 }
 
 /* Reads once from the process; 1 when there may be more. Closes the descriptor at its end. */
-static int pump(struct proc *p, int stream)
-{
-	static char buf[CHUNK];
-	ssize_t n = read(p->out[stream], buf, sizeof buf);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return errno == EINTR;
+static int pump(struct proc *p, int stream) {
+	if (p->out[stream] < 0 || held(p)) return 0;
+	ssize_t n = read(p->out[stream], p->chunk + HEAD, CHUNK);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
 	if (n <= 0) { /* a terminal whose last user is gone answers EIO */
-		if (p->tty)
-			p->in = -1;
+		if (p->tty) p->in = -1;
 		close_fd(&p->out[stream]);
 		return 0;
 	}
-	uint8_t head[8] = {(uint8_t)(stream + 1), 0, 0, 0, (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
-	if (p->id == 0)
-		log_write(&shim.log, stream, buf, (size_t)n);
-	for (struct conn *c = shim.conns; c; c = c->next)
-		if (is_stream_of(c, p) && c->flags & (stream ? 4 : 2))
-			stream_send(c, head, p->tty ? 0 : sizeof head, buf, (size_t)n);
+	uint32_t head[2] = {htonl((uint32_t)(stream + 1) << 24), htonl((uint32_t)n)};
+	memcpy(p->chunk, head, HEAD);
+	p->end = HEAD + (size_t)n;
+	if (p->id == 0) log_write(&shim.log, stream, p->chunk + HEAD, (size_t)n);
+	for (struct conn *c = shim.conns; c; c = c->next) {
+		if (!is_stream_of(c, p)) continue;
+		c->sent = !(c->wants & (stream ? STDERR : STDOUT)) ? p->end : p->tty ? HEAD : 0;
+		if (is_behind(c)) push(c);
+	}
 	return 1;
 }
 
-static void flush_conn(struct conn *c)
-{
-	ssize_t n = send(c->fd, c->out + c->out_at, c->out_used - c->out_at, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n < 0) {
-		c->dead = errno != EAGAIN;
-		return;
-	}
-	c->out_at += (size_t)n;
-	if (c->out_at == c->out_used) {
-		free(c->out);
-		c->out = NULL;
-		c->out_at = c->out_used = 0;
-	}
-}
-
-/* ---------------------------------------------------------------- input */
-
-static void feed(struct conn *c)
-{
-	struct proc *p = c->proc;
-	if (p->in < 0) {
-		c->in_used = 0;
-		return;
-	}
-	ssize_t n = write(p->in, c->in, c->in_used);
-	if (n < 0 && errno == EAGAIN)
-		return;
-	if (n < 0) { /* the process closed its input: the rest has no reader */
-		c->in_used = 0;
-		return;
-	}
-	memmove(c->in, c->in + n, c->in_used - (size_t)n);
-	c->in_used -= (size_t)n;
-}
-
-static void end_input(struct conn *c)
-{
+static void end_input(struct conn *c) {
 	c->ended = 1;
-	if (c->flags & 1 && c->proc->once && !c->proc->tty)
-		close_fd(&c->proc->in);
+	if (c->wants & STDIN && c->proc->once && !c->proc->tty) close_fd(&c->proc->in);
 }
 
-static void read_stream(struct conn *c)
-{
-	char scrap[256];
-	int keep = c->flags & 1;
-	if (keep && !c->in && !(c->in = malloc(CHUNK))) {
-		c->dead = 1;
-		return;
-	}
-	ssize_t n = read(c->fd, keep ? (void *)c->in : scrap, keep ? CHUNK : sizeof scrap);
-	if (n < 0)
-		c->dead = errno != EAGAIN && errno != EINTR;
-	else if (n == 0)
-		end_input(c);
-	else if (keep) {
-		c->in_used = (size_t)n;
-		feed(c);
-	}
+/* Input: what the process does not take stays in the client's socket. When it closed its input, there is no reader. */
+static void feed(struct conn *c) {
+	static char buf[CHUNK];
+	ssize_t n = recv(c->fd, buf, sizeof buf, MSG_PEEK | MSG_DONTWAIT), put = n;
+	if (n < 0) c->dead = errno != EAGAIN && errno != EINTR;
+	if (n <= 0) return n == 0 ? end_input(c) : (void)0;
+	if (c->wants & STDIN && c->proc->in >= 0) put = write(c->proc->in, buf, (size_t)n);
+	c->blocked = put < 0 && errno == EAGAIN;
+	if (!c->blocked) recv(c->fd, buf, (size_t)(put < 0 ? n : put), MSG_DONTWAIT);
 }
 
-/* ---------------------------------------------------------------- requests */
-
-static void answer(struct conn *c, int rc, const char *what)
-{
-	struct failure f;
-	if (!rc) {
-		conn_send(c, 'O', NULL, 0);
-		return;
-	}
-	fail(&f, "%s", what);
-	conn_fail(c, 0, &f);
-}
-
-static void do_attach(struct conn *c, struct proc *p, uint8_t flags)
-{
-	conn_send(c, 'O', NULL, 0);
-	fcntl(c->fd, F_SETFL, O_NONBLOCK);
+static void do_attach(struct conn *c, struct proc *p, uint8_t wants) {
+	answer(c, 0, NULL);
 	c->proc = p;
-	c->flags = flags;
-	free(c->in);
-	c->in = NULL;
-	c->in_used = 0;
-	if (p->expect)
-		p->expect--;
+	c->wants = wants;
+	c->sent = p->end;
+	if (p->expect) p->expect--;
 }
 
-static void do_exec(struct conn *c, const uint8_t *bytes, size_t n)
-{
-	struct options o;
+static void do_start(struct conn *c, const uint8_t *bytes, size_t n) {
 	struct run r;
-	struct failure f = {0};
-	uint32_t step = 0;
 	struct proc *first = find(0), *p = NULL;
 	run_init(&r, c->fd);
-	memcpy(&o, bytes, sizeof o);
-	if (!first || first->exited) {
-		errno = ESRCH;
-		fail(&f, "the container has ended");
-	} else if (plan_decode(bytes + sizeof o, n - sizeof o, &r.plan)) {
-		fail(&f, "the plan");
-	} else {
-		p = start(&r, &o, first->pidfd, &step, &f);
-	}
+	if (plan_decode(bytes, n, &r.plan) || !r.plan.count || r.plan.step[r.plan.count - 1].op != OP_SHIM)
+		fail(&r.f, "the plan");
+	else if (errno = ESRCH, first->exited)
+		fail(&r.f, "the container has ended");
+	else
+		p = start(&r, first->pidfd);
 	plan_free(&r.plan);
-	if (!p) {
-		conn_fail(c, step, &f);
-		return;
-	}
-	p->owner = c;
-	send_started(c, p);
+	if (p)
+		send_started(c, p);
+	else
+		conn_fail(c, &r.f);
 }
 
-static void request(struct conn *c, uint8_t type, const uint8_t *b, size_t n)
-{
-	uint32_t id = 0, arg = 0;
-	if (n >= 4)
-		memcpy(&id, b, 4);
-	if (n >= 8)
-		memcpy(&arg, b + 4, 4);
-	struct proc *p = find(id);
+static void request(struct conn *c, uint8_t type, const uint8_t *b, size_t n) {
+	uint32_t arg[2] = {0};
+	memcpy(arg, b, n < sizeof arg ? n : sizeof arg);
+	struct proc *p = find(arg[0]);
 	errno = ESRCH;
 	if (type == 'W') {
-		c->watch = 1;
-		if (p)
-			send_started(c, p);
-	} else if (type == 'E' && n >= sizeof(struct options)) {
-		do_exec(c, b, n);
+		send_started(c, find(0));
+	} else if (type == 'E') {
+		do_start(c, b, n);
 	} else if (!p || (p->exited && type != 'A')) {
 		answer(c, -1, "no such process");
 	} else if (type == 'A' && n >= 5) {
 		do_attach(c, p, b[4]);
 	} else if (type == 'K') {
-		answer(c, sys_pidfd_send_signal(p->pidfd, (int)arg), "signal");
+		answer(c, (int)sys_pidfd_send_signal(p->pidfd, (int)arg[1]), "signal");
 	} else if (type == 'Z' && p->tty) {
-		struct winsize w = {.ws_row = (unsigned short)arg, .ws_col = (unsigned short)(arg >> 16)};
+		struct winsize w = {.ws_row = (unsigned short)arg[1], .ws_col = (unsigned short)(arg[1] >> 16)};
 		answer(c, ioctl(p->in, TIOCSWINSZ, &w), "resize");
 	} else {
-		errno = EINVAL;
-		answer(c, -1, "request");
+		answer(c, refuse(EINVAL), "request");
 	}
 }
 
-/* Takes in what came; carries out every whole frame. An attach turns the rest into standard input. */
-static void read_control(struct conn *c)
-{
-	uint32_t len = 0;
-	size_t want = 4;
-	if (c->in_used >= 4) {
-		memcpy(&len, c->in, 4);
-		want = 4 + (size_t)len;
-	}
-	if (len > MAX_FRAME || (c->in_used >= 4 && !len)) {
-		c->dead = 1;
-		return;
-	}
-	uint8_t *grown = realloc(c->in, want);
-	if (!grown) {
-		c->dead = 1;
-		return;
-	}
-	c->in = grown;
-	ssize_t n = read(c->fd, c->in + c->in_used, want - c->in_used);
-	if (n <= 0) {
-		c->dead = n == 0 || (errno != EAGAIN && errno != EINTR);
-		return;
-	}
-	c->in_used += (size_t)n;
-	if (c->in_used < want || want == 4)
-		return;
-	uint8_t *frame = c->in;
-	c->in = NULL;
-	c->in_used = 0;
-	request(c, frame[4], frame + 5, want - 5);
-	free(frame);
+/* Takes in what came and carries out a whole frame. What follows an attach is standard input. */
+static void read_control(struct conn *c) {
+	int whole = frame_read(c->fd, &c->frame);
+	struct frame frame = c->frame;
+	if (whole < 0) c->dead = 1;
+	if (whole <= 0) return;
+	c->frame = (struct frame){0};
+	request(c, frame.bytes[4], frame.bytes + 5, frame.used - 5);
+	free(frame.bytes);
 }
 
-/* ---------------------------------------------------------------- ends */
-
-static void reap(void)
-{
+static void reap(void) {
 	struct signalfd_siginfo info;
 	int status;
-	pid_t pid;
-	if (read(shim.signals, &info, sizeof info) < 0 && errno != EAGAIN)
-		return;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (struct proc *p = shim.procs; p; p = p->next)
-			if (p->pid == pid) {
-				p->exited = 1;
-				p->code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-			}
+	while (read(shim.signals, &info, sizeof info) > 0) {}
+	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+		for (struct proc *p = shim.procs; p; p = p->next) {
+			if (p->pid != pid) continue;
+			p->exited = 1;
+			p->code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+		}
 }
 
-static int oom_happened(void)
-{
+static int oom_happened(void) {
 	char buf[1024];
-	int fd = *shim.oom_file ? open(shim.oom_file, O_RDONLY | O_CLOEXEC) : -1;
+	autoclose int fd = open(shim.names[OOM_FILE].s, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, buf, sizeof buf - 1);
-	if (fd >= 0)
-		close(fd);
 	buf[n > 0 ? n : 0] = 0;
 	const char *at = strstr(buf, "oom_kill "); /* memory.oom_control and memory.events both have it */
 	return at && atoi(at + 9) > 0;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* The exit is on disk before anyone hears of it: an engine that comes later reads it there. */
-static void record_exit(const struct proc *p)
-{
-	char text[128], tmp[4096], path[4096];
-	int n = snprintf(text, sizeof text, "{\"code\":%d,\"oomKilled\":%s,\"at\":%llu}\n", p->code,
-			 shim.oom ? "true" : "false", (unsigned long long)shim.ended_at);
-	snprintf(tmp, sizeof tmp, "%s/exit.tmp", shim.dir);
-	snprintf(path, sizeof path, "%s/exit", shim.dir);
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return;
-	if (!write_full(fd, text, (size_t)n))
-		rename(tmp, path);
-	close(fd);
+static void record_exit(int code, int oom, uint64_t at) {
+	char tmp[PATH_MAX], path[PATH_MAX];
+	snprintf(tmp, sizeof tmp, "%s/exit.tmp", shim.names[DIR].s);
+	snprintf(path, sizeof path, "%s/exit", shim.names[DIR].s);
+	autoclose int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	const char *text = "{\"code\":%d,\"oomKilled\":%s,\"at\":%llu}\n";
+	if (fd >= 0 && dprintf(fd, text, code, oom ? "true" : "false", (unsigned long long)at) > 0) rename(tmp, path);
 }
 
-static void end_container(struct proc *p)
-{
-	shim.over = 1;
-	shim.oom = oom_happened();
-	log_end(&shim.log);
-	release_ports();
-	run_after(&shim.run, shim.run.plan.count);
-	record_exit(p);
-	for (struct conn *c = shim.conns; c; c = c->next)
-		if (c->watch)
-			send_exit(c, p);
-}
-
-/* A process has ended: its output is read to the end as long as clients take it, then its streams end. */
-static void finish(struct proc *p)
-{
-	if (p->expect) /* what it said before it ended is held for those who have yet to attach */
-		return;
-	for (int i = 0; i < 2; i++) {
-		while (p->out[i] >= 0 && !behind(p) && pump(p, i))
-			;
-		if (behind(p))
-			return;
-		if (p->tty)
-			p->in = -1;
-		close_fd(&p->out[i]);
+/* A process has ended: what it said is read to the end as clients take it, then its streams end. What it said
+ * before anyone was attached is held for those who have yet to come. */
+static void finish(struct proc *p) {
+	for (int i = 0; i < 2; i++)
+		while (p->reads_after_end < (i + 1) * READS_AFTER_END && pump(p, i)) p->reads_after_end++;
+	if (held(p)) return;
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	struct __attribute__((packed)) {
+		uint32_t id, code;
+		uint8_t oom;
+		uint64_t at;
+	} end = {p->id, (uint32_t)p->code, 0, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000};
+	p->done = 1;
+	if (p->id == 0) {
+		shim.over = 1;
+		end.oom = (uint8_t)oom_happened();
+		log_end(&shim.log);
+		release_ports();
+		run_after(&shim.run, shim.run.plan.count);
+		record_exit(p->code, end.oom, end.at);
 	}
-	if (!p->tty)
-		close_fd(&p->in);
-	p->drained = 1;
-	shim.ended_at = now_ms();
-	if (p->id == 0)
-		end_container(p);
-	else
-		send_exit(p->owner, p);
-	for (struct conn *c = shim.conns; c; c = c->next)
-		if (is_stream_of(c, p))
-			c->dead = 1;
+	for (struct conn *c = shim.conns; c; c = c->next) {
+		if (c->watches == p) conn_send(c, 'X', &end, sizeof end);
+		if (c->watches == p) c->watches = NULL;
+		if (is_stream_of(c, p)) c->dead = 1;
+	}
 }
 
-static void sweep(void)
-{
+/* Takes away what is dead or done. */
+static void sweep(void) {
 	for (struct conn **at = &shim.conns, *c; (c = *at);) {
-		if (!c->dead) {
+		if (c->dead) {
+			*at = c->next;
+			if (c->proc && !c->ended) end_input(c);
+			close(c->fd);
+			free(c->frame.bytes);
+			free(c);
+		} else {
 			at = &c->next;
-			continue;
 		}
-		for (struct proc *p = shim.procs; p; p = p->next)
-			if (p->owner == c) {
-				p->owner = NULL;
-				p->expect = 0;
-			}
-		*at = c->next;
-		close(c->fd);
-		free(c->in);
-		free(c->out);
-		free(c);
 	}
 	for (struct proc **at = &shim.procs, *p; (p = *at);) {
-		if (!p->drained || p->id == 0) {
+		int watched = 0;
+		for (struct conn *c = shim.conns; c && !watched; c = c->next) watched = c->watches == p;
+		if (!watched) p->expect = 0;
+		if (p->done && p->id != 0) {
+			*at = p->next;
+			free_proc(p);
+		} else {
 			at = &p->next;
-			continue;
 		}
-		*at = p->next;
-		close_fd(&p->pidfd);
-		free(p);
 	}
 }
 
-/* ---------------------------------------------------------------- the loop */
+static struct pollfd *polled;
+static size_t polled_count;
 
-static struct conn *add_conn(int fd)
-{
-	struct conn *c = calloc(1, sizeof *c);
-	if (!c) {
-		close(fd);
-		return NULL;
+/* Adds what poll() shall watch (nothing when fd is -1): its index. */
+static size_t watch(int fd, short events) {
+	static size_t room;
+	if (polled_count == room) polled = realloc(polled, (room = 2 * room + 16) * sizeof *polled);
+	if (!polled) _exit(125); /* the container dies with us rather than run unwatched */
+	polled[polled_count] = (struct pollfd){.fd = fd, .events = events};
+	return polled_count++;
+}
+
+static void watch_all(void) {
+	polled_count = 0;
+	watch(shim.signals, POLLIN);
+	watch(shim.listener, POLLIN);
+	for (struct conn *c = shim.conns; c; c = c->next) {
+		int waits = c->blocked && c->proc->in >= 0;
+		short events = (short)((waits || c->ended ? 0 : POLLIN) | (is_behind(c) ? POLLOUT : 0));
+		c->at = watch(waits && !events ? -1 : c->fd, events);
+		watch(waits ? c->proc->in : -1, POLLOUT);
 	}
+	for (struct proc *p = shim.procs; p; p = p->next) {
+		p->at = watch(held(p) ? -1 : p->out[0], POLLIN);
+		watch(held(p) ? -1 : p->out[1], POLLIN);
+	}
+}
+
+static struct conn *add_conn(int fd) {
+	struct conn *c = fd < 0 ? NULL : calloc(1, sizeof *c);
+	if (!c) return close_fd(&fd), NULL;
 	c->fd = fd;
 	c->next = shim.conns;
-	shim.conns = c;
-	return c;
+	return shim.conns = c;
 }
 
-static short wanted(const struct conn *c)
-{
-	if (!c->proc)
-		return POLLIN;
-	return (short)((c->ended || c->in_used ? 0 : POLLIN) | (c->out_used ? POLLOUT : 0));
-}
-
-static void serve_conn(struct conn *c, short events)
-{
-	if (events & POLLOUT)
-		flush_conn(c);
-	if (events & POLLIN && !c->dead) {
-		if (c->proc)
-			read_stream(c);
-		else
-			read_control(c);
-	} else if (events & (POLLHUP | POLLERR | POLLNVAL)) {
-		if (c->proc && !c->ended)
-			end_input(c);
+static void serve(struct conn *c, short client, short input) {
+	if (client & POLLOUT && is_behind(c)) push(c);
+	if (c->dead) return;
+	if (c->proc && (client & POLLIN || input))
+		feed(c);
+	else if (client & POLLIN)
+		read_control(c);
+	else if (client & (POLLHUP | POLLERR | POLLNVAL))
 		c->dead = 1;
-	}
 }
 
-/* What poll() shall watch: the two fixed ones, each connection, each process's outputs, blocked inputs. */
-static size_t gather(struct pollfd *fds, size_t max)
-{
-	size_t n = 2;
-	fds[0] = (struct pollfd){.fd = shim.signals, .events = POLLIN};
-	fds[1] = (struct pollfd){.fd = shim.listener, .events = POLLIN};
-	for (struct conn *c = shim.conns; c && n < max - 1; c = c->next) {
-		fds[n++] = (struct pollfd){.fd = c->fd, .events = wanted(c)};
-		fds[n++] = (struct pollfd){.fd = c->proc && c->in_used ? c->proc->in : -1, .events = POLLOUT};
-	}
-	for (struct proc *p = shim.procs; p && n < max - 1; p = p->next)
-		for (int i = 0; i < 2; i++)
-			fds[n++] = (struct pollfd){.fd = p->expect || behind(p) ? -1 : p->out[i], .events = POLLIN};
-	return n;
-}
-
-static void serve(struct pollfd *fds)
-{
-	size_t n = 2;
-	struct conn *last_conn = shim.conns;
-	struct proc *last_proc = shim.procs;
-	for (struct conn *c = last_conn; c; c = c->next, n += 2) {
-		if (fds[n + 1].revents && c->in_used && !c->dead)
-			feed(c);
-		if (fds[n].revents && !c->dead)
-			serve_conn(c, fds[n].revents);
-	}
-	for (struct proc *p = last_proc; p; p = p->next, n += 2)
-		for (int i = 0; i < 2; i++)
-			if (fds[n + (size_t)i].revents && fds[n + (size_t)i].fd == p->out[i] && p->out[i] >= 0 && !behind(p))
-				pump(p, i);
-	if (fds[1].revents) {
-		int fd = accept4(shim.listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0)
-			add_conn(fd);
-	}
-	if (fds[0].revents)
-		reap();
-	sweep(); /* before the ends: a vanished owner is not waited for */
-	for (struct proc *p = shim.procs; p; p = p->next)
-		if (p->exited && !p->drained)
-			finish(p);
-	sweep();
-}
-
-static void loop(void)
-{
-	struct pollfd *fds = NULL;
-	size_t room = 0;
+static void loop(void) {
 	while (!shim.over) {
-		size_t need = 2;
+		watch_all();
+		if (poll(polled, polled_count, -1) < 0) continue;
 		for (struct conn *c = shim.conns; c; c = c->next)
-			need += 2;
+			serve(c, polled[c->at].revents, polled[c->at + 1].revents);
 		for (struct proc *p = shim.procs; p; p = p->next)
-			need += 2;
-		if (need + 2 > room) {
-			room = 2 * need + 16;
-			fds = realloc(fds, room * sizeof *fds);
-			if (!fds)
-				_exit(125); /* the container dies with us rather than run unwatched */
-		}
-		size_t n = gather(fds, room);
-		if (poll(fds, n, -1) < 0 && errno != EINTR)
-			_exit(125);
-		serve(fds);
+			for (size_t i = 0; i < 2; i++)
+				if (polled[p->at + i].revents) pump(p, (int)i);
+		if (polled[0].revents) reap();
+		if (polled[1].revents) add_conn(accept4(shim.listener, NULL, NULL, SOCK_CLOEXEC));
+		sweep(); /* before the ends: a vanished client is not waited for */
+		for (struct proc *p = shim.procs; p; p = p->next)
+			if (p->exited && !p->done) finish(p);
+		sweep();
 	}
 }
 
-/* ---------------------------------------------------------------- the start */
-
-/* Binds RUNDIR/shim.sock through a descriptor: the path may be longer than sun_path's 108 bytes. */
-static int listen_in(const char *dir)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC), s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/shim.sock", at);
-	unlink(a.sun_path);
-	umask(077);
-	int rc = at < 0 || s < 0 || bind(s, (void *)&a, sizeof a) || listen(s, 128) ? -1 : s;
-	umask(022);
-	if (at >= 0)
-		close(at);
-	return rc;
+/* Binds DIR/shim.sock through a descriptor: the path may be longer than sun_path's 108 bytes. */
+static int listen_in(const char *dir) {
+	char path[64];
+	autoclose int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof path, "/proc/self/fd/%d/shim.sock", at);
+	return listen_at(path, SOCK_NONBLOCK);
 }
 
-static char *take_string(uint8_t **at, const uint8_t *end)
-{
-	uint32_t len;
-	if (end - *at < 4)
-		return NULL;
-	memcpy(&len, *at, 4);
-	if ((size_t)(end - *at - 4) <= len || (*at)[4 + len])
-		return NULL;
-	char *s = (char *)*at + 4;
-	*at += 5 + len;
-	return s;
-}
-
-void shim_main(int conn, uint8_t *request_bytes, size_t size)
-{
-	struct options o;
-	struct {
-		uint64_t max;
-		uint32_t files;
-	} rotation;
-	struct failure f = {0};
-	uint32_t step = 0;
+static int prepare(const struct step *o) {
+	const char *log = o->str[LOG].s;
 	sigset_t mask;
-	uint8_t *at = request_bytes, *end = request_bytes + size;
 	prctl(PR_SET_NAME, "dewar-shim");
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (size < sizeof o + 12)
-		_exit(125);
-	memcpy(&o, at, sizeof o);
-	memcpy(&rotation.max, at + sizeof o, 8);
-	memcpy(&rotation.files, at + sizeof o + 8, 4);
-	at += sizeof o + 12;
-	shim.dir = take_string(&at, end);
-	char *log = shim.dir ? take_string(&at, end) : NULL;
-	shim.oom_file = log ? take_string(&at, end) : NULL;
-	run_init(&shim.run, conn);
-	shim.log.fd = -1;
-	if (!shim.oom_file || plan_decode(at, (size_t)(end - at), &shim.run.plan)) {
-		fail(&f, "the plan");
-		send_failure(conn, 0, &f);
-		_exit(125);
-	}
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	shim.names = o->str;
+	shim.log.fd = -1;
 	shim.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-	shim.listener = listen_in(shim.dir);
-	if (shim.listener < 0 || (*log && log_open(&shim.log, log, rotation.max, rotation.files))) {
-		fail(&f, "%s", shim.listener < 0 ? shim.dir : log);
-		send_failure(conn, 0, &f);
-		_exit(125);
-	}
-	struct proc *p = start(&shim.run, &o, -1, &step, &f);
+	shim.listener = listen_in(o->str[DIR].s);
+	if (shim.signals < 0 || shim.listener < 0) return fail(&shim.run.f, "%s", o->str[DIR].s);
+	if (*log && log_open(&shim.log, log, o->num[LOG_MAX], (uint32_t)o->num[LOG_FILES]))
+		return fail(&shim.run.f, "%s", log);
+	return 0;
+}
+
+void shim_main(struct run *r) {
+	shim.run = *r;
+	struct proc *p = prepare(&r->plan.step[r->plan.count - 1]) ? NULL : start(&shim.run, -1);
 	if (!p) {
-		send_failure(conn, step, &f);
+		send_failure(r->conn, &shim.run.f);
 		_exit(125);
 	}
-	struct conn *c = add_conn(conn);
-	if (c) {
-		c->watch = 1;
-		p->owner = c;
-		send_started(c, p);
-	}
+	struct conn *engine = add_conn(r->conn);
+	if (engine) send_started(engine, p);
 	loop();
 	_exit(0);
 }

@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url'
 import { DewarError, errnoOf } from '../base/errors.ts'
 import type { Core, RunOptions, Shim, ShimOptions } from './core-api.ts'
 import { encodePlan } from './encode.ts'
-import { connectUnix, failureOf, frame, onFrames, text } from './frames.ts'
+import { connectUnix, failureOf, frame, onFrames } from './frames.ts'
 import type { Plan } from './plan.ts'
-import { Control, optionBytes, ShimClient, ShimGone } from './shim.ts'
+import { Control, ShimClient, ShimGone, shimStep } from './shim.ts'
 
 /** Where `native/build.mjs` put the program: beside the package this file belongs to. */
 function corePath(): string {
@@ -97,10 +97,10 @@ class NativeCore implements Core {
   }
 
   async launch(plan: Plan, options: ShimOptions): Promise<Shim> {
-    const bytes = encodePlan(plan)
+    const bytes = encodePlan(plan, shimStep(options, options))
     const control = new Control(await this.#connect(), options.runDir, plan)
     try {
-      const started = await control.ask(frame('L', launchBytes(options), bytes))
+      const started = await control.ask(frame('P', bytes))
       return new ShimClient(control, options.runDir, started.payload)
     } catch (error) {
       control.close()
@@ -130,19 +130,6 @@ class NativeCore implements Core {
     }
     await unlink(this.#socketPath).catch(() => undefined)
   }
-}
-
-function launchBytes(o: ShimOptions): Buffer {
-  const rotation = Buffer.alloc(12)
-  rotation.writeBigUInt64LE(BigInt(o.log?.maxSize ?? 0), 0)
-  rotation.writeUInt32LE(o.log?.maxFiles ?? 1, 8)
-  return Buffer.concat([
-    optionBytes(o, o.stdinOnce),
-    rotation,
-    text(o.runDir),
-    text(o.log?.path ?? ''),
-    text(o.oomFile ?? ''),
-  ])
 }
 
 /** Sends the plan, feeds `input` behind it, collects data frames until O or F. */

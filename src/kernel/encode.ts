@@ -1,11 +1,12 @@
 /** Encodes a plan for the native core: the counterpart of native/plan.c, little endian throughout. */
 import { DewarError } from '../base/errors.ts'
+import { answersTo, SOCKET, socketAddress } from './encode-network.ts'
 import type { Action, Actor, Plan, Step } from './plan.ts'
 
 const ACTORS: Readonly<Record<Actor, number>> = { host: 0, parent: 1, guest: 2, after: 3 }
 
-/** Numbers of the operations; a test compares them with `enum op` in native/plan.h. */
-export const OPCODES: Readonly<Record<Action['op'], number>> = {
+/** Numbers of the operations; a test compares them with the table in native/plan.h. */
+export const OPCODES: Readonly<Record<Action['op'] | 'shim', number>> = {
   open: 1,
   write: 2,
   mkdir: 3,
@@ -47,6 +48,7 @@ export const OPCODES: Readonly<Record<Action['op'], number>> = {
   read: 39,
   mask: 40,
   'oom-score': 41,
+  shim: 42,
 }
 
 /** "No slot", "no uid": all bits set. */
@@ -55,6 +57,13 @@ const NONE = 0xffff_ffff_ffff_ffffn
 const FLAG = NONE - 1n
 
 type Text = string | Uint8Array
+/** How a shim keeps a process: the last step of a plan that a shim carries out (shim.ts). */
+export interface ShimStep {
+  readonly actor: 'host'
+  readonly op: 'shim'
+  readonly numbers: readonly number[]
+  readonly texts: readonly string[]
+}
 interface Encoded {
   readonly numbers: readonly (number | bigint)[]
   readonly texts: readonly Text[]
@@ -62,8 +71,6 @@ interface Encoded {
 
 const or = (value: number | undefined): number | bigint => value ?? NONE
 const bit = (value: boolean | undefined): number => (value === true ? 1 : 0)
-const PROTOCOL = { tcp: 0, udp: 1, sctp: 2 } as const
-
 /** The numbers and texts of one step, in the order native/steps.c expects. */
 function encodeAction(s: Action): Encoded {
   switch (s.op) {
@@ -104,13 +111,11 @@ function encodeAction(s: Action): Encoded {
       return { numbers: [or(s.at), s.flags], texts: [s.path] }
     case 'netlink': {
       const pids = s.pidAt ?? []
-      return {
-        numbers: [s.protocol, bit(s.emit), pids.length, ...pids, ...(s.ignore ?? [])],
-        texts: [s.data],
-      }
+      const numbers = [s.protocol, bit(s.emit), answersTo(s.data), pids.length, ...pids, ...(s.ignore ?? [])]
+      return { numbers, texts: [s.data] }
     }
     case 'reserve-port':
-      return { numbers: [PROTOCOL[s.protocol], s.port], texts: [s.address] }
+      return { numbers: [...SOCKET[s.protocol], s.port], texts: [socketAddress(s.address, s.port)] }
     case 'exec':
       return { numbers: [bit(s.init), s.argv.length], texts: [...s.argv, ...s.env] }
     case 'read':
@@ -214,8 +219,11 @@ const sizeOf = (text: Text): number => (typeof text === 'string' ? Buffer.byteLe
  * The bytes of a plan: "DWR1", u32 count, and per step actor and op (u8 each), counts of numbers and texts
  * (u16 each), numbers (u64), texts (u32 length, bytes, a zero byte).
  */
-export function encodePlan(plan: Plan): Buffer {
-  const steps = plan.steps.map((step: Step) => ({ step, encoded: checked(step.op, encodeAction(step)) }))
+export function encodePlan(plan: Plan, shim?: ShimStep): Buffer {
+  const steps = [...plan.steps, ...(shim === undefined ? [] : [shim])].map((step: Step | ShimStep) => ({
+    step,
+    encoded: checked(step.op, step.op === 'shim' ? step : encodeAction(step)),
+  }))
   let size = 8
   for (const { encoded } of steps) {
     size += 6 + encoded.numbers.length * 8

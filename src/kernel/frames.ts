@@ -25,12 +25,6 @@ export function u32(...numbers: readonly number[]): Buffer {
   return out
 }
 
-/** A text as the core reads it: u32 length, bytes, a zero byte. */
-export function text(value: string): Buffer {
-  const bytes = Buffer.from(value)
-  return Buffer.concat([u32(bytes.length), bytes, Buffer.from([0])])
-}
-
 /** The error in an `F` frame: u32 step, u32 errno, path. */
 export function failureOf(payload: Buffer, plan?: Plan): PlanFailed {
   const step = payload.readUInt32LE(0)

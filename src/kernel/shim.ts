@@ -2,12 +2,13 @@
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { DewarError } from '../base/errors.ts'
-import type { AttachOptions, ExecOptions, Exit, Shim, ShimProcess } from './core-api.ts'
-import { encodePlan } from './encode.ts'
+import type { AttachOptions, ExecOptions, Exit, Shim, ShimOptions, ShimProcess } from './core-api.ts'
+import { encodePlan, type ShimStep } from './encode.ts'
 import { connectUnix, failureOf, frame, onFrames, u32, type Frame } from './frames.ts'
 import type { Plan } from './plan.ts'
 
-const NO_OWNER = 0xffff_ffff
+/** All bits set: the streams stay root's. */
+const NO_OWNER = -1
 
 interface Waiting {
   readonly resolve: (payload: Frame) => void
@@ -148,18 +149,20 @@ function readExactly(socket: Socket, size: number): Buffer | undefined {
   return Buffer.isBuffer(chunk) ? chunk : undefined
 }
 
-/** What precedes the plan in launch and exec requests (struct options in native/shim.c). */
-export function optionBytes(
-  o: Pick<ExecOptions, 'tty' | 'stdin' | 'expectAttach' | 'owner'>,
-  stdinOnce: boolean,
-): Buffer {
-  const flags = Buffer.from([
-    o.tty ? 1 : 0,
-    o.stdin ? 1 : 0,
-    stdinOnce ? 1 : 0,
-    Math.min(o.expectAttach, 255),
-  ])
-  return Buffer.concat([flags, u32(o.owner?.uid ?? NO_OWNER, o.owner?.gid ?? NO_OWNER)])
+/** The last step of a launch or exec plan: the numbers and strings that native/shim.c names TTY … OOM_FILE. */
+export function shimStep(
+  o: Pick<ShimOptions, keyof ExecOptions | 'stdinOnce'>,
+  first?: Pick<ShimOptions, 'runDir' | 'log' | 'oomFile'>,
+): ShimStep {
+  const flag = (value: boolean): number => (value ? 1 : 0)
+  const owner = o.owner ?? { uid: NO_OWNER, gid: NO_OWNER }
+  const streams = [flag(o.tty), flag(o.stdin), flag(o.stdinOnce), o.expectAttach, owner.uid, owner.gid]
+  return {
+    actor: 'host',
+    op: 'shim',
+    numbers: [...streams, first?.log?.maxSize ?? 0, first?.log?.maxFiles ?? 1],
+    texts: [first?.runDir ?? '', first?.log?.path ?? '', first?.oomFile ?? ''],
+  }
 }
 
 export class ShimClient extends Process implements Shim {
@@ -174,7 +177,9 @@ export class ShimClient extends Process implements Shim {
     const socket = await connectUnix(join(this.runDir, 'shim.sock'))
     const control = new Control(socket, this.runDir, plan)
     try {
-      const started = await control.ask(frame('E', optionBytes(options, true), encodePlan(plan)))
+      const started = await control.ask(
+        frame('E', encodePlan(plan, shimStep({ ...options, stdinOnce: true }))),
+      )
       // An exec's end is the last that is heard here; a container may have thousands in its life.
       control.exited.then(
         () => control.close(),

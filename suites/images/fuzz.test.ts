@@ -49,8 +49,9 @@ test('files_unpack takes any stream without a fault, and writes nothing outside 
     '-fno-sanitize-recover=all',
     '-o',
     program,
-    'native/fuzz/files.c',
+    'suites/native/fuzz-files.c',
     'native/files.c',
+    'native/io.c',
   ])
   const files = await Promise.all(
     ARCHIVES.map(async (tar, at) => {

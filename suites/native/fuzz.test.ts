@@ -51,7 +51,7 @@ test('plan_decode takes any bytes without reading past them', () => {
       '-fno-sanitize-recover=all',
       '-o',
       program,
-      'native/fuzz/plan.c',
+      'suites/native/fuzz-plan.c',
       'native/plan.c',
     ])
     const files = corpus.map((plan, i) => {

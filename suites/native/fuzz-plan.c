@@ -1,7 +1,7 @@
 /* Fuzzes the plan decoder: every file of a corpus, then N mutations of them from a seed.
  * Built with AddressSanitizer and UBSan by suites/native/fuzz.test.ts; `clang -fsanitize=fuzzer` takes it too.
  *   plan-fuzz SEED N CORPUS... */
-#include "../plan.h"
+#include "../../native/plan.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,29 +1,9 @@
 /* Feeds mutated operation streams to files_unpack, then packs what they made. Run as root it goes into the folder by
  * chroot first, so that a hole in the checks could reach nothing either.
  *   files-fuzz FOLDER SEED RUNS FILE...     or, with -DLIBFUZZER -fsanitize=fuzzer, by libFuzzer */
-#define _GNU_SOURCE
-#include "../dewar.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../../native/dewar.h"
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
-
-int fail(struct failure *f, const char *fmt, ...)
-{
-	va_list ap;
-	int err = errno;
-	va_start(ap, fmt);
-	vsnprintf(f->path, sizeof f->path, fmt, ap);
-	va_end(ap);
-	f->err = err;
-	return -1;
-}
 
 static size_t packed;
 static int count(const void *data, size_t n)

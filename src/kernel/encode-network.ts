@@ -1,0 +1,29 @@
+/** What the steps netlink and reserve-port are encoded to for native/net.c. */
+
+/** SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET, and IPPROTO_*. */
+export const SOCKET = { tcp: [1, 6], udp: [2, 17], sctp: [5, 132] } as const
+
+const NLM_F_ACK = 4
+const NLM_F_DUMP = 0x300
+
+/** How many acknowledgements, or ends of a dump, netlink messages ask for. */
+export function answersTo(data: Uint8Array): number {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
+  let count = 0
+  for (let at = 0; at + 16 <= data.length;) {
+    const flags = view.getUint16(at + 6, true)
+    if ((flags & NLM_F_ACK) !== 0 || (flags & NLM_F_DUMP) === NLM_F_DUMP) count++
+    at += Math.max(16, (view.getUint32(at, true) + 3) & ~3)
+  }
+  return count
+}
+
+/** struct sockaddr_in of 4 bytes of address, struct sockaddr_in6 of 16. */
+export function socketAddress(address: Uint8Array, port: number): Buffer {
+  const v6 = address.length === 16
+  const out = Buffer.alloc(v6 ? 28 : 16)
+  out.writeUInt16LE(v6 ? 10 : 2, 0)
+  out.writeUInt16BE(port, 2)
+  out.set(address, v6 ? 8 : 4)
+  return out
+}
