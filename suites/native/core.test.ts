@@ -238,6 +238,135 @@ test('a killed spawner is started anew, and its shims live on', async () => {
   assert.equal((await shim.exited).code, 137)
 })
 
+const joining = (script: string): Plan => ({
+  steps: [
+    { actor: 'host', op: 'clone', flags: 0 },
+    { actor: 'guest', op: 'setns', slot: 255, flags: NEW_PID | NEW_NS },
+    { actor: 'guest', op: 'exec', argv: ['sh', '-c', script], env: ['PATH=/usr/bin:/bin'], init: false },
+  ],
+})
+
+test(
+  'exec ends when its process ends, though who inherited its output writes for ever',
+  { timeout: 20_000 },
+  async () => {
+    const shim = await core.launch(shell('sleep 60'), options())
+    const process = await shim.exec(joining('yes & sleep 0.1; exit 3'), {
+      tty: false,
+      stdin: false,
+      expectAttach: 1,
+    })
+    const stream = await process.attach()
+    stream.resume()
+    assert.equal((await process.exited).code, 3)
+    await shim.signal(9)
+    assert.equal((await shim.exited).code, 137)
+  },
+)
+
+test(
+  'attach of a client that vanishes with output unread ends the input all the same',
+  { timeout: 20_000 },
+  async () => {
+    const o = options({ stdin: true, stdinOnce: true, expectAttach: 1 })
+    const shim = await core.launch(shell('head -c 30000 /dev/zero; cat; exit 9'), o)
+    const stream = await shim.attach()
+    await new Promise((resolve) => stream.once('readable', resolve))
+    stream.destroy()
+    assert.equal((await shim.exited).code, 9)
+  },
+)
+
+test(
+  'attach takes input as fast as the process does, and loses nothing of it',
+  { timeout: 20_000 },
+  async () => {
+    const shim = await core.launch(
+      shell('sleep 0.2; wc -c'),
+      options({ stdin: true, stdinOnce: true, expectAttach: 1 }),
+    )
+    const stream = await shim.attach()
+    stream.end(Buffer.alloc(3_000_000, 'x'))
+    assert.match(await text(stream), /3000000/)
+    assert.equal((await shim.exited).code, 0)
+  },
+)
+
+test('exec that fails leaves no descriptor in the shim', async () => {
+  const shim = await core.launch(shell('sleep 60'), options())
+  const open = (): number => readdirSync(`/proc/${shim.shimPid}/fd`).length
+  const before = open()
+  const failing: Plan = {
+    steps: [
+      { actor: 'host', op: 'clone', flags: 0 },
+      { actor: 'parent', op: 'write', path: '/nowhere/at/all', data: 'x' },
+      ...joining('true').steps.slice(1),
+    ],
+  }
+  for (let i = 0; i < 5; i++) {
+    await assert.rejects(shim.exec(failing, { tty: false, stdin: true, expectAttach: 0 }), PlanFailed)
+  }
+  // The connections of the requests that failed are closed by the engine, which the shim sees a moment later.
+  await until(() => open() <= before)
+  await shim.signal(9)
+  await shim.exited
+})
+
+test('netlink does not take an answer that an earlier step left for its own', async () => {
+  const ENODEV = 19
+  const getLink = (flags: number, index: number): Buffer => {
+    const message = Buffer.alloc(32)
+    message.writeUInt32LE(32, 0)
+    message.writeUInt16LE(18, 4) // RTM_GETLINK
+    message.writeUInt16LE(1 | flags, 6) // NLM_F_REQUEST
+    message.writeInt32LE(index, 20)
+    return message
+  }
+  const ACK = 4
+  const netlink = (data: Buffer, ignore: number[] = []): Step => ({
+    actor: 'host',
+    op: 'netlink',
+    protocol: 0,
+    data,
+    ignore,
+    why: 'ask for links that are not there',
+  })
+  // One answer is awaited, two come: errors are told also of messages that ask for no acknowledgement.
+  const twoAnswers = Buffer.concat([getLink(0, 0x7fff_ff00), getLink(ACK, 1)])
+  const plan: Plan = { steps: [netlink(twoAnswers, [ENODEV]), netlink(getLink(ACK, 0x7fff_ff00))] }
+  await assert.rejects(core.run(plan), (error) => {
+    assert.ok(error instanceof PlanFailed)
+    assert.deepEqual([error.step, error.errno], [1, 'ENODEV'])
+    return true
+  })
+})
+
+const sanitized =
+  process.env['DEWAR_TEST_CORE'] === undefined ? false : 'sanitizers cannot write their reports as nobody'
+test('init that cannot start its command says so and exits with 126', { skip: sanitized }, async () => {
+  const path = join(folder, 'init-log')
+  const plan: Plan = {
+    steps: [
+      { actor: 'host', op: 'clone', flags: NEW_PID | NEW_NS },
+      { actor: 'guest', op: 'rlimit', resource: 6, soft: 0n, hard: 0n }, // RLIMIT_NPROC, which root does not feel
+      { actor: 'guest', op: 'user', uid: 65_534, gid: 65_534, groups: [] },
+      {
+        actor: 'guest',
+        op: 'caps',
+        bounding: 0n,
+        effective: 0n,
+        permitted: 0n,
+        inheritable: 0n,
+        ambient: 0n,
+      },
+      { actor: 'guest', op: 'exec', argv: ['true'], env: ['PATH=/bin'], init: true },
+    ],
+  }
+  const shim = await core.launch(plan, { ...options(), log: { path, maxSize: 0, maxFiles: 1 } })
+  assert.equal((await shim.exited).code, 126)
+  assert.match(logOf(path).join(''), /starting true failed/)
+})
+
 test('the log is rotated by size and keeps the newest files', async () => {
   const path = join(folder, 'rotated')
   const shim = await core.launch(shell('i=0; while [ $i -lt 400 ]; do echo line $i; i=$((i+1)); done'), {
