@@ -184,12 +184,6 @@ export const DIFFERENCES: readonly Difference[] = [
     ours: /holds neither manifest.json nor an OCI layout/,
     reason: REMEDY,
   },
-  {
-    row: 'save of an unknown image',
-    part: 'stderr',
-    ours: /No such image: nosuch:latest/,
-    reason: NEWER,
-  },
   // The user namespace.
   {
     row: 'top',
