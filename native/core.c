@@ -51,9 +51,11 @@ static void runner_main(int conn) {
 	run_init(&r, conn);
 	int bad = plan_decode(request.bytes + 5, request.used - 5, &r.plan) ? fail(&r.f, "the plan") : 0;
 	if (!bad && r.plan.count && r.plan.step[r.plan.count - 1].op == OP_SHIM) shim_main(&r);
-	if (bad || run_plan(&r, (int[]){-1, -1, -1}, -1))
+	if (bad || run_plan(&r, (int[]){-1, -1, -1}, -1)) {
 		send_failure(conn, &r.f);
-	else
+		/* An engine still sending would meet a closed connection (EPIPE) before it reads why. */
+		for (char rest[4096]; read(conn, rest, sizeof rest) > 0;) {}
+	} else
 		send_frame(conn, 'O', NULL, 0);
 }
 

@@ -10,6 +10,7 @@
 
 #define RETRY_NS 10000000L
 #define RMDIR_TRIES 100 /* a second */
+#define LINKS_MAX 8	/* symlinks to nothing that lead to each other */
 #define GROUPS_MAX 4096
 #define READ_MAX (1u << 24)
 
@@ -150,25 +151,39 @@ STEP(do_mount_attr) {
 	return RESULT(!sys_mount_setattr(slot_fd(r, NUM(0)), "", flags, &a), "mount attributes");
 }
 
+static int make_target(int root, const char *path, int dir, int links);
+
+/* A symlink to nothing: what it names is made, inside the root like all else (images link resolv.conf into /run). */
+static int make_linked(int root, int parent, const char *name, const char *path, int dir, int links) {
+	char link[PATH_MAX], whole[2 * PATH_MAX];
+	ssize_t n = readlinkat(parent, name, link, sizeof link - 1);
+	if (n < 0) return 0; /* no link: somebody else has made it */
+	if (!links) return refuse(ELOOP);
+	link[n] = 0;
+	snprintf(whole, sizeof whole, "%.*s%s", *link == '/' ? 0 : (int)(name - path), path, link);
+	return make_target(root, whole, dir, links - 1);
+}
+
 /* Makes one missing component: a directory, or an empty file. */
-static int make_one(int root, const char *path, int dir) {
+static int make_one(int root, const char *path, int dir, int links) {
 	const char *name;
 	autoclose int fd = -1, parent = open_parent(root, path, &name);
 	if (parent < 0) return -1;
 	int rc = dir ? mkdirat(parent, name, 0755)
 		     : (fd = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644));
-	return rc < 0 && errno != EEXIST ? -1 : 0;
+	if (rc < 0 && errno == EEXIST) return make_linked(root, parent, name, path, dir, links);
+	return rc < 0 ? -1 : 0;
 }
 
 /* Makes what is missing of `path` inside the root: directories, and at the end a directory or an empty file. */
-static int make_target(int root, const char *path, int dir) {
+static int make_target(int root, const char *path, int dir, int links) {
 	char prefix[PATH_MAX];
 	if (strlen(path) >= sizeof prefix) return refuse(ENAMETOOLONG);
 	for (const char *end = path; *end;) {
 		end = strchrnul(end + 1, '/');
 		*(char *)mempcpy(prefix, path, (size_t)(end - path)) = 0;
 		autoclose int fd = open_in(root, prefix, O_PATH, 0);
-		if (fd < 0 && (errno != ENOENT || make_one(root, prefix, *end || dir))) return -1;
+		if (fd < 0 && (errno != ENOENT || make_one(root, prefix, *end || dir, links))) return -1;
 	}
 	return 0;
 }
@@ -176,7 +191,7 @@ static int make_target(int root, const char *path, int dir) {
 STEP(do_attach_mount) {
 	struct stat st;
 	int fd = slot_fd(r, NUM(1));
-	if (NUM(2) && (fstat(fd, &st) || make_target(ROOT, STR(0), S_ISDIR(st.st_mode))))
+	if (NUM(2) && (fstat(fd, &st) || make_target(ROOT, STR(0), S_ISDIR(st.st_mode), LINKS_MAX)))
 		return fail(&r->f, "%s", STR(0));
 	autoclose int target = open_in(ROOT, STR(0), O_PATH, 0);
 	return RESULT(target >= 0 && !move_onto(fd, target), "%s", STR(0));
@@ -304,7 +319,7 @@ STEP(do_personality) { return RESULT(personality(NUM(0)) >= 0, "personality"); }
 /* CVE-2024-21626: a working directory reached through a leaked descriptor lies outside the root. */
 STEP(do_chdir) {
 	char where[PATH_MAX];
-	if ((NUM(0) && make_target(HERE, STR(0), 1)) || chdir(STR(0))) return fail(&r->f, "%s", STR(0));
+	if ((NUM(0) && make_target(HERE, STR(0), 1, LINKS_MAX)) || chdir(STR(0))) return fail(&r->f, "%s", STR(0));
 	errno = EXDEV;
 	return RESULT(getcwd(where, sizeof where) && where[0] == '/', "%s", STR(0));
 }

@@ -288,3 +288,27 @@ test('archivePut into a read-only root is refused, into a volume of it is not', 
   await rig.engine.containers.start(id)
   assert.equal(await rig.logs(id, true), 'in\n')
 })
+
+test(
+  'mount targets and working directories that are links to nothing are made inside',
+  { skip },
+  async () => {
+    const id = await rig.create({
+      cmd: ['sh', '-c', 'ls /run/resolve /tmp/dwt-out; pwd'],
+      workingDir: '/work',
+    })
+    const links = pack()
+    const link = (name: string, linkname: string) => links.entry({ name, type: 'symlink', linkname })
+    link('etc/resolv.conf', '../run/resolve/stub.conf') // as systemd-resolved leaves it
+    link('etc/hosts', '../../../../../../tmp/dwt-out/hosts') // and as someone who wants out would
+    link('work', '/made/here')
+    links.finalize()
+    const options = { noOverwriteDirNonDir: false, copyUidGid: false }
+    await rig.engine.containers.archivePut(id, '/', Readable.from(links), options)
+    const over = await rig.engine.containers.wait(id, 'next-exit')
+    await rig.engine.containers.start(id)
+    assert.equal((await over.result).code, 0)
+    assert.match(await rig.logs(id), /stub\.conf\n[^]*hosts\n\/made\/here\n/)
+    assert.equal(existsSync('/tmp/dwt-out'), false)
+  },
+)
