@@ -237,6 +237,10 @@ function inheritedMounts(services: Services, from: readonly string[]): Inherited
       throw new DewarError('invalid-argument', `invalid mode for volumes-from: ${mode}`)
     }
     const points = services.containers.find(ref).record.mounts.filter((mount) => mount.type !== 'tmpfs')
-    return points.map(({ point, anonymous }) => ({ ...point, anonymous, rw: mode === 'ro' ? false : point.rw }))
+    return points.map(({ point, anonymous }) => ({
+      ...point,
+      anonymous,
+      rw: mode === 'ro' ? false : point.rw,
+    }))
   })
 }

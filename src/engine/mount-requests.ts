@@ -191,7 +191,13 @@ function anonymous(destination: string, driver: string): VolumeRequest {
 function inheritedRequest(point: InheritedMount): MountRequest {
   const common = { destination: point.destination, rw: point.rw, mode: point.mode }
   if (point.type === 'volume') {
-    return { ...anonymous(point.destination, point.driver ?? ''), name: point.name, shared: point.anonymous === true, noCopy: true, ...common }
+    return {
+      ...anonymous(point.destination, point.driver ?? ''),
+      name: point.name,
+      shared: point.anonymous === true,
+      noCopy: true,
+      ...common,
+    }
   }
   const propagation = point.propagation || 'rprivate'
   return { type: 'bind', source: point.source, propagation, recursive: true, createSource: false, ...common }

@@ -144,7 +144,9 @@ test('planFor with no-new-privileges loads the filter last, when nothing of ours
 test('planFor lowers the number of descriptors when the steps that need many are done', () => {
   const limited = (Soft: number, Hard: number) =>
     stepsOf({ ...plain, HostConfig: { Ulimits: [{ Name: 'nofile', Soft, Hard }] } }).flatMap((s, at) =>
-      s.op === 'rlimit' ? [`${s.actor} ${s.soft}:${s.hard} ${at > lastMount(stepsOf(plain)) ? 'late' : 'early'}`] : [],
+      s.op === 'rlimit'
+        ? [`${s.actor} ${s.soft}:${s.hard} ${at > lastMount(stepsOf(plain)) ? 'late' : 'early'}`]
+        : [],
     )
   const lastMount = (steps: readonly Step[]): number => steps.findLastIndex((s) => s.op === 'fsmount')
   assert.deepEqual(limited(16, 16), ['guest 16:16 late'])
