@@ -1,13 +1,12 @@
 /** The plan of a container at the level `namespaces`: its whole story, in the order in which it happens. Pure. */
-import { capsAction } from '../../kernel/capabilities.ts'
 import type { CgroupLayout, CgroupPlan } from '../../kernel/cgroup.ts'
 import type { OciNamespaceType, OciProcess, OciSpec } from '../../kernel/oci.ts'
 import type { Plan, Slot, Step } from '../../kernel/plan.ts'
-import { rlimitAction } from '../../kernel/rlimits.ts'
-import { seccompAction, type MachineArch } from '../../kernel/seccomp.ts'
+import type { MachineArch } from '../../kernel/seccomp.ts'
 import type { Bundle } from '../level.ts'
 import { ATTR, treePropagation } from './mount-words.ts'
 import { mountSteps } from './mounts.ts'
+import { oomSteps, processSteps, rlimitSteps } from './process-steps.ts'
 import { enterSteps, rootfsSteps } from './rootfs.ts'
 import { INIT_SLOT, Slots } from './slots.ts'
 
@@ -113,7 +112,7 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...nameSteps(spec),
     ...enterSteps(root.slot, spec.root.readonly, mounts.guest),
     ...closingSteps(spec),
-    ...processSteps(spec, spec.process, bundle.init, machine),
+    ...processSteps(spec, spec.process, bundle.init, machine.arch),
   ]
   return { steps }
 }
@@ -173,10 +172,6 @@ function timeSteps(spec: OciSpec): Step[] {
     ([clock, o]) => `${clock} ${o.secs} ${o.nanosecs}\n`,
   )
   return [{ actor: 'host', op: 'timens', offsets: lines.join(''), zero: lines.length === 0 }]
-}
-
-function oomSteps({ oomScoreAdj: score }: OciProcess): Step[] {
-  return score === undefined ? [] : [{ actor: 'parent', op: 'oom-score', score }]
 }
 
 /**
@@ -240,61 +235,6 @@ function closingSteps(spec: OciSpec): Step[] {
   ]
 }
 
-/** Raising a limit needs the parent's rights. */
-function rlimitSteps(process: OciProcess): Step[] {
-  return process.rlimits
-    .filter((limit) => !isLow(limit) || limit.hard < 0 || limit.hard >= DESCRIPTORS)
-    .map((limit): Step => ({
-      actor: 'parent',
-      ...rlimitAction(isLow(limit) ? { ...limit, soft: limit.hard } : limit),
-    }))
-}
-
-/** More than the slots of a plan and what else a process holds before its command. */
-const DESCRIPTORS = 1024
-
-const isLow = ({ type, soft }: OciProcess['rlimits'][number]): boolean =>
-  type === 'RLIMIT_NOFILE' && soft >= 0 && soft < DESCRIPTORS
-
-/** With few descriptors the steps before could not be carried out. */
-function lateLimits(process: OciProcess): Step[] {
-  return process.rlimits.filter(isLow).map((limit): Step => ({ actor: 'guest', ...rlimitAction(limit) }))
-}
-
-/**
- * From a process with all rights in its namespaces to the container's command. The filter comes before the
- * capabilities are dropped, since loading one needs CAP_SYS_ADMIN or no_new_privs; with no_new_privs it comes
- * last, so that it need not allow what the steps before it do.
- */
-function processSteps(spec: OciSpec, process: OciProcess, init: boolean, machine: Machine): Step[] {
-  const { user } = process
-  const filter: Step[] =
-    spec.linux.seccomp === undefined
-      ? []
-      : [{ actor: 'guest', ...seccompAction(spec.linux.seccomp, machine.arch) }]
-  const [height, width] = [process.consoleSize?.height ?? 0, process.consoleSize?.width ?? 0]
-  const tty: Step[] = process.terminal
-    ? [{ actor: 'guest', op: 'tty', rows: height, cols: width, console: process === spec.process }]
-    : []
-  return [
-    { actor: 'guest', op: 'chdir', path: process.cwd, create: process === spec.process },
-    ...tty,
-    ...lateLimits(process),
-    ...(process.noNewPrivileges ? [{ actor: 'guest', op: 'no-new-privs' } satisfies Step] : filter),
-    {
-      actor: 'guest',
-      op: 'user',
-      uid: user.uid,
-      gid: user.gid,
-      groups: user.additionalGids,
-      ...(user.umask === undefined ? {} : { umask: user.umask }),
-    },
-    { actor: 'guest', ...capsAction(process.capabilities) },
-    ...(process.noNewPrivileges ? filter : []),
-    { actor: 'guest', op: 'exec', argv: process.args, env: process.env, init },
-  ]
-}
-
 /** One more process for a running container; the shim carries it out and lends a pidfd of the first process. */
 export function execPlan(bundle: Bundle, process: OciProcess, cgroup: CgroupPlan, machine: Machine): Plan {
   const { spec } = bundle
@@ -312,7 +252,7 @@ export function execPlan(bundle: Bundle, process: OciProcess, cgroup: CgroupPlan
     ...cgroup.guest,
     { actor: 'guest', op: 'setns', slot: INIT_SLOT, flags },
     ...(has(spec, 'user') ? [becomeRoot] : []),
-    ...processSteps(spec, process, false, machine),
+    ...processSteps(spec, process, false, machine.arch),
   ]
   return { steps }
 }
