@@ -28,7 +28,7 @@ export async function startDockerd(options: DockerdOptions): Promise<Server> {
       ...['unshare', '--mount', '--propagation', 'private'],
       ...['dockerd', '--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')],
       ...['--host', `unix://${socket}`, '--pidfile', join(folder, 'pid')],
-      ...['--cgroup-parent', `/dwt-${folder.slice(-6)}`, '--bip', '172.17.0.1/16', '--shutdown-timeout', '1'],
+      ...['--cgroup-parent', `/dwt-${nameOf(folder)}`, '--bip', '172.17.0.1/16', '--shutdown-timeout', '1'],
       ...(options.arguments ?? []),
     ],
     join(folder, 'dockerd.log'),
@@ -45,7 +45,7 @@ export async function startDockerd(options: DockerdOptions): Promise<Server> {
     ...server,
     async [Symbol.asyncDispose]() {
       await child.stop(20_000)
-      await removeCgroups(`dwt-${folder.slice(-6)}`)
+      await removeCgroups(`dwt-${nameOf(folder)}`)
     },
   }
 }
@@ -58,4 +58,9 @@ async function removeCgroups(name: string): Promise<void> {
     'find /sys/fs/cgroup -depth -type d -path "*/$0*" -exec rmdir {} + 2>/dev/null',
     name,
   ])
+}
+
+/** The folder's own random part. */
+function nameOf(folder: string): string {
+  return /-(\w{6})(\/|$)/.exec(folder)?.[1] ?? String(process.pid)
 }
