@@ -35,6 +35,8 @@ export async function plainTar(stream: Readable): Promise<Readable> {
 
 /** `pipe` does not tell the decoder of a client that went away; a cut archive must be an error, not an end. */
 function through(stream: Readable, decoder: Transform): Readable {
+  // Damage may be found before anybody reads, and an 'error' nobody hears ends the engine.
+  decoder.on('error', () => undefined)
   stream.once('error', (error) => decoder.destroy(error))
   stream.once('close', () => {
     if (!stream.readableEnded)

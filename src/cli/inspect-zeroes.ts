@@ -26,6 +26,7 @@ const LEFT_OUT: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     Annotations: {},
     Runtime: '',
   },
+  'container.Mounts[]': { Name: '', Driver: '' },
   container: { SizeRw: TYPED_NIL, SizeRootFs: TYPED_NIL },
   'image.Config': { Healthcheck: TYPED_NIL, StopSignal: '', Shell: [], ExposedPorts: {}, Volumes: {} },
   image: { RepoTags: [], RepoDigests: [], Comment: '', Author: '', Variant: '' },
@@ -88,6 +89,8 @@ function fill(path: string, value: Record<string, unknown>): Record<string, unkn
   for (const [key, item] of Object.entries(value)) {
     // A map's keys are the user's own words: nothing in there is a field.
     if (isRecord(item) && !MAPS.has(key)) result[key] = fill(`${path}.${key}`, item)
+    else if (Array.isArray(item) && Object.hasOwn(LEFT_OUT, `${path}.${key}[]`))
+      result[key] = item.map((one: unknown) => (isRecord(one) ? fill(`${path}.${key}[]`, one) : one))
     else if (item === null && LISTS.has(key)) result[key] = hidden([])
     else if (item === null && MAPS.has(key)) result[key] = hidden({})
   }

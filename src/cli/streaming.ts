@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import type { Duplex, Writable } from 'node:stream'
 import { demultiplex } from '../client/connect.ts'
@@ -89,11 +90,28 @@ function pumpInput(
   }
 }
 
+/** What stty(1) says of our terminal; undefined where there is no stty or it fails. */
+function stty(args: readonly string[]): string | undefined {
+  const { status, stdout } = spawnSync('stty', args, {
+    stdio: ['inherit', 'pipe', 'ignore'],
+    encoding: 'utf8',
+  })
+  return status === 0 ? stdout : undefined
+}
+
 function rawTerminal(stdin: NodeJS.ReadStream | null): Disposable & { restore: () => void } {
   if (stdin === null || stdin.isTTY !== true)
     return { restore: () => undefined, [Symbol.dispose]: () => undefined }
-  stdin.setRawMode(true)
-  const restore = (): void => void (stdin.isRaw && stdin.setRawMode(false))
+  const saved = stty(['-g'])?.trim()
+  // Node's own raw mode leaves the output processed (ONLCR): each line of the container would end in CR CR LF.
+  if (saved === undefined || stty(['raw', '-echo']) === undefined) stdin.setRawMode(true)
+  let raw = true
+  const restore = (): void => {
+    if (!raw) return
+    raw = false
+    if (stdin.isRaw) stdin.setRawMode(false)
+    else if (saved !== undefined) stty([saved])
+  }
   // Also when the process ends otherwise: a shell in raw mode is of no use to anybody.
   process.once('exit', restore)
   return { restore, [Symbol.dispose]: restore }

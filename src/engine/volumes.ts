@@ -1,7 +1,7 @@
 /** Named local volumes: a folder each under ROOT/volumes/NAME/_data, remembered in ROOT/volumes/NAME.json. */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { DewarError } from '../base/errors.ts'
@@ -54,7 +54,25 @@ export class VolumeStore implements Volumes, VolumeSource {
     const store = new VolumeStore(options)
     const { records } = await store.#records.load()
     for (const record of records.values()) store.#volumes.set(record.name, record)
+    await store.#repair()
     return store
+  }
+
+  /**
+   * What a crash left: a volume that lacks its folder, or an empty folder that has no record. A folder with data and
+   * no record is somebody's whose record was damaged, and stays.
+   */
+  async #repair(): Promise<void> {
+    const { folder } = this.#options
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      if (!entry.isDirectory() || this.#volumes.has(entry.name)) continue
+      const path = join(folder, entry.name)
+      await rmdir(join(path, '_data')).catch(() => undefined)
+      await rmdir(path).catch(() => undefined)
+    }
+    for (const name of this.#volumes.keys()) {
+      await mkdir(this.mountpoint(name), { recursive: true, mode: 0o755 })
+    }
   }
 
   mountpoint(name: string): string {
@@ -107,8 +125,9 @@ export class VolumeStore implements Volumes, VolumeSource {
         options,
         anonymous: name === undefined,
       }
-      await mkdir(this.mountpoint(record.name), { recursive: true, mode: 0o755 })
+      // Recorded first: a crash in between leaves a volume whose folder the next engine makes.
       await this.#records.write(record.name, record)
+      await mkdir(this.mountpoint(record.name), { recursive: true, mode: 0o755 })
       this.#volumes.set(record.name, record)
       this.#options.bus.emit('volume', 'create', record.name, { driver: 'local' })
       return record

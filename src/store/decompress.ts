@@ -63,6 +63,8 @@ async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const state = { sourceFailed: false }
   const input = Readable.from(noting(source, state), { objectMode: false, highWaterMark: STEP })
   const out = zlib.createGunzip({ chunkSize: STEP })
+  // Damage may be found while nobody reads, and an 'error' nobody hears ends the engine.
+  for (const stream of [input, out]) stream.on('error', () => undefined)
   pipeline(input, out, () => undefined)
   try {
     for await (const bytes of out) {

@@ -170,12 +170,14 @@ describe('dewar create asks for what docker create asks for', { skip: needed(), 
   }
 })
 
-/** docker keeps -v in a map: its binds come in any order. */
+/** docker keeps -v and -e in maps: binds and variables come in any order. */
 function ordered(body: unknown): unknown {
   if (!isRecord(body) || !isRecord(body['HostConfig'])) return body
   const { Binds: binds } = body['HostConfig']
+  const { Env: env } = body
   return {
     ...body,
+    Env: Array.isArray(env) ? env.map(String).sort() : env,
     HostConfig: { ...body['HostConfig'], Binds: Array.isArray(binds) ? binds.map(String).sort() : binds },
   }
 }
