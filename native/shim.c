@@ -414,7 +414,12 @@ static int prepare(const struct step *o) {
 
 void shim_main(struct run *r) {
 	shim.run = *r;
-	struct proc *p = prepare(&r->plan.step[r->plan.count - 1]) ? NULL : start(&shim.run, -1);
+	int ready = !prepare(&r->plan.step[r->plan.count - 1]);
+	/* An engine that died before our socket was there has a successor that may not have seen it: nobody would know
+	 * of the container. One that dies from here on has left a socket to find. */
+	struct pollfd engine_gone = {.fd = r->conn, .events = POLLRDHUP};
+	if (ready && poll(&engine_gone, 1, 0) > 0) _exit(125);
+	struct proc *p = ready ? start(&shim.run, -1) : NULL;
 	if (!p) {
 		send_failure(r->conn, &shim.run.f);
 		_exit(125);
