@@ -3,9 +3,8 @@
 // Unit tests (src) run two files at a time, suites one file at a time, since those start engines. The last line is
 // `N passed, N failed, N skipped`. Skips are listed with their reasons. PATTERN selects files by a part of their path.
 // What is left behind on the machine (mounts, cgroups, interfaces, packet filter rules, our processes) is a failure.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { run } from 'node:test'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { installPackages } from './setup-tests.mjs'
@@ -84,63 +83,68 @@ function isWanted(file) {
   return patterns.length === 0 || patterns.some((pattern) => relative(root, file).includes(pattern))
 }
 
-const NODE_COUNTS = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) \d/
-
+/**
+ * Each file is a process of its own that reports as TAP. Not node's `run()`: its parent decodes what the children
+ * serialize, and in Node 20.20 that stream stopped for good after one large failure, and the run ended in silence.
+ */
 async function runGroup(files, concurrency) {
-  const perFile = new Map(files.map((file) => [file, { passed: 0, failed: 0, skipped: 0 }]))
-  for await (const { type, data } of run({ files, concurrency, timeout: 25 * MINUTES })) {
-    if (type === 'test:stderr' || type === 'test:stdout') process.stderr.write(data.message)
-    else if (type === 'test:diagnostic' && data.file && !NODE_COUNTS.test(data.message))
-      say(`   ${data.message}`)
-    else if (type === 'test:complete')
-      noteEnd(data, perFile.get(data.file) ?? { passed: 0, failed: 0, skipped: 0 })
-    if (data.name !== data.file) sayEnded(perFile, data.file)
+  const waiting = [...files]
+  const worker = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runFile(file)
   }
-  sayEnded(perFile)
+  await Promise.all(Array.from({ length: concurrency }, worker))
 }
 
-/** A file's own end is told before those of its tests, which wait for the files before it: when others come it is over. */
-function sayEnded(perFile, current) {
-  for (const [file, counts] of perFile) {
-    const told = counts.passed + counts.failed + counts.skipped > 0
-    if (counts.ms === undefined || (current !== undefined && (file === current || !told))) continue
-    sayFile(file, counts)
-    perFile.delete(file)
+async function runFile(file) {
+  const since = performance.now()
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env
+  const child = spawn(process.execPath, ['--test-reporter=tap', file], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 25 * MINUTES,
+  })
+  let tap = ''
+  child.stdout.on('data', (chunk) => (tap += chunk))
+  const [code, signal] = await new Promise((resolve) => child.on('close', (...how) => resolve(how)))
+  const counts = { passed: 0, failed: 0, skipped: 0 }
+  const number = (word) => Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(tap)?.[1] ?? 0)
+  count('passed', counts, number('pass'))
+  count('skipped', counts, number('skipped') + number('todo'))
+  count('failed', counts, number('fail') + number('cancelled'))
+  noteSkips(file, tap)
+  if (counts.failed > 0) noteFailures(file, tap)
+  // It ended otherwise than by its tests, or had none: that is a failure too.
+  if (counts.failed === 0 && (code !== 0 || counts.passed + counts.skipped === 0)) {
+    count('failed', counts, 1)
+    failures.push({ title: relative(root, file), text: '' })
+    say(`✖ ${relative(root, file)} ended with ${signal ?? code}\n${indent(tap.slice(-4000))}`)
+  }
+  sayFile(file, counts, performance.now() - since)
+}
+
+function noteSkips(file, tap) {
+  for (const [, name, reason] of tap.matchAll(/^\s*ok \d+ - (.*) # (?:SKIP|TODO) ?(.*)$/gm)) {
+    const why = reason === '' ? 'no reason given' : reason
+    skips.set(why, [...(skips.get(why) ?? []), `${relative(root, file)}: ${name}`])
   }
 }
 
-/** `test:complete` comes as tests end, `test:pass` and `test:fail` in order. */
-function noteEnd(data, counts) {
-  const isFile = data.name === data.file
-  if (!data.details.passed) noteFailure(data, counts)
-  else if (data.skip !== undefined) noteSkip(data, counts)
-  else if (data.details.type !== 'suite' && !isFile) count('passed', counts)
-  if (isFile) counts.ms = data.details.duration_ms
+/** A failed test is a `not ok` line and the YAML behind it; suites that only contain one say so and are left out. */
+function noteFailures(file, tap) {
+  for (const [block, , name] of tap.matchAll(/^( *)not ok \d+ - (.*)\n\1 {2}---\n[^]*?\n\1 {2}\.\.\.$/gm)) {
+    if (block.includes("failureType: 'subtestsFailed'")) continue
+    failures.push({ title: `${relative(root, file)}: ${name}`, text: block })
+    say(`✖ ${relative(root, file)}\n${indent(block.slice(0, 6000))}`)
+  }
 }
 
-function noteSkip(data, counts) {
-  count('skipped', counts)
-  const reason = data.skip === true || data.skip === '' ? 'no reason given' : data.skip
-  skips.set(reason, [...(skips.get(reason) ?? []), `${relative(root, data.file)}: ${data.name}`])
+function count(what, counts, n) {
+  counts[what] += n
+  total[what] += n
 }
 
-function noteFailure(data, counts) {
-  const error = data.details.error
-  // A suite or file whose parts have failed is no failure of its own.
-  if (error?.failureType === 'subtestsFailed') return
-  count('failed', counts)
-  const cause = error?.cause ?? error
-  const text = cause?.stack ?? cause?.message ?? String(cause)
-  failures.push({ title: `${relative(root, data.file ?? '')}: ${data.name}`, text })
-  say(`✖ ${failures.at(-1).title}\n${indent(text)}`)
-}
-
-function count(what, counts) {
-  counts[what]++
-  total[what]++
-}
-
-function sayFile(file, { passed, failed, skipped, ms }) {
+function sayFile(file, { passed, failed, skipped }, ms) {
   const parts = [`${passed} passed`, failed && `${failed} failed`, skipped && `${skipped} skipped`].filter(
     Boolean,
   )
