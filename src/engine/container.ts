@@ -1,5 +1,6 @@
 /** A container as the engine holds it: what is remembered (`record`) and what is going on (`live`). */
 import { join } from 'node:path'
+import { messageOf } from '../base/errors.ts'
 import { writeWhole } from '../store/write-whole.ts'
 import type { Bundle, Level } from '../isolation/level.ts'
 import type { Exit, Shim } from '../kernel/core-api.ts'
@@ -7,7 +8,7 @@ import type { Exec } from './exec.ts'
 import type { HealthMonitor } from './health.ts'
 import type { LateStream } from './late-stream.ts'
 import { Mutex } from './mutex.ts'
-import type { ContainerRecord, RecordedState } from './record.ts'
+import type { ContainerRecord } from './record.ts'
 import type { AttachRequest, WaitCondition } from './types.ts'
 
 export interface Running {
@@ -39,6 +40,9 @@ export interface PendingAttach {
   readonly request: AttachRequest
   readonly stream: LateStream
 }
+
+/** ms between attempts to write a record that found no room. */
+const RETRY = 1000
 
 export interface ContainerPaths {
   readonly folder: string
@@ -74,6 +78,7 @@ export class Container {
   /** Those the shim was told to wait for: each has to be connected, even if its client has left. */
   expectedAttaches: readonly PendingAttach[] = []
   readonly #waiters = new Set<Waiter>()
+  #retry: NodeJS.Timeout | undefined
 
   constructor(record: ContainerRecord, folder: string) {
     this.record = record
@@ -96,15 +101,40 @@ export class Container {
     return this.running !== undefined && this.record.state.status === 'running' && this.record.state.paused
   }
 
-  /** Remembers at once and on disk. A container being removed has no file any more. */
-  async update(change: Partial<ContainerRecord>): Promise<void> {
-    this.record = { ...this.record, ...change }
-    if (this.live.kind === 'removing') return
-    await writeWhole(join(this.paths.folder, 'record.json'), JSON.stringify(this.record), { durable: false })
+  /** What is remembered is on disk too; false on a full disk, until a later write succeeds. */
+  get saved(): boolean {
+    return this.#retry === undefined
   }
 
-  async setState(state: RecordedState, change: Partial<ContainerRecord> = {}): Promise<void> {
-    await this.update({ ...change, state })
+  /** Remembers at once and on disk; without the latter it is an error. */
+  async update(change: Partial<ContainerRecord>): Promise<void> {
+    this.record = { ...this.record, ...change }
+    await this.#save()
+  }
+
+  /**
+   * For what has happened, or has to: it is not undone by a full disk. Written as soon as there is room; `warn` gets
+   * the reason if that is not now. Answers whether it is on disk.
+   */
+  async remember(change: Partial<ContainerRecord>, warn: (message: string) => void): Promise<boolean> {
+    try {
+      await this.update(change)
+      return true
+    } catch (error) {
+      warn(`Recording the state of container ${this.name} failed: ${messageOf(error)}`)
+      this.#retry ??= setInterval(() => void this.#save().catch(() => undefined), RETRY).unref()
+      return false
+    }
+  }
+
+  /** A container being removed has no file any more. */
+  async #save(): Promise<void> {
+    if (this.live.kind !== 'removing') {
+      const path = join(this.paths.folder, 'record.json')
+      await writeWhole(path, JSON.stringify(this.record), { durable: false })
+    }
+    clearInterval(this.#retry)
+    this.#retry = undefined
   }
 
   /** The result of the last run; what a wait for "not running" answers at once. */

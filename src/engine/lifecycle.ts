@@ -138,12 +138,8 @@ export class Lifecycle {
    */
   async #recordEnd(container: Container, state: RecordedState): Promise<void> {
     const networks = this.#services.networks.idle(container.record)
-    try {
-      await container.setState(state, { networks, ports: {} })
-      removeRunFolder(this.#services, container)
-    } catch (error) {
-      this.#services.warn(`Recording the end of container ${container.name} failed: ${messageOf(error)}`)
-    }
+    const saved = await container.remember({ state, networks, ports: {} }, this.#services.warn)
+    if (saved) removeRunFolder(this.#services, container)
   }
 
   #scheduleRestart(container: Container, delay: number): void {
@@ -169,7 +165,7 @@ export class Lifecycle {
   async stop(container: Container, options: StopOptions): Promise<void> {
     if (container.live.kind === 'restarting') {
       this.#cancelRestart(container)
-      await container.update({ manuallyStopped: true })
+      await container.remember({ manuallyStopped: true }, this.#services.warn)
       return
     }
     const running = container.running

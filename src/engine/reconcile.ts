@@ -131,11 +131,16 @@ async function readExit(run: string): Promise<Exit | undefined> {
   }
 }
 
-/** Run folders of containers that do not run any more, or are not ours to know. */
+/**
+ * Run folders of containers that do not run any more, or are not ours to know. The shim's note of an exit that a full
+ * disk kept from our own record stays.
+ */
 async function removeStrayRuns(services: Services): Promise<void> {
   const { running } = services.settings.folders
   const wanted = new Set(
-    runningRecords(services).map((record) => basename(runFolder(services.settings, record.id))),
+    [...services.containers.values()]
+      .filter((container) => container.running !== undefined || !container.saved)
+      .map(({ id }) => basename(runFolder(services.settings, id))),
   )
   for (const name of await readdir(running)) {
     if (wanted.has(name)) continue

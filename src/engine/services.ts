@@ -41,7 +41,7 @@ export interface Services {
   readonly users: Users
   readonly trash: Trash
   /** Something went wrong that no request can be told: shown by `info`. */
-  warn(text: string): void
+  readonly warn: (text: string) => void
   /** Throws not-found with dockerd's words. */
   image(ref: string, platform: string | undefined): Promise<ImageForContainer>
 }

@@ -116,13 +116,9 @@ export class Starter {
       before.status === 'exited' || before.status === 'dead'
         ? { ...before, exitCode, error: error.message }
         : ({ status: 'created', exitCode, error: error.message } as const)
-    try {
-      await container.setState(state, { networks: networks.idle(container.record), ports: {} })
-      removeRunFolder(this.#services, container)
-    } catch (cause) {
-      // The disk may be why it did not start; that reason is the one to tell.
-      this.#services.warn(`Recording container ${container.name} failed: ${messageOf(cause)}`)
-    }
+    // The disk may be why it did not start; that reason is the one to tell.
+    const change = { state, networks: networks.idle(container.record), ports: {} }
+    if (await container.remember(change, this.#services.warn)) removeRunFolder(this.#services, container)
   }
 }
 

@@ -27,7 +27,7 @@ export class Stopping {
     const { config } = container.record
     const signal = parseSignal(options.signal || config.stopSignal || 'SIGTERM')
     const timeout = options.timeout ?? config.stopTimeout ?? 10
-    await container.update({ manuallyStopped: true })
+    await container.remember({ manuallyStopped: true }, this.#services.warn)
     await this.#signal(container, running, signal)
     if (await endsWithin(running.ended, timeout)) return
     await this.#signal(container, running, SIGKILL)
@@ -53,7 +53,7 @@ export class Stopping {
     // Signals that are meant to end it count as stopped by hand; SIGHUP and friends do not.
     const stops =
       signal === SIGKILL || signal === parseSignal(container.record.config.stopSignal || 'SIGTERM')
-    if (stops) await container.update({ manuallyStopped: true })
+    if (stops) await container.remember({ manuallyStopped: true }, this.#services.warn)
     await this.#signal(container, running, signal)
     if (signal === SIGKILL) await running.ended
   }
@@ -108,7 +108,7 @@ export class Stopping {
   async #setPaused(container: Container, running: Running, paused: boolean): Promise<void> {
     const { state } = container.record
     if (container.running === running && state.status === 'running')
-      await container.setState({ ...state, paused })
+      await container.remember({ state: { ...state, paused } }, this.#services.warn)
   }
 
   #needRunning(container: Container): Running {
