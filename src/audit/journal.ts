@@ -1,0 +1,129 @@
+/**
+ * What an audit planted is written down before it is planted, in one file per run, so that a run that was killed leaves
+ * nothing for good: the next one reads the files of dead runs and cleans. Canaries never stand in it.
+ */
+import { appendFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isRecord } from '../client/connect.ts'
+
+export type Planted =
+  /** On the engine at this socket. Containers and networks by name: the id is not known before they exist. */
+  | { readonly kind: 'container' | 'network' | 'volume' | 'image'; readonly socket: string; readonly name: string }
+  /** A container of a bare OCI runtime: its command line up to the verb. */
+  | { readonly kind: 'bundle'; readonly argv: readonly string[]; readonly name: string }
+  | { readonly kind: 'folder' | 'file' | 'mount' | 'cgroup'; readonly path: string }
+  | { readonly kind: 'loop'; readonly path: string }
+  | { readonly kind: 'process'; readonly pid: number; readonly start: string }
+
+export interface Journal {
+  /** Random, in the name of everything the run makes. */
+  readonly run: string
+  /** A new folder of this run for whatever it needs, on disk; removed with the run. */
+  readonly folder: string
+  /** Call before planting; the answer is to be called when it is gone again. */
+  plan(planted: Planted): () => void
+}
+
+export const JOURNAL_FOLDER = '/var/tmp/dewar-audit'
+
+export interface OpenJournal extends Journal {
+  /** What is still there by the journal's account. */
+  open(): readonly Planted[]
+  /** Removes file and folder; only when nothing is open. */
+  close(): void
+}
+
+export function openJournal(run: string, folder = JOURNAL_FOLDER): OpenJournal {
+  // 0711: observers without privilege must reach the tool's copy, and see nothing else.
+  mkdirSync(folder, { recursive: true, mode: 0o711 })
+  const own = join(folder, run)
+  mkdirSync(own, { mode: 0o711 })
+  const path = join(folder, `${run}.jsonl`)
+  const head = { run, pid: process.pid, start: startOf(process.pid) }
+  writeFileSync(path, `${JSON.stringify(head)}\n`, { mode: 0o600, flag: 'wx' })
+  const open = new Map<number, Planted>()
+  let next = 0
+  return {
+    run,
+    folder: own,
+    plan(planted) {
+      const id = (next += 1)
+      appendFileSync(path, `${JSON.stringify({ id, planted })}\n`)
+      open.set(id, planted)
+      return () => {
+        if (open.delete(id)) appendFileSync(path, `${JSON.stringify({ gone: id })}\n`)
+      }
+    },
+    open: () => [...open.values()].reverse(),
+    close() {
+      rmSync(own, { recursive: true, force: true })
+      if (open.size === 0) rmSync(path, { force: true })
+    },
+  }
+}
+
+export interface DeadRun {
+  readonly run: string
+  /** Last planted first. */
+  readonly left: readonly Planted[]
+  /** Forgets the run: its folder and its file. */
+  forget(): void
+}
+
+/** Runs that ended without cleaning up: their process is gone, or its pid is another's now. */
+export function deadRuns(folder = JOURNAL_FOLDER): readonly DeadRun[] {
+  return namesIn(folder)
+    .filter((name) => name.endsWith('.jsonl'))
+    .flatMap((name) => {
+      const lines = readFileSync(join(folder, name), 'utf8').split('\n').map(parse).filter(isRecord)
+      const [head] = lines
+      const run = name.slice(0, -'.jsonl'.length)
+      if (head !== undefined && startOf(Number(head['pid'])) === head['start']) return []
+      const forget = (): void => {
+        rmSync(join(folder, run), { recursive: true, force: true })
+        rmSync(join(folder, name), { force: true })
+      }
+      return [{ run, left: leftOf(lines), forget }]
+    })
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+function leftOf(lines: readonly Record<string, unknown>[]): readonly Planted[] {
+  const left = new Map<unknown, Planted>()
+  for (const { id, planted, gone } of lines) {
+    if (isPlanted(planted)) left.set(id, planted)
+    left.delete(gone)
+  }
+  return [...left.values()].reverse()
+}
+
+/** The last line of a killed run may be half a line. */
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}
+
+/** The folder belongs to root alone, who wrote these lines. */
+function isPlanted(value: unknown): value is Planted {
+  return isRecord(value) && typeof value['kind'] === 'string'
+}
+
+/** Start time of a process in clock ticks since boot; with the pid it names one process. Empty when there is none. */
+export function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}
