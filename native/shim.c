@@ -15,7 +15,7 @@
 enum { TTY, STDIN_OPEN, STDIN_ONCE, EXPECT, UID, GID, LOG_MAX, LOG_FILES };
 enum { DIR, LOG, OOM_FILE };
 /* What an attacher wants. */
-enum { STDIN = 1, STDOUT = 2, STDERR = 4 };
+enum { STDIN = 1, STDOUT = 2, STDERR = 4, REPLAY = 8 };
 
 /* A process of the container: number 0 is the first one, the rest are execs. */
 struct proc {
@@ -176,7 +176,14 @@ static void feed(struct conn *c) {
 }
 
 static void do_attach(struct conn *c, struct proc *p, uint8_t wants) {
+	struct stat at = {0};
 	answer(c, 0, NULL);
+	/* Where its log ends and its stream begins: the file's end, then the lines that are not in it yet. */
+	if (wants & REPLAY && !fstat(shim.log.fd, &at)) {
+		conn_send(c, 'L', (uint64_t[]){at.st_ino, (uint64_t)at.st_size}, 16);
+		for (struct line *l = shim.log.partial; l < shim.log.partial + 2; l++)
+			conn_send(c, 'L', l->text, l->used);
+	}
 	c->proc = p;
 	c->wants = wants;
 	c->sent = p->end;
@@ -194,10 +201,7 @@ static void do_start(struct conn *c, const uint8_t *bytes, size_t n) {
 	else
 		p = start(&r, first->pidfd);
 	plan_free(&r.plan);
-	if (p)
-		send_started(c, p);
-	else
-		conn_fail(c, &r.f);
+	p ? send_started(c, p) : conn_fail(c, &r.f);
 }
 
 static void request(struct conn *c, uint8_t type, const uint8_t *b, size_t n) {

@@ -1,11 +1,14 @@
 /** Clients on a container's standard streams: before it starts, while it runs, several at once. */
-import { Duplex, PassThrough, type Readable } from 'node:stream'
-import { DewarError } from '../base/errors.ts'
-import type { Shim, ShimProcess } from '../kernel/core-api.ts'
+import { Duplex, PassThrough } from 'node:stream'
+import { DewarError, errnoOf } from '../base/errors.ts'
+import type { Shim } from '../kernel/core-api.ts'
+import { ShimGone } from '../kernel/shim.ts'
 import type { Container, PendingAttach } from './container.ts'
 import { DetachFilter, parseDetachKeys } from './detach-keys.ts'
 import { LateStream } from './late-stream.ts'
-import { readLogs } from './logs.ts'
+import { endOfLog, type LogPosition } from './log-files.ts'
+import { checkReadable } from './log-driver.ts'
+import { patient, replay } from './replay.ts'
 import { eventAttributes, type Services } from './services.ts'
 import type { AttachRequest } from './types.ts'
 
@@ -26,28 +29,50 @@ export async function attachTo(
       `container ${container.id} is restarting, wait until the container is running`,
     )
   }
+  if (request.logs) checkReadable(container)
   const tty = container.record.config.tty
   services.bus.emit('container', 'attach', container.id, eventAttributes(container))
   const detached = (): void =>
     services.bus.emit('container', 'detach', container.id, eventAttributes(container))
-  const live = request.stream ? await liveStream(container, request) : ended()
-  const stream = request.stdin && tty ? withDetachKeys(live, request.detachKeys, detached) : live
-  return { stream: request.logs ? withLogs(container, request, stream) : stream, tty }
+  const live = request.stream ? await liveStream(container, request) : replayThen(container, request, ended())
+  return { stream: request.stdin && tty ? withDetachKeys(live, request.detachKeys, detached) : live, tty }
 }
 
 async function liveStream(container: Container, request: AttachRequest): Promise<Duplex> {
   const running = container.running
-  if (running !== undefined) return connect(running.shim, container, request)
-  const stream = new LateStream()
-  const pending: PendingAttach = { request, stream }
-  container.pendingAttaches.add(pending)
-  stream.once('close', () => container.pendingAttaches.delete(pending))
-  return stream
+  if (running === undefined) return lateStream(container, request)
+  try {
+    return await connect(running.shim, container, request, undefined)
+  } catch (error) {
+    if (!isGone(error)) throw error
+    // It has ended in the meantime, and its log is whole.
+    await running.ended
+    return replayThen(container, request, ended())
+  }
 }
 
-function connect(process: Shim | ShimProcess, container: Container, request: AttachRequest): Promise<Duplex> {
-  const { stdin, stdout, stderr } = request
-  return process.attach({ stdin: stdin && container.record.config.openStdin, stdout, stderr }).then(patient)
+function lateStream(container: Container, request: AttachRequest): Duplex {
+  const stream = new LateStream()
+  const replayed = request.logs ? endOfLog(container.paths.log) : undefined
+  const pending: PendingAttach = { request, stream, replayed }
+  container.pendingAttaches.add(pending)
+  stream.once('close', () => container.pendingAttaches.delete(pending))
+  return replayed === undefined ? stream : replay(container, request, { to: replayed }, stream)
+}
+
+/** With `logs` the shim says where the log stood when the stream began: nothing is missing, nothing comes twice. */
+async function connect(
+  shim: Shim,
+  container: Container,
+  request: AttachRequest,
+  replayed: LogPosition | undefined,
+): Promise<Duplex> {
+  const { stdout, stderr } = request
+  const wanted = { stdin: request.stdin && container.record.config.openStdin, stdout, stderr }
+  if (!request.logs) return patient(await shim.attach(wanted))
+  const { stream, logged } = await shim.attachAfterLog(wanted)
+  const range = replayed === undefined ? { to: logged } : { from: replayed, to: logged }
+  return replay(container, request, range, patient(stream), logged.unfinished)
 }
 
 /** Output is held back until all of these are connected; one whose client has left is connected and let go. */
@@ -56,9 +81,9 @@ export async function connectPending(container: Container, shim: Shim): Promise<
   container.expectedAttaches = []
   container.pendingAttaches.clear()
   await Promise.all(
-    [...pendings].map(async ({ request, stream }) => {
+    [...pendings].map(async ({ request, stream, replayed }) => {
       // It runs, whatever becomes of this client: a failure here is the end of its stream, not of the start.
-      const live = await connect(shim, container, request).catch(() => undefined)
+      const live = await connect(shim, container, request, replayed).catch(() => undefined)
       if (live === undefined) stream.abandon()
       else stream.connect(live)
     }),
@@ -85,37 +110,14 @@ export function withDetachKeys(live: Duplex, keys: string | undefined, onDetach:
   return patient(Duplex.from({ readable: output, writable: filter }))
 }
 
-/** What was logged until now, then what comes. A line of this very millisecond may be told twice, none is missing. */
-function withLogs(container: Container, request: AttachRequest, live: Duplex): Duplex {
-  const { stdout, stderr } = request
-  const past = readLogs(
-    { path: container.paths.log, tty: container.record.config.tty, ended: undefined },
-    {
-      follow: false,
-      stdout,
-      stderr,
-      since: 0,
-      until: Date.now() + 1,
-      timestamps: false,
-      details: false,
-      tail: -1,
-    },
-    new AbortController().signal,
-  )
-  return patient(Duplex.from({ readable: inTurn(past, live), writable: live }))
+/** Of a container that nobody writes for: its log, if that is asked for, then `last`. */
+function replayThen(container: Container, request: AttachRequest, last: Duplex): Duplex {
+  return request.logs ? replay(container, request, { to: endOfLog(container.paths.log) }, last) : last
 }
 
-/**
- * A client that goes away makes Node's joined streams emit an AbortError; without a listener that would end the
- * engine. Whoever has the stream may listen too.
- */
-export function patient<T extends Duplex>(stream: T): T {
-  return stream.on('error', () => undefined)
-}
-
-async function* inTurn(first: Readable, second: Readable): AsyncGenerator<Buffer> {
-  yield* first
-  yield* second
+/** The shim's socket is not there any more, or does not answer: the run is over. */
+function isGone(error: unknown): boolean {
+  return error instanceof ShimGone || ['ENOENT', 'ECONNREFUSED', 'ECONNRESET'].includes(errnoOf(error) ?? '')
 }
 
 function ended(): Duplex {

@@ -7,6 +7,7 @@ import type { Exit, Shim } from '../kernel/core-api.ts'
 import type { Exec } from './exec.ts'
 import type { HealthMonitor } from './health.ts'
 import type { LateStream } from './late-stream.ts'
+import type { LogPosition } from './log-files.ts'
 import { Mutex } from './mutex.ts'
 import type { ContainerRecord } from './record.ts'
 import type { AttachRequest, WaitCondition } from './types.ts'
@@ -39,6 +40,8 @@ interface Waiter {
 export interface PendingAttach {
   readonly request: AttachRequest
   readonly stream: LateStream
+  /** Up to here the log has been replayed to it; undefined when it did not ask. */
+  readonly replayed: LogPosition | undefined
 }
 
 /** ms between attempts to write a record that found no room. */

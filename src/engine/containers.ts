@@ -13,6 +13,7 @@ import { createContainer } from './create.ts'
 import { cgroupsPath } from './launch.ts'
 import type { ImageRoom } from './image-room.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import { checkReadable } from './log-driver.ts'
 import { readLogs } from './logs.ts'
 import { checkName } from './names.ts'
 import { eventAttributes, type Services } from './services.ts'
@@ -206,9 +207,7 @@ export class ContainerService implements Containers {
     signal: AbortSignal,
   ): Promise<{ stream: Readable; tty: boolean }> {
     const container = this.#find(ref)
-    const { type } = container.record.hostConfig.logConfig
-    if (type === 'none')
-      throw new DewarError('not-implemented', 'configured logging driver does not support reading')
+    checkReadable(container)
     const tty = container.record.config.tty
     return {
       tty,

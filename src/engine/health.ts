@@ -1,6 +1,6 @@
 /** Health checks of one running container: a probe through exec, again and again, until it ends. */
 import type { Container } from './container.ts'
-import { patient } from './attach.ts'
+import { patient } from './replay.ts'
 import { startProcess } from './exec.ts'
 import {
   HEALTH_STARTING,

@@ -1,5 +1,5 @@
 /** A json-file log as its files, the oldest first, read in chunks; survives rotation while it is read. */
-import { watch } from 'node:fs'
+import { statSync, watch } from 'node:fs'
 import { open, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf } from '../base/errors.ts'
@@ -15,6 +15,23 @@ export interface OpenLog extends AsyncDisposable {
   readonly inode: number
 }
 
+/** A place in a log: so many bytes into the file with this inode. */
+export interface LogPosition {
+  readonly inode: number
+  readonly size: number
+}
+
+export interface LogRange {
+  readonly from?: LogPosition
+  readonly to: LogPosition
+}
+
+/** Where a log ends that nobody is writing to; before everything when there is none. */
+export function endOfLog(path: string): LogPosition {
+  const found = statSync(path, { throwIfNoEntry: false })
+  return { inode: found?.ino ?? 0, size: found?.size ?? 0 }
+}
+
 async function openLog(path: string): Promise<OpenLog | undefined> {
   try {
     const handle = await open(path, 'r')
@@ -26,11 +43,22 @@ async function openLog(path: string): Promise<OpenLog | undefined> {
   }
 }
 
+/** Two rotations between two opens put a newer file among the older ones: such a list is made again. */
+const LISTINGS = 50
+
+export async function openLogs(path: string): Promise<OpenLog[]> {
+  for (let attempt = 1; ; attempt += 1) {
+    const logs = await listOnce(path)
+    if ((await inodeAt(path)) === logs.at(-1)?.inode || attempt === LISTINGS) return logs
+    for (const log of logs) await log.handle.close()
+  }
+}
+
 /**
  * Opened newest first: a rotation in between then shows a file twice (and is seen by its inode) where the other
  * order would miss one.
  */
-export async function openLogs(path: string): Promise<OpenLog[]> {
+async function listOnce(path: string): Promise<OpenLog[]> {
   const logs: OpenLog[] = []
   for (let n = 0; n < MOST_FILES; n += 1) {
     const log = await openLog(n === 0 ? path : `${path}.${n}`)
@@ -49,23 +77,37 @@ export async function openNext(path: string, inode: number): Promise<OpenLog | u
   let newer = path
   for (let n = 0; n < MOST_FILES; n += 1) {
     const here = n === 0 ? path : `${path}.${n}`
-    const found = await stat(here).catch(() => undefined)
+    const found = await inodeAt(here)
     if (found === undefined && n > 0) break
-    if (found?.ino === inode) return n === 0 ? undefined : await openLog(newer)
+    if (found === inode && n === 0) return undefined
+    if (found === inode) {
+      const next = await openLog(newer)
+      // A rotation in between has made it the one after the next.
+      if ((await inodeAt(here)) === inode) return next
+      await next?.handle.close()
+      return openNext(path, inode)
+    }
     newer = here
   }
   // Rotated away altogether: go on with the oldest there is.
   return openLog(newer)
 }
 
+async function inodeAt(path: string): Promise<number | undefined> {
+  return (await stat(path).catch(() => undefined))?.ino
+}
+
 export class LogCursor {
   readonly #log: OpenLog
+  readonly #end: number
   #position: number
   #rest: Buffer = Buffer.alloc(0)
 
-  constructor(log: OpenLog, position = 0) {
+  /** From `position` to `end` of it (bytes), or to wherever it ends. */
+  constructor(log: OpenLog, position = 0, end = Number.POSITIVE_INFINITY) {
     this.#log = log
     this.#position = position
+    this.#end = end
   }
 
   get inode(): number {
@@ -75,7 +117,9 @@ export class LogCursor {
   /** Complete lines from the next chunk, each with its newline; undefined at the end of what is there. */
   async next(): Promise<Buffer | undefined> {
     const chunk = Buffer.allocUnsafe(CHUNK)
-    const { bytesRead } = await this.#log.handle.read(chunk, 0, CHUNK, this.#position)
+    const wanted = Math.min(CHUNK, this.#end - this.#position)
+    if (wanted <= 0) return undefined
+    const { bytesRead } = await this.#log.handle.read(chunk, 0, wanted, this.#position)
     if (bytesRead === 0) {
       // Truncated by its writer: begin anew rather than wait for ever.
       const { size } = await this.#log.handle.stat()
@@ -120,6 +164,27 @@ export async function openAtTail(path: string, tail: number): Promise<LogCursor[
     const { position, found } = await findTail(log, wanted)
     cursors.unshift(new LogCursor(log, position))
     wanted -= found
+  }
+  return cursors
+}
+
+/**
+ * Cursors over exactly what was logged between two places, wherever rotation has moved the files meanwhile. What it
+ * has thrown away is not there; a log that has none of the range left gives no cursors.
+ */
+export async function openRange(path: string, { from, to }: LogRange): Promise<LogCursor[]> {
+  const logs = await openLogs(path)
+  const first = Math.max(
+    0,
+    logs.findIndex((log) => log.inode === from?.inode),
+  )
+  const last = logs.findIndex((log) => log.inode === to.inode)
+  const cursors: LogCursor[] = []
+  for (const [n, log] of logs.entries()) {
+    const start = log.inode === from?.inode ? from.size : 0
+    const end = n === last ? to.size : Number.POSITIVE_INFINITY
+    if (n >= first && n <= last) cursors.push(new LogCursor(log, start, end))
+    else await log.handle.close()
   }
   return cursors
 }

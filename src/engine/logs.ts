@@ -1,6 +1,6 @@
 /** `logs`: a container's log as Docker's stream, from the files the shim writes. Memory is bounded by one chunk. */
 import { Readable } from 'node:stream'
-import { LogCursor, LogWatcher, openAtTail, openNext } from './log-files.ts'
+import { LogCursor, LogWatcher, openAtTail, openNext, openRange, type LogRange } from './log-files.ts'
 import { LogRenderer } from './log-render.ts'
 import type { LogsRequest } from './types.ts'
 
@@ -10,6 +10,8 @@ export interface LogSource {
   readonly tty: boolean
   /** Resolves when no more will be written; undefined when nothing is being written now. */
   readonly ended: Promise<unknown> | undefined
+  /** Only what stands between these places; such a request is not followed and has no tail. */
+  readonly range?: LogRange
 }
 
 export function readLogs(source: LogSource, request: LogsRequest, signal: AbortSignal): Readable {
@@ -34,7 +36,9 @@ async function* chunks(source: LogSource, request: LogsRequest, signal: AbortSig
     request.follow && source.ended !== undefined
       ? new Follow(source.path, source.ended, request, signal)
       : undefined
-  const cursors = await openAtTail(source.path, request.tail)
+  const cursors = await (source.range === undefined
+    ? openAtTail(source.path, request.tail)
+    : openRange(source.path, source.range))
   try {
     for (let last = cursors[0]; last !== undefined; last = cursors[0]) {
       for (let lines = await last.next(); lines !== undefined && !signal.aborted; lines = await last.next()) {

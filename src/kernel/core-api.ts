@@ -68,6 +68,8 @@ export interface Shim {
   /** Runs one more process in the container. Resolves when execve succeeded. */
   exec(plan: Plan, options: ExecOptions): Promise<ShimProcess>
   attach(options?: AttachOptions): Promise<Duplex>
+  /** The same, and exactly where the log stood when the stream began. The container must have a log. */
+  attachAfterLog(options: AttachOptions): Promise<{ readonly stream: Duplex; readonly logged: LogEnd }>
   signal(signal: number): Promise<void>
   resize(rows: number, cols: number): Promise<void>
   /** Forget the connection (the shim lives on). */
@@ -99,6 +101,14 @@ export interface AttachOptions {
   readonly stdin?: boolean
   readonly stdout?: boolean
   readonly stderr?: boolean
+}
+
+/** All that was logged: the log's files up to this size (bytes) of the one with this inode, then what is unfinished. */
+export interface LogEnd {
+  readonly inode: number
+  readonly size: number
+  /** Lines of stdout and stderr that had no newline yet and are not in the file. */
+  readonly unfinished: readonly [Buffer, Buffer]
 }
 
 /** A step of a plan failed. `errno` is the name, such as ENOENT. */

@@ -2,13 +2,16 @@
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { DewarError } from '../base/errors.ts'
-import type { AttachOptions, ExecOptions, Exit, Shim, ShimOptions, ShimProcess } from './core-api.ts'
+import type { AttachOptions, ExecOptions, Exit, LogEnd, Shim, ShimOptions, ShimProcess } from './core-api.ts'
 import { encodePlan, type ShimStep } from './encode.ts'
 import { connectUnix, failureOf, frame, onFrames, u32, type Frame } from './frames.ts'
 import type { Plan } from './plan.ts'
 
 /** All bits set: the streams stay root's. */
 const NO_OWNER = -1
+
+/** Beside the streams an attacher wants: the end of the log first. */
+const REPLAY = 8
 
 interface Waiting {
   readonly resolve: (payload: Frame) => void
@@ -102,45 +105,52 @@ class Process implements ShimProcess {
   }
 
   async attach(options: AttachOptions = {}): Promise<Socket> {
+    return await this.connectStream(options, 0)
+  }
+
+  protected async connectStream(options: AttachOptions, more: number): Promise<Socket> {
     const { stdin = true, stdout = true, stderr = true } = options
-    const flags = (stdin ? 1 : 0) | (stdout ? 2 : 0) | (stderr ? 4 : 0)
+    const flags = (stdin ? 1 : 0) | (stdout ? 2 : 0) | (stderr ? 4 : 0) | more
     const socket = await connectUnix(join(this.runDir, 'shim.sock'))
     socket.write(frame('A', u32(this.#id), Buffer.from([flags])))
-    await attached(socket, this.runDir)
+    const answer = await takeFrame(socket, this.runDir)
+    if (answer.type === 'F') {
+      socket.destroy()
+      throw failureOf(answer.payload)
+    }
     socket.on('end', () => socket.end()) // the process's output is over: there is nobody left to write to
     return socket
   }
 }
 
-/** Takes exactly the answer frame off the socket; what follows is the stream. */
-function attached(socket: Socket, runDir: string): Promise<void> {
+/** Takes exactly one frame off the socket; what follows stays in it. Destroys it when that cannot be. */
+function takeFrame(socket: Socket, runDir: string): Promise<Frame> {
   return new Promise((resolve, reject) => {
-    const finish = (error?: Error): void => {
+    const finish = (settle: () => void): void => {
       socket.off('readable', readable)
-      socket.off('error', finish)
+      socket.off('error', failed)
       socket.off('end', ended)
-      if (error === undefined) {
-        resolve()
-        return
-      }
-      socket.destroy()
-      reject(error)
+      settle()
     }
-    const ended = (): void => finish(new ShimGone(runDir))
+    const failed = (error: Error): void =>
+      finish(() => {
+        socket.destroy()
+        reject(error)
+      })
+    const ended = (): void => failed(new ShimGone(runDir))
     let head: Buffer | undefined
     const readable = (): void => {
       head ??= readExactly(socket, 5)
       if (head === undefined) return
-      if (head[4] === 0x4f /* O */) {
-        finish()
-        return
-      }
-      const payload = readExactly(socket, head.readUInt32LE(0) - 1)
-      if (payload !== undefined) finish(failureOf(payload))
+      const size = head.readUInt32LE(0) - 1
+      const payload = size === 0 ? Buffer.alloc(0) : readExactly(socket, size)
+      const type = String.fromCharCode(head[4] ?? 0)
+      if (payload !== undefined) finish(() => resolve({ type, payload }))
     }
     socket.on('readable', readable)
-    socket.on('error', finish)
+    socket.on('error', failed)
     socket.on('end', ended)
+    readable() // of several frames the later ones may be there already
   })
 }
 
@@ -171,6 +181,18 @@ export class ShimClient extends Process implements Shim {
   constructor(control: Control, runDir: string, started: Buffer) {
     super(control, runDir, started)
     this.shimPid = started.readUInt32LE(8)
+  }
+
+  async attachAfterLog(options: AttachOptions): Promise<{ stream: Socket; logged: LogEnd }> {
+    const stream = await this.connectStream(options, REPLAY)
+    const at = await takeFrame(stream, this.runDir)
+    const [stdout, stderr] = [await takeFrame(stream, this.runDir), await takeFrame(stream, this.runDir)]
+    const logged = {
+      inode: Number(at.payload.readBigUInt64LE(0)),
+      size: Number(at.payload.readBigUInt64LE(8)),
+      unfinished: [stdout.payload, stderr.payload],
+    } as const
+    return { stream, logged }
   }
 
   async exec(plan: Plan, options: ExecOptions): Promise<ShimProcess> {
