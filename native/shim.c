@@ -20,7 +20,7 @@ enum { STDIN = 1, STDOUT = 2, STDERR = 4, REPLAY = 8 };
 /* A process of the container: number 0 is the first one, the rest are execs. */
 struct proc {
 	struct proc *next;
-	uint32_t id, expect; /* so many attachers have yet to come; its output waits for them */
+	uint32_t id, expect; /* so many attachers of its output have yet to come; it waits for them */
 	pid_t pid;
 	int pidfd, in, out[2]; /* in and out[0] are the terminal's master when tty */
 	int tty, once, exited, code, done, reads_after_end;
@@ -187,7 +187,7 @@ static void do_attach(struct conn *c, struct proc *p, uint8_t wants) {
 	c->proc = p;
 	c->wants = wants;
 	c->sent = p->end;
-	if (p->expect) p->expect--;
+	if (p->expect && wants & (STDOUT | STDERR)) p->expect--;
 }
 
 static void do_start(struct conn *c, const uint8_t *bytes, size_t n) {

@@ -39,11 +39,12 @@ export function absentRoutes({ app }: Pick<Room, 'app'>): void {
     'not-implemented',
     'reading manifests from a registry is not supported by Dewar yet; docker pull is',
   )
+  // With an Upgrade header it never comes here.
   refuse(
     'GET',
     '/containers/:id/attach/ws',
-    'not-implemented',
-    'attaching by WebSocket is not supported by Dewar; POST attach is',
+    'invalid-argument',
+    'bad WebSocket handshake: attach/ws wants a WebSocket client',
   )
   buildRoutes({ app }, refuse)
 }

@@ -1,5 +1,6 @@
 /** Exec: create, resize, inspect. Start is in route-streams.ts. */
 import { DewarError } from '../base/errors.ts'
+import { parseDetachKeys } from '../engine/detach-keys.ts'
 import type { ExecView } from '../engine/types.ts'
 import { EXEC_CREATE } from './container-schema.ts'
 import { checkExecRef } from './ref.ts'
@@ -26,7 +27,7 @@ export function execRoutes({ app, engine }: Room): void {
 }
 
 function execJson(exec: ExecView): object {
-  const { user } = exec.config
+  const { user, detachKeys } = exec.config
   return {
     ID: exec.id,
     Running: exec.running,
@@ -43,7 +44,7 @@ function execJson(exec: ExecView): object {
     OpenStdout: exec.openStdout,
     CanRemove: exec.canRemove,
     ContainerID: exec.containerId,
-    DetachKeys: '',
+    DetachKeys: detachKeys === undefined ? '' : parseDetachKeys(detachKeys).toString('base64'),
     Pid: exec.pid,
   }
 }

@@ -10,12 +10,14 @@ import { attachContainer, startExec } from './attach.ts'
 import { answerFor } from './error-answer.ts'
 import { refuseUpgrade, splice, streamType, writeUpgraded } from './hijack.ts'
 import { parseJson, requireJsonType } from './read-json.ts'
+import { attachWebSocket, checkHandshake } from './websocket-attach.ts'
 
 /** What exec/start sends is a few dozen bytes. */
 const MAX_BODY = 64 * 1024
 const BODY_TIMEOUT_MS = 30_000
 
 const ATTACH = /^\/containers\/([^?]+)\/attach$/
+const ATTACH_WS = /^\/containers\/([^?]+)\/attach\/ws$/
 const EXEC_START = /^\/exec\/([^?]+)\/start$/
 
 /** `headers` are the raw lines every answer carries. */
@@ -46,6 +48,13 @@ async function upgrade(
   const url = new URL(withoutVersion(request.url ?? '/'), 'http://localhost')
   const attach = ATTACH.exec(url.pathname)?.[1]
   const exec = EXEC_START.exec(url.pathname)?.[1]
+  const byWebSocket = request.method === 'GET' ? ATTACH_WS.exec(url.pathname)?.[1] : undefined
+  if (byWebSocket !== undefined) {
+    checkHandshake(request)
+    const { stream, tty } = await attachContainer(engine, decodeURIComponent(byWebSocket), url.searchParams)
+    if (stream !== undefined) attachWebSocket(request, socket, head, { stream, tty })
+    return
+  }
   if (request.method !== 'POST' || (attach === undefined && exec === undefined)) {
     return serveWithoutUpgrade(server, request, socket)
   }

@@ -93,7 +93,11 @@ export interface Guest extends AsyncDisposable {
   repeat(calls: readonly Call[], repeat: Repeat): Promise<Rounds>
   readFile(path: string, limit?: number): Promise<Buffer>
   /** Creates or truncates; `sync` = fsync before it is closed. */
-  writeFile(path: string, content: Buffer | string, options?: { mode?: number; sync?: boolean }): Promise<void>
+  writeFile(
+    path: string,
+    content: Buffer | string,
+    options?: { mode?: number; sync?: boolean },
+  ): Promise<void>
   listFolder(path: string): Promise<readonly Entry[]>
   readLink(path: string): Promise<string>
   stat(path: string): Promise<GuestStat>

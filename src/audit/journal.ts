@@ -8,7 +8,11 @@ import { isRecord } from '../client/connect.ts'
 
 export type Planted =
   /** On the engine at this socket. Containers and networks by name: the id is not known before they exist. */
-  | { readonly kind: 'container' | 'network' | 'volume' | 'image'; readonly socket: string; readonly name: string }
+  | {
+      readonly kind: 'container' | 'network' | 'volume' | 'image'
+      readonly socket: string
+      readonly name: string
+    }
   /** A container of a bare OCI runtime: its command line up to the verb. */
   | { readonly kind: 'bundle'; readonly argv: readonly string[]; readonly name: string }
   | { readonly kind: 'folder' | 'file' | 'mount' | 'cgroup'; readonly path: string }

@@ -17,6 +17,7 @@ export async function attachTo(
   container: Container,
   request: AttachRequest,
 ): Promise<{ stream: Duplex; tty: boolean }> {
+  parseDetachKeys(request.detachKeys ?? '')
   if (container.paused) {
     throw new DewarError(
       'conflict',

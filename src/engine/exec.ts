@@ -6,6 +6,7 @@ import type { ShimProcess } from '../kernel/core-api.ts'
 import { withDetachKeys } from './attach.ts'
 import { patient } from './replay.ts'
 import type { Container, Running } from './container.ts'
+import { parseDetachKeys } from './detach-keys.ts'
 import type { Directory } from './directory.ts'
 import { bundleForFiles, namedConfig } from './launch.ts'
 import { eventAttributes, type Services } from './services.ts'
@@ -52,6 +53,7 @@ export class ExecService implements Execs {
     const [argv0] = config.cmd
     if (argv0 === undefined || argv0 === '')
       throw new DewarError('invalid-argument', 'No exec command specified')
+    parseDetachKeys(config.detachKeys ?? '')
     const exec = new Exec(container, config)
     this.#execs.set(exec.id, exec)
     container.execs.set(exec.id, exec)
@@ -113,8 +115,10 @@ export class ExecService implements Execs {
 
   async #launch(exec: Exec, running: Running, options: StartOptions): Promise<ShimProcess> {
     const consoleSize = options.consoleSize ?? exec.config.consoleSize ?? undefined
+    const { attachStdin, attachStdout, attachStderr } = exec.config
     return startProcess(this.#services, exec.container, running, exec.config, {
-      attach: options.detach ? 0 : 1,
+      attach: !options.detach && (attachStdout || attachStderr) ? 1 : 0,
+      stdin: !options.detach && attachStdin,
       consoleSize,
     })
   }
@@ -171,10 +175,7 @@ function runningFor(container: Container): Running {
   return running
 }
 
-type ProcessConfig = Pick<
-  ExecConfig,
-  'cmd' | 'env' | 'workingDir' | 'user' | 'tty' | 'privileged' | 'attachStdin'
->
+type ProcessConfig = Pick<ExecConfig, 'cmd' | 'env' | 'workingDir' | 'user' | 'tty' | 'privileged'>
 
 /** One more process in the container; health checks use it too. */
 export async function startProcess(
@@ -182,7 +183,12 @@ export async function startProcess(
   container: Container,
   running: Running,
   config: ProcessConfig,
-  options: { readonly attach: number; readonly consoleSize: readonly [number, number] | undefined },
+  options: {
+    /** How many will attach to its output. */
+    readonly attach: number
+    readonly stdin: boolean
+    readonly consoleSize: readonly [number, number] | undefined
+  },
 ): Promise<ShimProcess> {
   const { record } = container
   const user = await services.users.resolve(
@@ -204,10 +210,9 @@ export async function startProcess(
     privileged: config.privileged,
     consoleSize: options.consoleSize,
   })
-  const stdin = config.attachStdin && options.attach > 0
   return running.level.exec(running.shim, running.bundle, process, {
     tty: config.tty,
-    stdin,
+    stdin: options.stdin,
     expectAttach: options.attach,
   })
 }

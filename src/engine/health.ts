@@ -88,10 +88,10 @@ export class HealthMonitor {
         user: '',
         tty: false,
         privileged: false,
-        attachStdin: false,
       }
       const process = await startProcess(this.#services, this.#container, running, config, {
         attach: 1,
+        stdin: false,
         consoleSize: undefined,
       })
       const stream = patient(await process.attach({ stdin: false }))

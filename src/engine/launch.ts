@@ -66,7 +66,9 @@ export async function bundleForStart(services: Services, container: Container): 
     ),
   ])
   container.expectedAttaches = [...container.pendingAttaches]
-  const expectAttach = container.expectedAttaches.length
+  const expectAttach = container.expectedAttaches.filter(
+    ({ request: { stdout, stderr } }) => stdout || stderr,
+  ).length
   return bundle(services, container, { user, joins, devices, blockDevices, expectAttach, cold: false })
 }
 

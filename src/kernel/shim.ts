@@ -1,8 +1,10 @@
 /** The engine's side of a shim: its control connection, execs, and attached streams. */
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
 import type { AttachOptions, ExecOptions, Exit, LogEnd, Shim, ShimOptions, ShimProcess } from './core-api.ts'
+import { AttachedStream } from './attached-stream.ts'
 import { encodePlan, type ShimStep } from './encode.ts'
 import { connectUnix, failureOf, frame, onFrames, u32, type Frame } from './frames.ts'
 import type { Plan } from './plan.ts'
@@ -104,13 +106,14 @@ class Process implements ShimProcess {
     await this.control.ask(frame('Z', u32(this.#id, (rows & 0xffff) | (cols << 16))))
   }
 
-  async attach(options: AttachOptions = {}): Promise<Socket> {
-    return await this.connectStream(options, 0)
+  async attach(options: AttachOptions = {}): Promise<Duplex> {
+    const { stdin = true, stdout = true, stderr = true } = options
+    if (!stdout && !stderr) return await this.connectStream(stdin ? STDIN : 0)
+    const output = await this.connectStream(outputFlags({ stdout, stderr }))
+    return new AttachedStream(output, stdin ? await this.connectInput() : undefined)
   }
 
-  protected async connectStream(options: AttachOptions, more: number): Promise<Socket> {
-    const { stdin = true, stdout = true, stderr = true } = options
-    const flags = (stdin ? 1 : 0) | (stdout ? 2 : 0) | (stderr ? 4 : 0) | more
+  protected async connectStream(flags: number): Promise<Socket> {
     const socket = await connectUnix(join(this.runDir, 'shim.sock'))
     socket.write(frame('A', u32(this.#id), Buffer.from([flags])))
     const answer = await takeFrame(socket, this.runDir)
@@ -121,6 +124,17 @@ class Process implements ShimProcess {
     socket.on('end', () => socket.end()) // the process's output is over: there is nobody left to write to
     return socket
   }
+
+  /** undefined when the process has ended in the meantime: its output is still to be read. */
+  protected connectInput(): Promise<Socket | undefined> {
+    return this.connectStream(STDIN).catch(() => undefined)
+  }
+}
+
+const STDIN = 1
+
+function outputFlags({ stdout = true, stderr = true }: AttachOptions): number {
+  return (stdout ? 2 : 0) | (stderr ? 4 : 0)
 }
 
 /** Takes exactly one frame off the socket; what follows stays in it. Destroys it when that cannot be. */
@@ -183,16 +197,17 @@ export class ShimClient extends Process implements Shim {
     this.shimPid = started.readUInt32LE(8)
   }
 
-  async attachAfterLog(options: AttachOptions): Promise<{ stream: Socket; logged: LogEnd }> {
-    const stream = await this.connectStream(options, REPLAY)
-    const at = await takeFrame(stream, this.runDir)
-    const [stdout, stderr] = [await takeFrame(stream, this.runDir), await takeFrame(stream, this.runDir)]
+  async attachAfterLog(options: AttachOptions): Promise<{ stream: Duplex; logged: LogEnd }> {
+    const output = await this.connectStream(outputFlags(options) | REPLAY)
+    const at = await takeFrame(output, this.runDir)
+    const [stdout, stderr] = [await takeFrame(output, this.runDir), await takeFrame(output, this.runDir)]
     const logged = {
       inode: Number(at.payload.readBigUInt64LE(0)),
       size: Number(at.payload.readBigUInt64LE(8)),
       unfinished: [stdout.payload, stderr.payload],
     } as const
-    return { stream, logged }
+    const input = options.stdin === false ? undefined : await this.connectInput()
+    return { stream: new AttachedStream(output, input), logged }
   }
 
   async exec(plan: Plan, options: ExecOptions): Promise<ShimProcess> {
