@@ -4,6 +4,7 @@ import { background } from './background.ts'
 import { command } from './command.ts'
 import { hostNetwork, type NetworkNamespace } from './network-namespace.ts'
 import { serverOf, type Server } from './server.ts'
+import { trixie } from './trixie.ts'
 
 export interface DockerdOptions {
   /** For its data, sockets and log; see tempFolder. */
@@ -11,6 +12,8 @@ export interface DockerdOptions {
   /** It programs the packet filter of this namespace: give it one of its own. */
   readonly network: NetworkNamespace
   readonly arguments?: readonly string[]
+  /** `trixie`: Debian 13's dockerd 26, unpacked beside the system. The system's own when not given. */
+  readonly release?: 'trixie'
 }
 
 /**
@@ -22,6 +25,7 @@ export async function startDockerd(options: DockerdOptions): Promise<Server> {
   if (network === hostNetwork) throw new Error('starting dockerd: it wants a network namespace of its own')
   await mkdir(join(folder, 'client'), { recursive: true })
   const socket = join(folder, 'd.sock')
+  const env = await programsOf(options.release)
   const child = background(
     [
       ...network.enter,
@@ -32,6 +36,7 @@ export async function startDockerd(options: DockerdOptions): Promise<Server> {
       ...(options.arguments ?? []),
     ],
     join(folder, 'dockerd.log'),
+    { env },
   )
   const server = await serverOf({
     name: 'dockerd',
@@ -48,6 +53,14 @@ export async function startDockerd(options: DockerdOptions): Promise<Server> {
       await removeCgroups(`dwt-${nameOf(folder)}`)
     },
   }
+}
+
+/** It finds its containerd and docker-proxy by PATH. */
+async function programsOf(release: DockerdOptions['release']): Promise<Record<string, string>> {
+  if (release === undefined) return {}
+  const programs = await trixie()
+  if (typeof programs === 'string') throw new Error(`starting dockerd 26: ${programs}`)
+  return { PATH: `${programs.path}:${process.env['PATH'] ?? ''}` }
 }
 
 /** dockerd leaves the parent group it made. */
