@@ -32,6 +32,10 @@ const WANTED = {
   nsenter: 'util-linux',
   ps: 'procps',
   git: 'git',
+  // It brings python3-docker, too.
+  'docker-compose': 'docker-compose',
+  'redis-server': 'redis-server',
+  '/usr/lib/postgresql/15/bin/postgres': 'postgresql-15',
 }
 const MINUTES = 60_000
 
@@ -65,7 +69,7 @@ function apt(args) {
 }
 
 function found(program) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  const folders = program.startsWith('/') ? ['/'] : [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
   return folders.some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK)
