@@ -85,6 +85,14 @@ const MOUNT = z.object({
   ),
 })
 
+const DEVICE_REQUEST = z.object({
+  driver: text.default(''),
+  count: whole.default(0),
+  deviceIDs: z.nullable(texts).default(null),
+  capabilities: z.nullable(z.array(texts)).default(null),
+  options: z.nullable(strings).default(null),
+})
+
 const RESOURCE_FIELDS = {
   cpuShares: field(whole),
   memory: field(whole),
@@ -116,7 +124,7 @@ const RESOURCE_FIELDS = {
     ),
   ),
   deviceCgroupRules: field(z.nullable(texts)),
-  deviceRequests: field(z.nullable(z.array(z.looseObject({})))),
+  deviceRequests: field(z.nullable(z.array(DEVICE_REQUEST))),
   memoryReservation: field(whole),
   memorySwap: field(whole),
   memorySwappiness: pointer(z.nullable(whole)),

@@ -147,13 +147,14 @@ async function importImage(call: Call, images: Images): Promise<FastifyReply> {
     })
   }
   const reference = referenceOf(call)
-  const message = textOf(query, 'message')
+  // As dockerd: without a message it says where it came from.
+  const message = textOf(query, 'message') ?? `Imported from ${source}`
   const platform = textOf(query, 'platform')
   const tar = await plainTar(call.request.raw)
   return sendProgress(call.reply, async (onProgress) => {
     const id = await images.import(tar, {
       ...(reference === undefined ? {} : { reference }),
-      ...(message === undefined ? {} : { message }),
+      message,
       ...(platform === undefined ? {} : { platform }),
       changes: query.getAll('changes'),
       onProgress,

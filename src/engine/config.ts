@@ -192,7 +192,7 @@ export function commandOf(config: ContainerConfig): {
   readonly args: readonly string[]
 } {
   const [path, ...args] = [...(config.entrypoint ?? []), ...(config.cmd ?? [])]
-  if (path === undefined || (path === '' && args.length === 0)) {
+  if (path === undefined) {
     throw new DewarError('invalid-argument', 'no command specified', {
       remedy: 'the image has neither ENTRYPOINT nor CMD; name the program to run after the image',
     })

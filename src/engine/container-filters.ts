@@ -1,5 +1,6 @@
 /** `ps --filter`: which containers are listed. Docker's keys and rules. Pure. */
 import { DewarError } from '../base/errors.ts'
+import { linearPattern } from '../base/linear-pattern.ts'
 import type { Container } from './container.ts'
 import { matchesLabel } from './events.ts'
 import type { Filters } from './types.ts'
@@ -45,7 +46,7 @@ const TESTS: Readonly<Record<string, Test>> = {
   expose: (container, value) => portMatches(Object.keys(container.record.config.exposedPorts), value),
   health: (container, value) => (container.health?.health.status ?? 'none') === value,
   isolation: (container, value) => container.record.level === value || value === 'default',
-  'is-task': (_, value) => value === 'false',
+  'is-task': (_, value) => value === 'false' || value === '0',
 }
 
 const STATUSES = new Set(['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'])
@@ -75,19 +76,15 @@ function checkValue(key: string, value: string): void {
   const bad =
     (key === 'status' && !STATUSES.has(value)) ||
     (key === 'exited' && !/^-?[0-9]+$/.test(value)) ||
+    (key === 'is-task' && !['true', 'false', '1', '0'].includes(value)) ||
     (key === 'health' && !['none', 'starting', 'healthy', 'unhealthy'].includes(value))
   if (bad) throw new DewarError('invalid-argument', `invalid filter '${key}=${value}'`)
 }
 
-/** dockerd takes the value as a regular expression over `/name` and `name`; ours must not hang on a hostile one. */
+/** dockerd takes the value as a regular expression over `/name` and `name`. */
 function nameMatches(name: string, value: string): boolean {
-  if (value.length > 256 || /[*+?}{(|]/.test(value.replace(/\.\*/g, ''))) return name.includes(value)
-  try {
-    const pattern = new RegExp(value)
-    return pattern.test(name) || pattern.test(`/${name}`)
-  } catch {
-    return name.includes(value)
-  }
+  const matches = linearPattern(value)
+  return matches === undefined ? name.includes(value) : matches(name) || matches(`/${name}`)
 }
 
 /** `80`, `80/tcp` or `80-90/tcp`. */

@@ -13,6 +13,7 @@ import { createContainer } from './create.ts'
 import { cgroupsPath } from './launch.ts'
 import type { ImageRoom } from './image-room.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import { logAttributes } from './log-attributes.ts'
 import { checkReadable } from './log-driver.ts'
 import { readLogs } from './logs.ts'
 import { checkName } from './names.ts'
@@ -211,7 +212,16 @@ export class ContainerService implements Containers {
     const tty = container.record.config.tty
     return {
       tty,
-      stream: readLogs({ path: container.paths.log, tty, ended: container.running?.ended }, request, signal),
+      stream: readLogs(
+        {
+          path: container.paths.log,
+          tty,
+          ended: container.running?.ended,
+          attributes: logAttributes(container.record),
+        },
+        request,
+        signal,
+      ),
     }
   }
 

@@ -13,6 +13,8 @@ import { storageError, writeWhole } from '../store/write-whole.ts'
 import { commandOf, completeHostConfig, mergeConfig } from './config.ts'
 import { Container } from './container.ts'
 import { copyUp } from './copy-up.ts'
+import { initLayer } from './init-layer.ts'
+import { tagFields } from './log-attributes.ts'
 import { canonicalModes, joinedRange } from './joins.ts'
 import { resolveMounts } from './mount-points.ts'
 import { mountRequests, type InheritedMount } from './mount-requests.ts'
@@ -126,6 +128,12 @@ function checkLog(host: HostConfig): void {
       throw new DewarError('invalid-argument', `invalid size: '${value}'`)
     if (key === 'max-file' && !/^[1-9][0-9]{0,2}$/.test(value))
       throw new DewarError('invalid-argument', `max-file: '${value}' is not a number from 1 to 999`)
+    if (key === 'tag' && tagFields(value) === undefined) {
+      throw new DewarError('invalid-argument', `invalid log tag template ${JSON.stringify(value)}`, {
+        remedy:
+          'use {{.ID}}, {{.FullID}}, {{.Name}}, {{.ImageID}}, {{.ImageFullID}}, {{.ImageName}}, {{.DaemonName}}',
+      })
+    }
   }
 }
 
@@ -140,6 +148,12 @@ function ownWarnings(host: HostConfig): string[] {
   if (host.networkMode === 'host' && Object.keys(host.portBindings).length > 0) {
     warnings.push('Published ports are discarded when using host network mode')
   }
+  if (host.oomKillDisable === true && host.memory === 0) {
+    warnings.push(
+      'OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.',
+    )
+  }
+  if ((host.cpuPercent ?? 0) > 0) warnings.push('linux does not support CPU percent. Percent discarded.')
   if (host.ipcMode === 'shareable')
     warnings.push('A shareable /dev/shm is a folder on the run filesystem: --shm-size does not limit it.')
   if (host.logConfig.type === 'local')
@@ -175,7 +189,7 @@ async function build(services: Services, parts: Parts): Promise<Container> {
     name: parts.name,
     created: Date.now(),
     imageId: image.id,
-    lower: image.lower,
+    lower: [...image.lower, initLayer(services.settings.root)],
     platform: image.os,
     level,
     path,

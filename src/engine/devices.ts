@@ -143,3 +143,18 @@ async function blockNumbers(path: string): Promise<{ readonly major: number; rea
     `limiting the device ${path} failed: it is no block device of this host`,
   )
 }
+
+/** No driver for GPUs and the like is here to serve them; in dockerd's words. */
+export function refuseDeviceRequests({ deviceRequests }: Pick<HostConfig, 'deviceRequests'>): void {
+  const [request] = deviceRequests ?? []
+  if (request === undefined) return
+  const capabilities = (request.capabilities ?? []).map((names) => `[${names.join(' ')}]`).join(' ')
+  const driver = JSON.stringify(request.driver)
+  throw new DewarError(
+    'system',
+    `could not select device driver ${driver} with capabilities: [${capabilities}]`,
+    {
+      remedy: 'give single devices with --device',
+    },
+  )
+}

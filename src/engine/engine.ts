@@ -15,6 +15,7 @@ import { ExecService } from './exec.ts'
 import { readHostFacts } from './host-facts.ts'
 import { IdRanges } from './id-ranges.ts'
 import { imagesApi } from './engine-images.ts'
+import { makeInitLayer } from './init-layer.ts'
 import { ImageRoom } from './image-room.ts'
 import { Levels } from './levels.ts'
 import { Lifecycle } from './lifecycle.ts'
@@ -216,4 +217,5 @@ async function makeFolders(settings: Settings): Promise<void> {
       })
     })
   }
+  makeInitLayer(root)
 }

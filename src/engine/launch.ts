@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import type { Bundle } from '../isolation/level.ts'
 import { bindParts } from './bind-parts.ts'
 import type { Container } from './container.ts'
-import { resolveBlockDevices, resolveDevices } from './devices.ts'
+import { refuseDeviceRequests, resolveBlockDevices, resolveDevices } from './devices.ts'
 import { joinPids, sharedShmOwner } from './joins.ts'
 import { runFolder } from './options.ts'
 import type { ExecUser } from './passwd.ts'
@@ -27,6 +27,7 @@ import { buildSpec, effectiveHostname } from './spec.ts'
 import type { EtcFiles, ResolvedMount } from './spec-mounts.ts'
 import type { Joins } from './spec-namespaces.ts'
 import type { ContainerConfig } from './types.ts'
+import { withFolderModes } from './tmpfs-mode.ts'
 import { NO_BLOCK_DEVICES, parseDeviceRule, type BlockDevices, type DeviceGrant } from './spec-resources.ts'
 
 const ROOT: ExecUser = { uid: 0, gid: 0, additionalGids: [], home: '/' }
@@ -53,6 +54,7 @@ interface LaunchPins {
 /** Everything is looked up, the folders are there; what the level gets to start the container. */
 export async function bundleForStart(services: Services, container: Container): Promise<Bundle> {
   const { hostConfig, config } = container.record
+  refuseDeviceRequests(hostConfig)
   const joins = joinPids(hostConfig, services.containers, container.record.range)
   const [devices, blockDevices, user] = await Promise.all([
     resolveDevices(hostConfig),
@@ -90,7 +92,7 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
       args: record.args,
       user: pins.user,
       range: record.range ?? undefined,
-      mounts: pins.cold ? record.mounts : withParts(record),
+      mounts: pins.cold ? record.mounts : withFolderModes(withParts(record), [paths.upper, ...record.lower]),
       files: etcFiles(container),
       sharedShm: sharedShm(services, container),
       joins: pins.joins,

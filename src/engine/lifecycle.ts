@@ -163,6 +163,8 @@ export class Lifecycle {
   // ------------------------------------------------------------------ stop, restart
 
   async stop(container: Container, options: StopOptions): Promise<void> {
+    // A start or restart under way comes to its end first: it would not hear of the stop.
+    if (container.live.kind === 'idle') await container.lock.run(() => Promise.resolve())
     if (container.live.kind === 'restarting') {
       this.#cancelRestart(container)
       await container.remember({ manuallyStopped: true }, this.#services.warn)

@@ -11,14 +11,17 @@ export class LogRenderer {
   readonly #tty: boolean
   readonly #scan = new LineScan()
   readonly #timed: boolean
+  /** With `details`: the attributes and a space, even when there are none. */
+  readonly #details: Buffer | undefined
   #out: Buffer = Buffer.alloc(0)
   #used = 0
   /** An entry later than `until` was seen: nothing more will match. */
   past = false
 
-  constructor(request: LogsRequest, tty: boolean) {
+  constructor(request: LogsRequest, tty: boolean, attributes = '') {
     this.#request = request
     this.#tty = tty
+    this.#details = request.details ? Buffer.from(`${attributes} `) : undefined
     this.#timed = request.since !== 0 || request.until !== 0
   }
 
@@ -29,7 +32,7 @@ export class LogRenderer {
     this.#used = 0
     for (let start = 0; start < block.length && !this.past;) {
       const end = block.indexOf(NEWLINE, start)
-      if (this.#scan.scan(block, start, end)) this.#quick(block)
+      if (this.#details === undefined && this.#scan.scan(block, start, end)) this.#quick(block)
       else this.#slow(block.subarray(start, end))
       start = end + 1
     }
@@ -62,9 +65,9 @@ export class LogRenderer {
     const entry = decodeLogLine(line)
     if (entry === undefined || !this.#takes(entry.stream)) return
     if (this.#timed && !this.#inTime(entry.time)) return
-    const data = this.#request.timestamps
-      ? Buffer.concat([Buffer.from(`${entry.time} `), entry.data])
-      : entry.data
+    const stamp = this.#request.timestamps ? [Buffer.from(`${entry.time} `)] : []
+    const details = this.#details === undefined ? [] : [this.#details]
+    const data = Buffer.concat([...stamp, ...details, entry.data])
     this.#put(this.#tty ? data : frame(entry.stream, data))
   }
 

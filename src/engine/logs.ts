@@ -8,6 +8,8 @@ export interface LogSource {
   /** json-file path. */
   readonly path: string
   readonly tty: boolean
+  /** What `details` puts before each line. */
+  readonly attributes?: string
   /** Resolves when no more will be written; undefined when nothing is being written now. */
   readonly ended: Promise<unknown> | undefined
   /** Only what stands between these places; such a request is not followed and has no tail. */
@@ -31,7 +33,7 @@ export function readLogs(source: LogSource, request: LogsRequest, signal: AbortS
 }
 
 async function* chunks(source: LogSource, request: LogsRequest, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const render = new LogRenderer(request, source.tty)
+  const render = new LogRenderer(request, source.tty, source.attributes)
   using follow =
     request.follow && source.ended !== undefined
       ? new Follow(source.path, source.ended, request, signal)

@@ -115,5 +115,6 @@ function resolveTmpfs(request: TmpfsRequest): RecordedMount {
     point,
     anonymous: false,
     createSource: false,
+    listed: request.byMount,
   }
 }

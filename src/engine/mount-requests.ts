@@ -36,6 +36,8 @@ export interface VolumeRequest extends Common {
 
 export interface TmpfsRequest extends Common {
   readonly type: 'tmpfs'
+  /** By `--mount`, not by `--tmpfs`. */
+  readonly byMount: boolean
   /** mount(8) words such as size=64m */
   readonly options: readonly string[]
 }
@@ -215,8 +217,10 @@ function parseMount(mount: Mount): MountRequest {
     case 'volume':
       return { ...volumeMount(mount, refuse), ...common }
     case 'tmpfs':
+      if (mount.bindOptions !== undefined) throw misplaced('BindOptions', mount)
+      if (mount.volumeOptions !== undefined) throw misplaced('VolumeOptions', mount)
       if (mount.source) throw refuse('field Source must not be specified')
-      return { type: 'tmpfs', options: tmpfsOptions(mount), ...common }
+      return { type: 'tmpfs', byMount: true, options: tmpfsOptions(mount), ...common }
     case 'npipe':
     case 'cluster':
     case 'image':
@@ -226,12 +230,17 @@ function parseMount(mount: Mount): MountRequest {
   }
 }
 
+/** Told by the API before the mount itself is looked at. */
+function misplaced(options: string, { type }: Mount): DewarError {
+  return new DewarError('invalid-argument', `${options} must not be specified on mount type "${type}"`)
+}
+
 function bindMount(mount: Mount, refuse: (why: string) => DewarError) {
   const source = mount.source ?? ''
   if (source === '') throw refuse('field Source must not be empty')
   if (!source.startsWith('/')) throw refuse(`invalid mount path: '${source}' mount path must be absolute`)
-  if (mount.volumeOptions !== undefined) throw refuse('field VolumeOptions must not be specified')
-  if (mount.tmpfsOptions !== undefined) throw refuse('field TmpfsOptions must not be specified')
+  if (mount.volumeOptions !== undefined) throw misplaced('VolumeOptions', mount)
+  if (mount.tmpfsOptions !== undefined) throw misplaced('TmpfsOptions', mount)
   const propagation = mount.bindOptions?.propagation || 'rprivate'
   if (!PROPAGATION.has(propagation)) throw refuse(`invalid propagation mode: ${propagation}`)
   const recursive = mount.bindOptions?.nonRecursive !== true
@@ -240,8 +249,8 @@ function bindMount(mount: Mount, refuse: (why: string) => DewarError) {
 }
 
 function volumeMount(mount: Mount, refuse: (why: string) => DewarError) {
-  if (mount.bindOptions !== undefined) throw refuse('field BindOptions must not be specified')
-  if (mount.tmpfsOptions !== undefined) throw refuse('field TmpfsOptions must not be specified')
+  if (mount.bindOptions !== undefined) throw misplaced('BindOptions', mount)
+  if (mount.tmpfsOptions !== undefined) throw misplaced('TmpfsOptions', mount)
   const options = mount.volumeOptions
   const subpath = options?.subpath ?? ''
   // A symlink in the volume, which a container wrote, could lead the mount's source anywhere on the host.
@@ -277,6 +286,7 @@ function parseTmpfs(path: string, options: string): TmpfsRequest {
   // Later words win, as with mount(8): --tmpfs /x:exec opens what the defaults close.
   return {
     type: 'tmpfs',
+    byMount: false,
     destination: checkDestination(path, path),
     rw,
     mode: options,

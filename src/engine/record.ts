@@ -17,7 +17,12 @@ import type { ResolvedMount } from './spec-mounts.ts'
  */
 export type RecordedState =
   | { readonly status: 'created'; readonly exitCode: number; readonly error: string }
-  | { readonly status: 'running'; readonly startedAt: number; readonly paused: boolean }
+  | {
+      readonly status: 'running'
+      readonly startedAt: number
+      readonly paused: boolean
+      readonly finishedAt?: number
+    }
   | {
       readonly status: 'exited' | 'dead'
       readonly startedAt: number
@@ -30,6 +35,8 @@ export type RecordedState =
 /** Internal side of a mount point: what the spec needs beside what inspect shows. */
 export interface RecordedMount extends ResolvedMount {
   readonly point: MountPoint
+  /** A tmpfs of `--mount`, which inspect lists; one of `--tmpfs` it does not. */
+  readonly listed?: boolean
   /** Made for this container alone and without a name: goes with `rm -v`. */
   readonly anonymous: boolean
   /** A missing source folder is made at each start. */
@@ -114,7 +121,12 @@ const schema = z.object({
   mounts: list<RecordedMount>(),
   state: z.discriminatedUnion('status', [
     z.object({ status: z.literal('created'), exitCode: z.number(), error: text }),
-    z.object({ status: z.literal('running'), startedAt: z.number(), paused: z.boolean() }),
+    z.object({
+      status: z.literal('running'),
+      startedAt: z.number(),
+      paused: z.boolean(),
+      finishedAt: z.exactOptional(z.number()),
+    }),
     z.object({ status: z.literal('exited'), ...ended }),
     z.object({ status: z.literal('dead'), ...ended }),
   ]),

@@ -51,6 +51,8 @@ function words(cause: PlanFailed): string {
         `mounting on ${cause.path} failed: not a directory: Are you trying to mount a directory onto a file ` +
         '(or vice-versa)? Check if the specified host path exists and is the expected type'
       )
+    case 'pivot EXDEV':
+      return 'the old root would stay in reach: /proc, /sys or /dev of the image is a symbolic link'
     case 'attach-mount ENOENT':
       return `mounting on ${cause.path} failed: a symlink in the image leads nowhere`
     case 'attach-mount ELOOP':

@@ -60,7 +60,12 @@ export class Starter {
     for (let attempt = 1; ; attempt += 1) {
       const { chosen, ...network } = networks.plan(container, busy)
       // On disk before the shim starts: whoever comes after a crash knows what to look for.
-      const state = { status: 'running', startedAt: Date.now(), paused: false } as const
+      const state = {
+        status: 'running',
+        startedAt: Date.now(),
+        paused: false,
+        ...endBefore(container),
+      } as const
       await container.update({ ...network, ...counters, state, manuallyStopped: false })
       prepareContainer(this.#services, container)
       try {
@@ -120,6 +125,12 @@ export class Starter {
     const change = { state, networks: networks.idle(container.record), ports: {} }
     if (await container.remember(change, this.#services.warn)) removeRunFolder(this.#services, container)
   }
+}
+
+/** The end of the last run is shown while the next one goes on. */
+function endBefore({ record: { state } }: Container): { readonly finishedAt?: number } {
+  if (state.status === 'created') return {}
+  return state.finishedAt === undefined ? {} : { finishedAt: state.finishedAt }
 }
 
 export function removeRunFolder(services: Services, container: Container): void {

@@ -121,6 +121,10 @@ export interface HostConfig {
   readonly blkioDeviceWriteBps: readonly RateDevice[] | null
   readonly blkioDeviceReadIOps: readonly RateDevice[] | null
   readonly blkioDeviceWriteIOps: readonly RateDevice[] | null
+  /** Windows' limits: refused or ignored. */
+  readonly cpuPercent?: number
+  readonly ioMaximumIOps?: number
+  readonly ioMaximumBandwidth?: number
   readonly cpuPeriod: number
   readonly cpuQuota: number
   readonly cpuRealtimePeriod: number
@@ -135,7 +139,15 @@ export interface HostConfig {
       }[]
     | null
   readonly deviceCgroupRules: readonly string[] | null
-  readonly deviceRequests: readonly object[] | null
+  readonly deviceRequests:
+    | readonly {
+        readonly driver: string
+        readonly count: number
+        readonly deviceIDs: readonly string[] | null
+        readonly capabilities: readonly (readonly string[])[] | null
+        readonly options: Readonly<Record<string, string>> | null
+      }[]
+    | null
   readonly memoryReservation: number
   readonly memorySwap: number
   readonly memorySwappiness: number | null

@@ -25,6 +25,8 @@ export function validateCreate(request: CreateContainer, host: HostConfig, limit
   validateLinks(host)
   validateCgroupParent(host)
   validateRestart(host)
+  validatePorts(request.config, host)
+  validateKeys(host)
   validateResources(host, limits)
 }
 
@@ -142,6 +144,41 @@ function validateLinks(host: HostConfig): void {
   )
 }
 
+function validatePorts({ exposedPorts = {} }: Partial<ContainerConfig>, { portBindings }: HostConfig): void {
+  for (const port of [...Object.keys(exposedPorts), ...Object.keys(portBindings)]) {
+    if (!isPort(port)) refuse(`invalid port specification: ${JSON.stringify(port)}`)
+  }
+  for (const { hostPort } of Object.values(portBindings).flatMap((bindings) => bindings ?? [])) {
+    if (hostPort === '') continue
+    const [first = '', last = first, ...rest] = hostPort.split('-')
+    const range =
+      rest.length === 0 && isNumber(first, 0) && isNumber(last, 0) && Number(first) <= Number(last)
+    if (!range) refuse(`invalid port specification: ${JSON.stringify(hostPort)}`)
+  }
+}
+
+/** `80`, `80/tcp` */
+function isPort(text: string): boolean {
+  const [number = '', protocol = 'tcp', ...rest] = text.split('/')
+  return rest.length === 0 && isNumber(number, 1) && ['tcp', 'udp', 'sctp'].includes(protocol.toLowerCase())
+}
+
+function isNumber(text: string, least: number): boolean {
+  return /^[0-9]{1,5}$/.test(text) && Number(text) >= least && Number(text) <= 65535
+}
+
+function validateKeys({ annotations = {}, storageOpt = {} }: HostConfig): void {
+  if (Object.hasOwn(annotations, ''))
+    refuse('invalid Annotations: the empty string is not permitted as an annotation key')
+  const [option] = Object.keys(storageOpt)
+  if (option === undefined) return
+  const why =
+    option === 'size'
+      ? "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
+      : `Unknown option ${option}`
+  throw new DewarError('system', why, { remedy: 'leave the storage option out' })
+}
+
 function validateRestart(host: HostConfig): void {
   const { name, maximumRetryCount } = host.restartPolicy
   if (!['', 'no', 'always', 'unless-stopped', 'on-failure'].includes(name)) {
@@ -161,6 +198,8 @@ function validateRestart(host: HostConfig): void {
 export function validateResources(host: HostConfig, limits: HostLimits): void {
   validateMemory(host)
   validateCpu(host, limits)
+  if (host.ioMaximumIOps || host.ioMaximumBandwidth)
+    refuse('Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps')
   if (host.blkioWeight !== 0 && (host.blkioWeight < 10 || host.blkioWeight > 1000)) {
     refuse('Range of blkio weight is from 10 to 1000')
   }

@@ -18,7 +18,9 @@ export function containerView(
     hostConfig: record.hostConfig,
     state: stateOf(container),
     restartCount: record.restartCount,
-    mounts: record.mounts.filter((mount) => mount.type !== 'tmpfs').map((mount) => mount.point),
+    mounts: record.mounts
+      .filter((mount) => mount.type !== 'tmpfs' || mount.listed === true)
+      .map((mount) => mount.point),
     networks: record.networks,
     ports: container.live.kind === 'running' ? record.ports : unpublished(record.ports),
     paths: {
@@ -57,7 +59,7 @@ export function stateOf(container: Container): ContainerState {
     exitCode: state.status === 'running' ? 0 : state.exitCode,
     error: state.status === 'running' ? '' : state.error,
     startedAt: state.status === 'created' ? 0 : state.startedAt,
-    finishedAt: ended?.finishedAt ?? 0,
+    finishedAt: (state.status === 'created' ? undefined : state.finishedAt) ?? 0,
     ...(health === undefined ? {} : { health }),
   }
 }

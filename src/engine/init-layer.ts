@@ -1,0 +1,19 @@
+/**
+ * The lowest layer of every container: what programs look for to know where they are, and images rarely bring. Below
+ * the image's own layers, so that the image wins, and no part of what `diff` and `commit` see.
+ */
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export function initLayer(root: string): string {
+  return join(root, 'init-layer')
+}
+
+/** Made anew at each start of the engine: its content may change with its version, its path may not. */
+export function makeInitLayer(root: string): void {
+  const folder = initLayer(root)
+  mkdirSync(join(folder, 'etc'), { recursive: true, mode: 0o755 })
+  writeFileSync(join(folder, '.dockerenv'), '', { mode: 0o755 })
+  rmSync(join(folder, 'etc/mtab'), { force: true })
+  symlinkSync('/proc/mounts', join(folder, 'etc/mtab'))
+}

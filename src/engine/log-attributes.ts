@@ -1,0 +1,69 @@
+/** `logs --details`: what `--log-opt labels=…`, `env=…` and `tag=…` add to each line. Pure. */
+import { linearPattern } from '../base/linear-pattern.ts'
+import type { ContainerRecord } from './record.ts'
+
+type Named = Pick<ContainerRecord, 'id' | 'name' | 'imageId' | 'config' | 'hostConfig'>
+
+/** `key=value` pairs joined by commas, URL-encoded, in the order of their keys; "" when there are none. */
+export function logAttributes(record: Named): string {
+  return [...attributes(record)]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${escape(key)}=${escape(value)}`)
+    .join(',')
+}
+
+function attributes(record: Named): Map<string, string> {
+  const { config, hostConfig } = record
+  const options = hostConfig.logConfig.config
+  const env = config.env.flatMap((entry): [string, string][] => {
+    const at = entry.indexOf('=')
+    return at === -1 ? [] : [[entry.slice(0, at), entry.slice(at + 1)]]
+  })
+  const found = new Map([
+    ...chosen(Object.entries(config.labels), options['labels'], options['labels-regex']),
+    ...chosen(env, options['env'], options['env-regex']),
+  ])
+  const tag = options['tag'] ?? ''
+  if (tag !== '') found.set('tag', tagText(tag, record))
+  return found
+}
+
+function chosen(
+  all: readonly [string, string][],
+  names: string | undefined,
+  pattern: string | undefined,
+): [string, string][] {
+  const wanted = new Set(names?.split(',') ?? [])
+  const matches = pattern === undefined || pattern === '' ? undefined : linearPattern(pattern)
+  return all.filter(([key]) => wanted.has(key) || matches?.(key) === true)
+}
+
+/** Go's url.QueryEscape. */
+function escape(text: string): string {
+  return encodeURIComponent(text)
+    .replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll('%20', '+')
+}
+
+const TAG_FIELD = /\{\{\s*\.(\w+)\s*\}\}/g
+
+/** The fields of dockerd's tag templates; undefined for a template that is more than these. */
+export function tagFields(tag: string): readonly string[] | undefined {
+  if (/\{\{|\}\}/.test(tag.replaceAll(TAG_FIELD, ''))) return undefined
+  const names = [...tag.matchAll(TAG_FIELD)].map(([, name = '']) => name)
+  return names.every((name) => name in FIELDS) ? names : undefined
+}
+
+const FIELDS: Readonly<Record<string, (record: Named) => string>> = {
+  ID: ({ id }) => id.slice(0, 12),
+  FullID: ({ id }) => id,
+  Name: ({ name }) => name,
+  ImageID: ({ imageId }) => imageId.replace('sha256:', '').slice(0, 12),
+  ImageFullID: ({ imageId }) => imageId,
+  ImageName: ({ config }) => config.image,
+  DaemonName: () => 'docker',
+}
+
+function tagText(tag: string, record: Named): string {
+  return tag.replaceAll(TAG_FIELD, (_, name: string) => FIELDS[name]?.(record) ?? '')
+}
