@@ -24,8 +24,9 @@ export async function home(): Promise<Home> {
   const options = {
     root: join(folder, 'root'),
     run: join(folder, 'run'),
-    bridge: 'dwteng0',
-    subnet: '10.202.0.0/24',
+    // Of this process alone: the suites may run in two clones at once.
+    bridge: `dwte${process.pid}`,
+    subnet: `10.202.${process.pid % 256}.0/24`,
   }
   return {
     options,

@@ -95,10 +95,10 @@ test(
   { skip },
   async () => {
     const { networks } = rig.engine
-    const config = [{ subnet: '10.202.7.0/24' }]
+    const config = [{ subnet: '10.207.7.0/24' }]
     await networks.create({ name: 'mine', ipam: { driver: 'default', options: null, config } })
     const id = await rig.run(['sleep', '100'], { networkMode: 'mine' })
-    assert.match((await rig.engine.containers.inspect(id)).networks['mine']?.ipAddress ?? '', /^10\.202\.7\./)
+    assert.match((await rig.engine.containers.inspect(id)).networks['mine']?.ipAddress ?? '', /^10\.207\.7\./)
     assert.equal(Object.keys((await networks.inspect('mine')).containers).length, 1)
     await assert.rejects(networks.remove('mine'), /has active endpoints/)
     await rig.engine.containers.remove(id, { force: true, volumes: false, link: false })
@@ -117,7 +117,7 @@ test(
     await assert.rejects(containers.start(lost), { code: 'not-found', message: 'network nosuch not found' })
     const { state } = await containers.inspect(lost)
     assert.deepEqual([state.status, state.error], ['created', 'network nosuch not found'])
-    const config = [{ subnet: '10.202.8.0/24' }]
+    const config = [{ subnet: '10.207.8.0/24' }]
     await networks.create({ name: 'nosuch', ipam: { driver: 'default', options: null, config } })
     await containers.start(lost)
     await containers.remove(lost, { force: true, volumes: false, link: false })

@@ -41,21 +41,21 @@ describe('an engine that is killed', { skip: needs, concurrency: 1 }, () => {
       'echo page >/index.html; httpd -f -h /',
     )
     await docker('run', '-dit', '--name', 'shell', 'busybox', 'sh')
-    await docker('run', '-d', '--name', 'ends', 'busybox', 'sh', '-c', 'sleep 2; exit 7')
-    await docker('run', '-d', '--name', 'again', '--restart', 'always', 'busybox', 'sh', '-c', 'sleep 2')
     for (let number = 0; number < 15; number++)
       await docker('run', '-d', '--name', `many${number}`, '-m', '64m', 'busybox', 'sleep', '3600')
     await using session = openExec(world, 'many0')
     await until('the exec to run', async () => (await docker('top', 'many0')).includes('sleep 3601'))
-    const names = (await docker('ps', '--format', '{{.Names}}')).split('\n')
-    assert.equal(names.length, 20)
-    const lasting = names.filter((name) => name !== 'ends' && name !== 'again')
+    const lasting = (await docker('ps', '--format', '{{.Names}}')).split('\n')
     const pids = new Map<string, string>()
     for (const name of lasting) pids.set(name, await inspect(name, 'State.Pid'))
     const sizeBefore = (await docker('logs', 'counter')).length
+    // These two end while there is no engine.
+    await docker('run', '-d', '--name', 'ends', 'busybox', 'sh', '-c', 'sleep 3; exit 7')
+    await docker('run', '-d', '--name', 'again', '--restart', 'always', 'busybox', 'sh', '-c', 'sleep 3')
+    assert.equal(lasting.length, 18)
 
     await world.server.crash()
-    await sleep(2500)
+    await sleep(4000)
     for (const [name, pid] of pids) assert.ok(existsSync(`/proc/${pid}`), `${name} has gone with the engine`)
     const page = await world.server.run(['curl', '-s', '-m', '5', '127.0.0.1:8090'])
     assert.equal(page.stdout.trim(), 'page', 'the published port serves without an engine')
