@@ -69,7 +69,9 @@ function apt(args) {
 }
 
 function found(program) {
-  const folders = program.startsWith('/') ? ['/'] : [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  const folders = program.startsWith('/')
+    ? ['/']
+    : [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
   return folders.some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK)

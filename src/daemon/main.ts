@@ -2,6 +2,7 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { unlink } from 'node:fs/promises'
 import type { Server } from 'node:http'
+import type { Server as SecureServer } from 'node:https'
 import { fileURLToPath } from 'node:url'
 import { createApiServer } from '../api/server.ts'
 import type { Product } from '../api/system-view.ts'
@@ -11,6 +12,7 @@ import { resolveOptions } from '../engine/options.ts'
 import { lockFolder } from './lock.ts'
 import { parseDaemonOptions } from './options.ts'
 import { clearStaleSocket, listenOn } from './socket.ts'
+import { listenOnTcp, secureServer, type TcpAddress, type TlsFiles } from './tls.ts'
 
 /** Requests that are under way get this long after SIGTERM; streams such as events never end by themselves. */
 const GRACE_MS = 500
@@ -28,23 +30,39 @@ export async function runDaemon(argv: readonly string[]): Promise<number> {
 }
 
 async function serve(argv: readonly string[]): Promise<void> {
-  const { engine: options, sockets } = parseDaemonOptions(argv, process.env)
+  const { engine: options, sockets, tcp, tls } = parseDaemonOptions(argv, process.env)
   const stopped = stopSignal()
   // The root is the engine's own to lock, without a file: it must open on a full disk, where removing frees space.
   await using _run = await lockFolder(resolveOptions(options).run, 'run folder')
   // Before the engine makes bridges and processes for nothing.
   for (const path of sockets) await clearStaleSocket(path)
   await using engine = await Engine.open(options)
-  const servers: Server[] = []
+  const servers: (Server | SecureServer)[] = []
   for (const path of sockets) {
     const server = await createApiServer(engine, product())
     await listenOn(server, path)
     servers.push(server)
     say(`listening on unix://${path}`)
   }
+  if (tls !== undefined) servers.push(...(await serveTcp(engine, tcp, tls)))
   await stopped
   await Promise.all(servers.map(close))
   await Promise.all(sockets.map(removeSocket))
+}
+
+async function serveTcp(
+  engine: Engine,
+  addresses: readonly TcpAddress[],
+  tls: TlsFiles,
+): Promise<SecureServer[]> {
+  return Promise.all(
+    addresses.map(async (address) => {
+      const server = secureServer(await createApiServer(engine, product()), tls)
+      await listenOnTcp(server, address)
+      say(`listening on tcp://${address.host}:${address.port} for clients with a certificate`)
+      return server
+    }),
+  )
 }
 
 /** Registered before anything is opened, so that an early signal is not lost. A hangup is no reason to stop. */
@@ -57,7 +75,7 @@ function stopSignal(): Promise<void> {
   })
 }
 
-async function close(server: Server): Promise<void> {
+async function close(server: Server | SecureServer): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   server.closeIdleConnections()
   const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS)

@@ -6,7 +6,10 @@ import { bool, string, strings } from '../flags.ts'
 import { daemonProgram } from '../package-root.ts'
 
 /** Flags that are handed to the engine's program as they are. */
-const PASSED = ['root', 'run', 'bridge', 'subnet', 'registry-mirror', 'insecure-registry'] as const
+const PASSED = [
+  ...(['root', 'run', 'bridge', 'subnet', 'registry-mirror', 'insecure-registry'] as const),
+  ...(['tlscacert', 'tlscert', 'tlskey'] as const),
+]
 
 export const engine = command({
   name: 'engine',
@@ -22,6 +25,10 @@ export const engine = command({
     root: string('Folder for images, volumes and containers (default /var/lib/dewar)'),
     run: string('Folder for what runs: sockets, logs of the engine (default /run/dewar)'),
     subnet: string('Addresses of the default bridge (CIDR)'),
+    tlscacert: string('Serve -H tcp:// to clients whose certificate this authority has signed (PEM)'),
+    tlscert: string('Certificate of the server (PEM)'),
+    tlskey: string('Key of that certificate (PEM)'),
+    tlsverify: bool('Ask clients of -H tcp:// for a certificate; there is no TCP without'),
   },
   examples: [
     { command: 'dewar engine', about: 'The engine of this machine; any other command starts it by itself' },
@@ -47,7 +54,13 @@ export const engine = command({
         .flatMap((value) => [`--${name}`, value]),
     )
     const hosts = (flags.host.length > 0 ? flags.host : [cli.place.host]).flatMap((host) => ['-H', host])
-    return runForeground([daemonProgram(), ...passed, ...hosts, ...(flags.debug ? ['--debug'] : [])])
+    return runForeground([
+      daemonProgram(),
+      ...passed,
+      ...hosts,
+      ...(flags.debug ? ['--debug'] : []),
+      ...(flags.tlsverify ? ['--tlsverify'] : []),
+    ])
   },
 })
 
