@@ -57,6 +57,10 @@ struct frame {
 int frame_read(int fd, struct frame *frame);
 int send_frame(int fd, char type, const void *payload, size_t size);
 int send_failure(int conn, const struct failure *f);
+/* Sends data, with a descriptor beside it if fd is one (run.c). 0 or -1. */
+int send_with(int to, const void *data, size_t size, int fd);
+/* The spawner's end of the channel on which Node.js takes descriptors (src/kernel/lent-sockets.ts). */
+#define CHANNEL 3
 
 /* ---- steps.c, net.c: each step of a plan is carried out exactly, or answers where it failed */
 

@@ -78,6 +78,11 @@ int do_reserve_port(struct run *r, const struct step *s) {
 	if (v6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
 	if (fd < 0 || bind(fd, (void *)&address, len) || (tcp4 && listen(fd, 0)))
 		return fail(&r->f, "port %u", (unsigned)s->num[2]);
+	if (s->str[1].len) {
+		/* Node.js acknowledges each socket; nobody waits for that. */
+		while (recv(CHANNEL, answer, sizeof answer, MSG_DONTWAIT) > 0) {}
+		return send_with(CHANNEL, s->str[1].s, s->str[1].len, fd) ? fail(&r->f, "handing a socket over") : 0;
+	}
 	reserved[reserved_count++] = fd;
 	fd = -1;
 	return 0;

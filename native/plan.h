@@ -25,7 +25,7 @@ enum actor { HOST, PARENT, GUEST, AFTER };
 	OP(JOIN, do_join, 1, 0)               OP(HOSTNAME, do_hostname, 0, 1)        OP(DOMAINNAME, do_domainname, 0, 1) \
 	OP(RLIMIT, do_rlimit, 3, 0)           OP(USER, do_user, 3, 0)                OP(CAPS, do_caps, 5, 0) \
 	OP(NO_NEW_PRIVS, do_no_new_privs, 0, 0) OP(SECCOMP, do_seccomp, 1, 1)        OP(CHDIR, do_chdir, 1, 1) \
-	OP(PERSONALITY, do_personality, 1, 0) OP(NETLINK, do_netlink, 4, 1)          OP(RESERVE_PORT, do_reserve_port, 3, 1) \
+	OP(PERSONALITY, do_personality, 1, 0) OP(NETLINK, do_netlink, 4, 1)          OP(RESERVE_PORT, do_reserve_port, 3, 2) \
 	OP(DEVICE_PROGRAM, do_device_program, 1, 1) OP(TTY, do_tty, 3, 0)            OP(EXEC, do_exec, 2, 1) \
 	OP(UNPACK, do_unpack, 0, 0)           OP(PACK, do_pack, 0, 1)                OP(READ, do_read, 2, 1) \
 	OP(MASK, do_mask, 0, 1)               OP(OOM_SCORE, do_oom_score, 0, 1)          OP(SHIM, do_shim, 8, 3)

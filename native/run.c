@@ -28,30 +28,35 @@ struct envelope {
 	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(sizeof(size_t))));
 };
 
-static struct msghdr *address(struct envelope *e, struct message *m, size_t control) {
-	e->iov = (struct iovec){m, sizeof *m};
+static struct msghdr *address(struct envelope *e, const void *data, size_t size, size_t control) {
+	e->iov = (struct iovec){(void *)(uintptr_t)data, size};
 	e->head = (struct msghdr){
 		.msg_iov = &e->iov, .msg_iovlen = 1, .msg_control = e->control, .msg_controllen = control};
 	return &e->head;
 }
 
-/* Sends a message, with a descriptor if fd is one. Without a parent to hear it there is nothing to go on for. */
-static void tell(int sync, struct message m, int fd) {
+int send_with(int to, const void *data, size_t size, int fd) {
 	struct envelope e = {0};
-	struct cmsghdr *c = CMSG_FIRSTHDR(address(&e, &m, fd < 0 ? 0 : sizeof e.control));
+	struct cmsghdr *c = CMSG_FIRSTHDR(address(&e, data, size, fd < 0 ? 0 : sizeof e.control));
 	if (c) {
 		*c = (struct cmsghdr){
 			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
 		memcpy(CMSG_DATA(c), &fd, sizeof fd);
 	}
-	if (sendmsg(sync, &e.head, MSG_NOSIGNAL) < 0) _exit(BROKEN);
+	return sendmsg(to, &e.head, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+/* Without a parent to hear it there is nothing to go on for. */
+static void tell(int sync, struct message m, int fd) {
+	if (send_with(sync, &m, sizeof m, fd)) _exit(BROKEN);
 }
 
 /* One message from the child: 0, or -1 at the end. A descriptor that came along lands in *fd. */
 static int hear(int sync, struct message *m, int *fd) {
 	struct envelope e;
 	ssize_t n;
-	while ((n = recvmsg(sync, address(&e, m, sizeof e.control), MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) {}
+	while ((n = recvmsg(sync, address(&e, m, sizeof *m, sizeof e.control), MSG_CMSG_CLOEXEC)) < 0 &&
+	       errno == EINTR) {}
 	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&e.head) : NULL;
 	if (c && c->cmsg_type == SCM_RIGHTS) memcpy(fd, CMSG_DATA(c), sizeof *fd);
 	return n > 0 ? 0 : -1;

@@ -429,6 +429,7 @@ void shim_main(struct run *r) {
 		_exit(125);
 	}
 	struct conn *engine = add_conn(r->conn);
+	close(CHANNEL);
 	if (engine) send_started(engine, p);
 	loop();
 	_exit(0);

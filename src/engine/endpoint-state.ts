@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import { parseAddress } from '../network/address.ts'
 import { formatMac, macOf } from '../network/ipam.ts'
-import type { IpPool, Network } from '../network/network.ts'
-import type { RecordedNetwork } from './record.ts'
+import { hasNames, type IpPool, type Network } from '../network/network.ts'
+import { dnsNames } from './name-service.ts'
+import type { ContainerRecord, RecordedNetwork } from './record.ts'
 import type { EndpointConfig, EndpointState } from './types.ts'
 
 /** Addresses on one network. */
@@ -14,6 +15,7 @@ export function endpointState(
   network: Network | undefined,
   endpoint: EndpointConfig,
   place: Place | undefined,
+  container?: Pick<ContainerRecord, 'id' | 'name' | 'config'>,
 ): EndpointState {
   const size = (pool: IpPool | undefined): number => Number(pool?.subnet.split('/')[1] ?? 0)
   return {
@@ -27,7 +29,10 @@ export function endpointState(
     globalIPv6Address: place?.address6 ?? '',
     globalIPv6PrefixLen: place?.address6 === undefined ? 0 : size(network?.ipv6),
     macAddress: place?.mac ?? endpoint.macAddress ?? '',
-    dnsNames: null,
+    dnsNames:
+      container === undefined || network === undefined || !hasNames(network)
+        ? null
+        : dnsNames(container, endpoint),
   }
 }
 

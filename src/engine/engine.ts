@@ -175,6 +175,7 @@ export class Engine implements EngineApi, AsyncDisposable {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     const idle = await this.#lifecycle.close()
+    this.#services.networks.names.close()
     if (idle) await this.#leaveNothing()
     await this.#trash[Symbol.asyncDispose]()
     await this.#services.core[Symbol.asyncDispose]()

@@ -251,7 +251,7 @@ function writeEtcFiles(services: Services, container: Container): void {
   }
   writeFileSync(paths.hostname, hostnameFile(hostname))
   writeFileSync(paths.hosts, hostsContent(services, record, hostname))
-  writeFileSync(paths.resolvConf, resolvContent(record))
+  writeFileSync(paths.resolvConf, resolvContent(services, record))
 }
 
 function hostsContent(services: Services, record: ContainerRecord, hostname: string): string {
@@ -269,9 +269,11 @@ function hostsContent(services: Services, record: ContainerRecord, hostname: str
   return hostsFile({ hostname, domainname: record.config.domainname, addresses, extraHosts, hostGateway })
 }
 
-function resolvContent(record: ContainerRecord): string {
+function resolvContent(services: Services, record: ContainerRecord): string {
   const { dns, dnsSearch, dnsOptions, networkMode } = record.hostConfig
-  const hostPath = resolvConfPath(readText('/etc/resolv.conf'))
+  const internal = services.networks.servesNames(record)
+  // The engine itself asks the stub, which no container could.
+  const hostPath = internal ? '/etc/resolv.conf' : resolvConfPath(readText('/etc/resolv.conf'))
   return resolvConfFile({
     host: readText(hostPath),
     hostPath,
@@ -280,6 +282,7 @@ function resolvContent(record: ContainerRecord): string {
     options: dnsOptions,
     ipv6: record.network.attachments.some((place) => place.address6 !== undefined),
     hostNetwork: networkMode === 'host',
+    internal,
   })
 }
 

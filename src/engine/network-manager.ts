@@ -14,13 +14,15 @@ import {
 import { bridgeSteps, loopbackSteps, NO_STEPS, vethName } from '../network/container-steps.ts'
 import { networkStep, removeFirewallSteps, removeNetworkStep, tableName } from '../network/firewall.ts'
 import type { Subnet } from '../network/address.ts'
-import type { Network } from '../network/network.ts'
+import { nameServerSteps } from '../network/name-steps.ts'
+import { hasNames, type Network } from '../network/network.ts'
 import { decidePorts, parsePortRange, type DecidedPorts } from '../network/ports.ts'
 import { reconcileNetwork } from '../network/reconcile.ts'
 import { Records } from '../store/records.ts'
 import { AddressBook } from './address-book.ts'
 import type { Container } from './container.ts'
 import { endpointState, macFor, type Place } from './endpoint-state.ts'
+import { NameService, type Member } from './name-service.ts'
 import {
   parseNetwork,
   predefinedNetworks,
@@ -28,6 +30,7 @@ import {
   requestedNetwork,
   type NetworkRequest,
 } from './network-records.ts'
+import { idleStates, wantedNetworks, type Wanted, type Wishes } from './network-wishes.ts'
 import type { Settings } from './options.ts'
 import type { ContainerRecord, RecordedNetwork } from './record.ts'
 import type { EndpointConfig, EndpointState } from './types.ts'
@@ -61,6 +64,7 @@ export class NetworkManager {
   readonly #networks = new Map<string, Network>()
   readonly #bridgeIndex = new Map<string, number>()
   readonly #book = new AddressBook()
+  readonly names: NameService
   readonly #vethPrefix: string
   #ephemeral: readonly [number, number] = [49153, 65535]
   #advertised: readonly string[] = []
@@ -72,6 +76,7 @@ export class NetworkManager {
     this.#vethPrefix = `dw${settings.instance.slice(0, 4)}`
     this.table = tableName(settings.bridge)
     this.ipv6 = existsSync('/proc/sys/net/ipv6')
+    this.names = new NameService(core)
   }
 
   /** Bridges are ready and containers' addresses known when this resolves; `settle` comes once shims are found. */
@@ -141,6 +146,7 @@ export class NetworkManager {
       steps: [removeNetworkStep('host', this.table, network, this.ipv6), ...removeBridgeSteps(network)],
     })
     this.#networks.delete(network.id)
+    this.names.forgetNetwork(network.id)
     await this.#records.remove(network.id)
   }
 
@@ -155,26 +161,8 @@ export class NetworkManager {
   }
 
   /** Networks a container asks for, the default route's first. Empty for none, host and container modes. */
-  wanted(
-    record: Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config'>,
-  ): { network: Network; endpoint: EndpointConfig }[] {
-    const mode = record.hostConfig.networkMode
-    if (
-      mode.startsWith('container:') ||
-      mode === 'host' ||
-      mode === 'none' ||
-      record.config.networkDisabled === true
-    )
-      return []
-    const first = this.find(mode)
-    const found = new Map<string, { network: Network; endpoint: EndpointConfig }>([
-      [first.id, { network: first, endpoint: {} }],
-    ])
-    for (const [ref, endpoint] of Object.entries(record.endpoints)) {
-      const network = this.find(ref)
-      if (network.driver === 'bridge') found.set(network.id, { network, endpoint })
-    }
-    return [...found.values()].filter(({ network }) => network.driver === 'bridge')
+  wanted(record: Wishes): Wanted[] {
+    return wantedNetworks(record, (ref) => this.find(ref))
   }
 
   /** Decides addresses and ports and holds them until `free`. `busy`: ports found taken while trying. */
@@ -187,9 +175,13 @@ export class NetworkManager {
       for (const { network, endpoint } of wanted) attachments.push(this.#place(network, endpoint))
       const decided = this.#ports(container, attachments[0], wanted[0]?.network, busy)
       this.#book.hold(container.id, { attachments, published: decided.published })
+      this.names.set(
+        record,
+        wanted.map((one, n) => ({ ...one, ...attachments[n] })),
+      )
       const states = wanted.map(
         ({ network, endpoint }, n) =>
-          [network.name, endpointState(network, endpoint, attachments[n])] as const,
+          [network.name, endpointState(network, endpoint, attachments[n], record)] as const,
       )
       return {
         network: { attachments, published: decided.published },
@@ -204,19 +196,8 @@ export class NetworkManager {
   }
 
   /** How the networks of a container that does not run are shown. */
-  idle(record: Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config'>): Record<string, EndpointState> {
-    const mode = record.hostConfig.networkMode
-    if (mode.startsWith('container:')) return {}
-    if (record.config.networkDisabled === true && mode !== 'host' && mode !== 'none') return {}
-    const places = new Map<string, EndpointState>()
-    for (const [ref, endpoint] of [[mode, {}], ...Object.entries(record.endpoints)] as const) {
-      // The network may be gone, or not be there yet: only a start needs it.
-      const network = this.lookup(ref)
-      const isExtra = ref !== mode && network !== undefined && network.driver !== 'bridge'
-      if (!isExtra) places.set(network?.name ?? ref, endpointState(network, endpoint, undefined))
-    }
-    if (mode === 'host' || mode === 'none') return Object.fromEntries([...places].slice(0, 1))
-    return Object.fromEntries(places)
+  idle(record: Wishes): Record<string, EndpointState> {
+    return idleStates(record, (ref) => this.lookup(ref))
   }
 
   #place(network: Network, endpoint: EndpointConfig): Place {
@@ -257,10 +238,29 @@ export class NetworkManager {
   /** Recorded addresses and ports of a container that runs are in use. */
   adopt(record: ContainerRecord): void {
     this.#book.hold(record.id, record.network)
+    this.names.set(record, this.#members(record))
+  }
+
+  /** The container is on a network whose names the engine serves. */
+  servesNames(record: ContainerRecord): boolean {
+    return record.network.attachments.some(({ networkId }) => {
+      const network = this.#networks.get(networkId)
+      return network !== undefined && hasNames(network)
+    })
+  }
+
+  #members(record: ContainerRecord): Member[] {
+    const states = Object.values(record.networks)
+    return record.network.attachments.flatMap((place) => {
+      const network = this.#networks.get(place.networkId)
+      const endpoint = states.find((state) => state.networkID === place.networkId)
+      return network === undefined || endpoint === undefined ? [] : [{ ...place, network, endpoint }]
+    })
   }
 
   free(id: string): void {
     this.#book.free(id)
+    this.names.delete(id)
   }
 
   /** The same record gives the same steps, so that what a killed shim left can be undone. */
@@ -282,7 +282,7 @@ export class NetworkManager {
       ]
     })
     if (attachments.length === 0) return loopbackSteps()
-    return bridgeSteps({
+    const steps = bridgeSteps({
       containerId: record.id,
       start: startedAt,
       vethPrefix: this.#vethPrefix,
@@ -291,6 +291,8 @@ export class NetworkManager {
       attachments,
       published: record.network.published,
     })
+    if (!attachments.some(({ network }) => hasNames(network))) return steps
+    return { ...steps, guest: [...steps.guest, ...nameServerSteps('guest', record.id)] }
   }
 
   /** Nothing runs and the engine goes: bridges and rules go with it; the next engine makes them again. */

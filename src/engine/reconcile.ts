@@ -112,6 +112,12 @@ async function findRunning({ services, lifecycle }: Reconciler, container: Conta
     services.networks.adopt(container.record)
     lifecycle.adopt(container, shim)
     container.health?.begin()
+    // Without names it runs as it did while there was no engine.
+    await services.networks.names
+      .open(container.id, shim.pid)
+      .catch((error: unknown) =>
+        services.warn(`Serving names to container ${container.name} failed: ${messageOf(error)}`),
+      )
     return
   }
   const exit = await readExit(run)

@@ -3,6 +3,7 @@
  * container that outlives the engine. `core.ts` implements it; this file is the contract.
  */
 import type { Readable, Duplex } from 'node:stream'
+import type { OnLent } from './lent-sockets.ts'
 import type { Plan } from './plan.ts'
 
 export interface RunOptions {
@@ -23,6 +24,11 @@ export interface Core extends AsyncDisposable {
   launch(plan: Plan, options: ShimOptions): Promise<Shim>
   /** Connects to the shim of a container that an earlier engine started; undefined when it is dead. */
   reconnect(runDir: string): Promise<Shim | undefined>
+  /**
+   * Who gets the sockets of `reserve-port` steps with `lendAs`, now and later. They come while the plan is carried
+   * out or a moment after. Without a listener they are closed.
+   */
+  onLent(listener: OnLent): void
 }
 
 export interface LogOptions {

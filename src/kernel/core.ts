@@ -1,5 +1,5 @@
 /** The native core as the engine sees it: one spawner process, a connection per plan. Wire format: frames.ts. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { unlink } from 'node:fs/promises'
 import type { Socket } from 'node:net'
@@ -9,6 +9,7 @@ import { DewarError, errnoOf } from '../base/errors.ts'
 import type { Core, RunOptions, Shim, ShimOptions } from './core-api.ts'
 import { encodePlan } from './encode.ts'
 import { connectUnix, failureOf, frame, onFrames } from './frames.ts'
+import { takeLent, type OnLent } from './lent-sockets.ts'
 import type { Plan } from './plan.ts'
 import { Control, ShimClient, ShimGone, shimStep } from './shim.ts'
 
@@ -43,6 +44,7 @@ class NativeCore implements Core {
   readonly #program: string
   readonly #socketPath: string
   #spawner: Promise<ChildProcess> | undefined
+  #lent: OnLent | undefined
   #closed = false
 
   constructor(program: string, socketPath: string) {
@@ -62,14 +64,16 @@ class NativeCore implements Core {
 
   #start(): Promise<ChildProcess> {
     const started: Promise<ChildProcess> = new Promise((resolve, reject) => {
-      const child = spawn(this.#program, ['spawner', this.#socketPath], { stdio: ['pipe', 'pipe', 'pipe'] })
+      const stdio = ['pipe', 'pipe', 'pipe', 'ipc'] satisfies StdioOptions
+      const child = spawn(this.#program, ['spawner', this.#socketPath], { stdio })
+      child.on('message', (message, handle) => takeLent(message, handle, this.#lent))
       let complaint = ''
       const failed = (why: string): void => {
         if (this.#spawner === started) this.#spawner = undefined
         reject(new DewarError('system', `Starting the native core ${this.#program} failed: ${why.trim()}`))
       }
-      child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
-      child.stdout.once('data', () => resolve(child))
+      child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
+      child.stdout?.once('data', () => resolve(child))
       child.once('error', (error) => failed(error.message))
       child.once('exit', (code, signal) => failed(complaint || `it ended with ${signal ?? code}`))
     })
@@ -88,6 +92,10 @@ class NativeCore implements Core {
       await this.spawner()
       return connectUnix(this.#socketPath)
     }
+  }
+
+  onLent(listener: OnLent): void {
+    this.#lent = listener
   }
 
   async run(plan: Plan, options: RunOptions = {}): Promise<Buffer[]> {
@@ -126,6 +134,7 @@ class NativeCore implements Core {
     if (child !== undefined && child.exitCode === null && child.signalCode === null) {
       const ended = new Promise((resolve) => child.once('exit', resolve))
       child.stdin?.end()
+      if (child.connected) child.disconnect()
       await ended
     }
     await unlink(this.#socketPath).catch(() => undefined)

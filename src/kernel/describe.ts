@@ -92,7 +92,9 @@ export function describeStep(s: Action): string {
     case 'netlink':
       return `network: ${s.why}`
     case 'reserve-port':
-      return `keep ${s.protocol} port ${s.port} from everyone else`
+      return s.lendAs === undefined
+        ? `keep ${s.protocol} port ${s.port} from everyone else`
+        : `hand the engine a socket at ${s.protocol} port ${s.port}`
     default:
       return describeProcessStep(s)
   }

@@ -1,5 +1,6 @@
 /** Encodes a plan for the native core: the counterpart of native/plan.c, little endian throughout. */
 import { DewarError } from '../base/errors.ts'
+import { lendingLine } from './lent-sockets.ts'
 import { answersTo, SOCKET, socketAddress } from './encode-network.ts'
 import type { Action, Actor, Plan, Step } from './plan.ts'
 
@@ -115,7 +116,13 @@ function encodeAction(s: Action): Encoded {
       return { numbers, texts: [s.data] }
     }
     case 'reserve-port':
-      return { numbers: [...SOCKET[s.protocol], s.port], texts: [socketAddress(s.address, s.port)] }
+      return {
+        numbers: [...SOCKET[s.protocol], s.port],
+        texts: [
+          socketAddress(s.address, s.port),
+          s.lendAs === undefined ? '' : lendingLine(s.protocol, s.lendAs),
+        ],
+      }
     case 'exec':
       return { numbers: [bit(s.init), s.argv.length], texts: [...s.argv, ...s.env] }
     case 'read':

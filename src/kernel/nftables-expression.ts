@@ -118,6 +118,30 @@ export const destinationNat = (addressLength: 4 | 16): Expression => ({
 
 export const masquerade: Expression = { name: 'masq', write: () => undefined }
 
+/** Puts bytes into word `at`. */
+export const immediate = (at: number, value: Uint8Array): Expression => ({
+  name: 'immediate',
+  write: (w) => {
+    w.attributeU32be(1, word(at))
+    w.nest(2, () => w.attribute(1, value))
+  },
+})
+
+/** Matches what comes beyond `perSecond` packets a second (as many may come at once). */
+export const limitOver = (perSecond: number): Expression => ({
+  name: 'limit',
+  write: (w) => {
+    w.attribute(1, u64be(perSecond)).attribute(2, u64be(1))
+    w.attributeU32be(3, perSecond).attributeU32be(4, 0).attributeU32be(5, 1)
+  },
+})
+
+function u64be(value: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(value))
+  return bytes
+}
+
 const VERDICTS = { accept: 1, drop: 0, return: -5 } as const
 
 export const verdict = (code: keyof typeof VERDICTS): Expression => ({

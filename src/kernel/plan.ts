@@ -149,6 +149,8 @@ export type Action =
       /** 4 or 16 bytes */
       readonly address: Uint8Array
       readonly port: number
+      /** TCP or UDP over IPv4: the socket goes to the engine under this name (core-api.ts, `onLent`), and is not kept. */
+      readonly lendAs?: string
     }
   /** Loads a BPF_PROG_TYPE_CGROUP_DEVICE program and attaches it to the v2 cgroup directory open in `slot`. */
   | { readonly op: 'device-program'; readonly slot: Slot; readonly program: Uint8Array }

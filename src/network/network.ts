@@ -34,6 +34,10 @@ export interface Network {
   readonly labels: Readonly<Record<string, string>>
 }
 
+/** A network somebody made: its containers find each other by name. Those of the default bridge do not, as ever. */
+export const hasNames = (network: Pick<Network, 'driver' | 'name'>): boolean =>
+  network.driver === 'bridge' && network.name !== 'bridge'
+
 /** Records are immutable, so what their texts mean is worked out once. */
 const pools = new WeakMap<IpPool, Pool>()
 

@@ -41,6 +41,7 @@ function coreIn(core: Core, namespace: string): Core {
     run: (plan, options) => core.run(inside(plan), options),
     launch: (plan, options) => core.launch(inside(plan), options),
     reconnect: (runDir) => core.reconnect(runDir),
+    onLent: (listener) => core.onLent(listener),
     [Symbol.asyncDispose]: () => core[Symbol.asyncDispose](),
   }
 }

@@ -1,0 +1,44 @@
+/** Which networks a container wants to be on, and how that is shown while it does not run. Pure. */
+import type { Network } from '../network/network.ts'
+import { endpointState } from './endpoint-state.ts'
+import type { ContainerRecord } from './record.ts'
+import type { EndpointConfig, EndpointState } from './types.ts'
+
+export type Wishes = Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config'>
+
+export interface Wanted {
+  readonly network: Network
+  readonly endpoint: EndpointConfig
+}
+
+/** The default route's first. Empty for none, host and container modes. `find` throws for a network that is not there. */
+export function wantedNetworks(record: Wishes, find: (ref: string) => Network): Wanted[] {
+  const mode = record.hostConfig.networkMode
+  const isShared = mode.startsWith('container:') || mode === 'host' || mode === 'none'
+  if (isShared || record.config.networkDisabled === true) return []
+  const first = find(mode)
+  const found = new Map<string, Wanted>([[first.id, { network: first, endpoint: {} }]])
+  for (const [ref, endpoint] of Object.entries(record.endpoints)) {
+    const network = find(ref)
+    if (network.driver === 'bridge') found.set(network.id, { network, endpoint })
+  }
+  return [...found.values()].filter(({ network }) => network.driver === 'bridge')
+}
+
+/** A network may be gone, or not be there yet: only a start needs it. */
+export function idleStates(
+  record: Wishes,
+  lookup: (ref: string) => Network | undefined,
+): Record<string, EndpointState> {
+  const mode = record.hostConfig.networkMode
+  if (mode.startsWith('container:')) return {}
+  if (record.config.networkDisabled === true && mode !== 'host' && mode !== 'none') return {}
+  const places = new Map<string, EndpointState>()
+  for (const [ref, endpoint] of [[mode, {}], ...Object.entries(record.endpoints)] as const) {
+    const network = lookup(ref)
+    const isExtra = ref !== mode && network !== undefined && network.driver !== 'bridge'
+    if (!isExtra) places.set(network?.name ?? ref, endpointState(network, endpoint, undefined))
+  }
+  if (mode === 'host' || mode === 'none') return Object.fromEntries([...places].slice(0, 1))
+  return Object.fromEntries(places)
+}
