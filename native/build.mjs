@@ -1,4 +1,5 @@
-// Builds native/build/dewar-core: static, by musl-gcc where it is there, else by cc -static.
+// Builds native/build/dewar-core, and native/build/dewar-probe, which the audit runs inside containers: static, by
+// musl-gcc where it is there, else by cc -static.
 // `node native/build.mjs asan` builds native/build/dewar-core-asan instead (AddressSanitizer and UBSan).
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, renameSync } from 'node:fs'
@@ -8,13 +9,14 @@ import { fileURLToPath } from 'node:url'
 const here = dirname(fileURLToPath(import.meta.url))
 const out = join(here, 'build')
 mkdirSync(out, { recursive: true })
-const sources = readdirSync(here)
-  .filter((name) => name.endsWith('.c'))
-  .map((name) => join(here, name))
+const sourcesIn = (folder) =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.c'))
+    .map((name) => join(folder, name))
 const warnings = ['-std=gnu11', '-Wall', '-Wextra', '-Werror']
 const asan = process.argv[2] === 'asan'
 
-function compile(compiler, flags, target) {
+function compile(compiler, flags, target, sources) {
   const temporary = `${target}.${process.pid}`
   const result = spawnSync(compiler, [...warnings, ...flags, '-o', temporary, ...sources], {
     encoding: 'utf8',
@@ -28,26 +30,26 @@ function compile(compiler, flags, target) {
 const multiarch = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch] ?? 'x86_64-linux-gnu'
 // musl-gcc does not see the kernel's headers by itself.
 const kernelHeaders = ['-idirafter', '/usr/include', '-idirafter', `/usr/include/${multiarch}`]
-const attempts = asan
-  ? [
-      [
-        'cc',
-        ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'],
-        'dewar-core-asan',
-      ],
-    ]
+const core = { name: 'dewar-core', sources: sourcesIn(here) }
+const probe = { name: 'dewar-probe', sources: sourcesIn(join(here, 'probe')) }
+const programs = asan ? [{ ...core, name: 'dewar-core-asan' }] : [core, probe]
+const compilers = asan
+  ? [['cc', ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']]]
   : [
-      ['musl-gcc', ['-O2', '-static', '-s', ...kernelHeaders], 'dewar-core'],
-      ['cc', ['-O2', '-static', '-s'], 'dewar-core'],
+      ['musl-gcc', ['-O2', '-static', '-s', ...kernelHeaders]],
+      ['cc', ['-O2', '-static', '-s']],
     ]
 
-const problems = []
-for (const [compiler, flags, name] of attempts) {
-  const problem = compile(compiler, flags, join(out, name))
-  if (problem === undefined) process.exit(0)
-  problems.push(problem)
+for (const { name, sources } of programs) {
+  const problems = []
+  const built = compilers.some(([compiler, flags]) => {
+    const problem = compile(compiler, flags, join(out, name), sources)
+    if (problem !== undefined) problems.push(problem)
+    return problem === undefined
+  })
+  if (built) continue
+  console.error(
+    `Building ${name} failed (install a C compiler: apt-get install gcc libc6-dev)\n${problems.join('\n')}`,
+  )
+  process.exit(1)
 }
-console.error(
-  `Building the native core failed (install a C compiler: apt-get install gcc libc6-dev)\n${problems.join('\n')}`,
-)
-process.exit(1)

@@ -9,12 +9,10 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const tool = (name) => join(root, 'node_modules', '.bin', name)
 const scratch = join(root, '.build', 'check')
 
-const cFiles = readdirSync(join(root, 'native'))
-  .filter((name) => name.endsWith('.c'))
-  .map((name) => join('native', name))
-const cAndHeaders = readdirSync(join(root, 'native'))
+const cAndHeaders = readdirSync(join(root, 'native'), { recursive: true })
   .filter((name) => /\.[ch]$/.test(name))
   .map((name) => join('native', name))
+const cFiles = cAndHeaders.filter((name) => name.endsWith('.c'))
 /** `-- --analyze`: gcc follows paths through the functions; ten seconds, so not every time. */
 const analyze = process.argv.includes('--analyze')
   ? [

@@ -23,16 +23,25 @@ export interface GuestProcess extends AsyncDisposable {
 export type Argument =
   | number
   | bigint
-  | { readonly in: Buffer | string }
-  | { readonly out: number }
+  | { readonly in: Buffer | string; readonly pointers?: readonly Pointer[] }
+  /** `short`: only as much comes back as the call returned (read). */
+  | { readonly out: number; readonly short?: boolean }
   /** Bytes that go in, are changed by the kernel, and come back. */
   | { readonly inout: Buffer }
   | { readonly result: number }
+
+/** The address of these bytes stands in the buffer at this offset (argv, iovec, msghdr). Strings get their zero byte. */
+export interface Pointer {
+  readonly at: number
+  readonly to: Buffer | string
+}
 
 export interface Call {
   /** Name as in the kernel's table (x86_64 and aarch64 differ in numbers): `openat`, `socket`. */
   readonly name: string
   readonly args: readonly Argument[]
+  /** When it fails, the calls after it are not made. */
+  readonly ends?: boolean
 }
 
 export interface Answer {
@@ -40,17 +49,31 @@ export interface Answer {
   readonly value: bigint
   /** 0, or the number of the error. */
   readonly errno: number
-  /** `EPERM`, `''` when it succeeded. */
+  /**
+   * `EPERM`, `''` when it succeeded. `NOT-MADE` when the batch ended before, `SIGSYS`… when the call killed the child,
+   * `TIMEOUT` when it did not come back; `errno` is -1 then.
+   */
   readonly error: string
   /** The `out` and `inout` buffers in the order of the arguments. */
   readonly out: readonly Buffer[]
 }
 
+/** What a forked child did. */
+export interface ChildAnswers {
+  readonly answers: readonly Answer[]
+  /** Exit code of what was executed in it; undefined when it was killed. */
+  readonly exit: number | undefined
+  /** `SIGSYS`… when it was killed. */
+  readonly signal: string | undefined
+}
+
 export interface Repeat {
-  /** At most so often (default 1). */
+  /** At most so often; once when `milliseconds` is not given either. */
   readonly times?: number
   /** Ends earlier after this many ms. */
   readonly milliseconds?: number
+  /** In so many processes at once (default 1, at most 256). */
+  readonly processes?: number
   /** Answers of every round, or of the last one only (default). */
   readonly keep?: 'all' | 'last'
 }
@@ -85,13 +108,17 @@ export interface Guest extends AsyncDisposable {
   /** Calls one after the other in the guest itself. */
   batch(calls: readonly Call[]): Promise<readonly Answer[]>
   /** The same in a forked child, which ends afterwards: what it opened or unshared goes with it. */
-  inChild(calls: readonly Call[]): Promise<readonly Answer[]>
+  inChild(calls: readonly Call[], milliseconds?: number): Promise<readonly Answer[]>
+  /** The same, with how the child ended: for execve. */
+  fork(calls: readonly Call[], milliseconds?: number): Promise<ChildAnswers>
   /**
    * In a forked child, again and again: load and measurements. Processes that a round makes (clone) end with the batch
    * and answer nothing.
    */
   repeat(calls: readonly Call[], repeat: Repeat): Promise<Rounds>
   readFile(path: string, limit?: number): Promise<Buffer>
+  /** Opens (O_CLOEXEC added) and closes again: undefined when that worked, else the name of the error. */
+  tryOpen(path: string, flags?: number): Promise<string | undefined>
   /** Creates or truncates; `sync` = fsync before it is closed. */
   writeFile(
     path: string,
@@ -110,4 +137,6 @@ export interface Guest extends AsyncDisposable {
   ): Promise<string | undefined>
   /** The guest's own pid as it sees it. */
   readonly pid: number
+  /** As uname(2) names it: `x86_64`, `aarch64`. */
+  readonly machine: string
 }
