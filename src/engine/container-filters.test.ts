@@ -2,6 +2,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { completeHostConfig, mergeConfig } from './config.ts'
 import { Container } from './container.ts'
+import { RecordFile } from './record-file.ts'
 import { checkFilters, matchesFilters } from './container-filters.ts'
 import type { ContainerRecord } from './record.ts'
 
@@ -48,7 +49,7 @@ function make(change: Partial<ContainerRecord> = {}): Container {
     ports: { '80/tcp': [{ hostIp: '', hostPort: '8080' }] },
     ...change,
   }
-  return new Container(record, '/nowhere')
+  return new Container(record, '/nowhere', new RecordFile('/nowhere'))
 }
 
 const context = {

@@ -1,7 +1,6 @@
 /** A container as the engine holds it: what is remembered (`record`) and what is going on (`live`). */
 import { join } from 'node:path'
 import { messageOf } from '../base/errors.ts'
-import { writeWhole } from '../store/write-whole.ts'
 import type { Bundle, Level } from '../isolation/level.ts'
 import type { Exit, Shim } from '../kernel/core-api.ts'
 import type { Exec } from './exec.ts'
@@ -9,6 +8,7 @@ import type { HealthMonitor } from './health.ts'
 import type { LateStream } from './late-stream.ts'
 import type { LogPosition } from './log-files.ts'
 import { Mutex } from './mutex.ts'
+import type { RecordFile } from './record-file.ts'
 import type { ContainerRecord } from './record.ts'
 import type { AttachRequest, WaitCondition } from './types.ts'
 
@@ -81,10 +81,12 @@ export class Container {
   /** Those the shim was told to wait for: each has to be connected, even if its client has left. */
   expectedAttaches: readonly PendingAttach[] = []
   readonly #waiters = new Set<Waiter>()
+  readonly #file: RecordFile
   #retry: NodeJS.Timeout | undefined
 
-  constructor(record: ContainerRecord, folder: string) {
+  constructor(record: ContainerRecord, folder: string, file: RecordFile) {
     this.record = record
+    this.#file = file
     this.paths = containerPaths(folder)
   }
 
@@ -132,10 +134,7 @@ export class Container {
 
   /** A container being removed has no file any more. */
   async #save(): Promise<void> {
-    if (this.live.kind !== 'removing') {
-      const path = join(this.paths.folder, 'record.json')
-      await writeWhole(path, JSON.stringify(this.record), { durable: false })
-    }
+    if (this.live.kind !== 'removing') await this.#file.save(this.record)
     clearInterval(this.#retry)
     this.#retry = undefined
   }

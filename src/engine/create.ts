@@ -9,7 +9,7 @@ import { loadDockerProfile } from '../kernel/seccomp.ts'
 import { ulimitToRlimit } from '../kernel/rlimits.ts'
 import { parseSignal } from '../kernel/signals.ts'
 import { hostsFile } from '../network/resolver-files.ts'
-import { storageError, writeWhole } from '../store/write-whole.ts'
+import { storageError } from '../store/write-whole.ts'
 import { commandOf, completeHostConfig, mergeConfig } from './config.ts'
 import { Container } from './container.ts'
 import { copyUp } from './copy-up.ts'
@@ -19,6 +19,7 @@ import { canonicalModes, joinedRange } from './joins.ts'
 import { resolveMounts } from './mount-points.ts'
 import { mountRequests, type InheritedMount } from './mount-requests.ts'
 import { checkName, newId, randomName } from './names.ts'
+import { RecordFile } from './record-file.ts'
 import type { ContainerRecord, RecordedMount } from './record.ts'
 import { parseSecurityOptions } from './security-options.ts'
 import { eventAttributes, type ImageForContainer, type Services } from './services.ts'
@@ -207,7 +208,8 @@ async function build(services: Services, parts: Parts): Promise<Container> {
     networks: services.networks.idle(draft),
     ports: {},
   }
-  const container = new Container(record, join(services.settings.folders.containers, id))
+  const folder = join(services.settings.folders.containers, id)
+  const container = new Container(record, folder, new RecordFile(folder))
   await makeFolders(container, range)
   await fillVolumes(services, container, mounts)
   return container
@@ -220,9 +222,7 @@ async function makeFolders(container: Container, range: IdRange | null): Promise
   } catch (error) {
     throw storageError(`Making the files of container ${container.name}`, error)
   }
-  await writeWhole(join(container.paths.folder, 'record.json'), JSON.stringify(container.record), {
-    durable: false,
-  })
+  await container.update({})
 }
 
 function makeLayer(container: Container, range: IdRange | null): void {

@@ -15,6 +15,7 @@ import { cgroupsPath } from './launch.ts'
 import { isEnded } from './leftovers.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { runFolder } from './options.ts'
+import { readRecord, RecordFile } from './record-file.ts'
 import { parseRecord } from './record.ts'
 import { startsWithEngine } from './restart-policy.ts'
 import type { Services } from './services.ts'
@@ -65,24 +66,15 @@ function runningRecords(services: Services) {
     .map(({ record }) => record)
 }
 
-async function loadContainers({ services, trash }: Reconciler): Promise<string[]> {
-  const folder = services.settings.folders.containers
+async function loadContainers(reconciler: Reconciler): Promise<string[]> {
+  const folder = reconciler.services.settings.folders.containers
   const warnings: string[] = []
   for (const id of await readdir(folder)) {
     const path = join(folder, id)
     for (const name of await readdir(path).catch(() => [])) {
       if (name.startsWith(TEMPORARY_PREFIX)) await unlink(join(path, name))
     }
-    const text = await readFile(join(path, 'record.json'), 'utf8').catch((error: unknown) => {
-      if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
-      throw error
-    })
-    // A create that was cut off: nobody was told of it.
-    if (text === undefined) {
-      if (!existsSync(join(path, 'record.json.damaged'))) await trash.discard(path)
-      continue
-    }
-    const problem = addContainer(services, text, path)
+    const problem = await addContainer(reconciler, path)
     if (problem === undefined) continue
     await rename(join(path, 'record.json'), join(path, 'record.json.damaged'))
     warnings.push(
@@ -92,14 +84,23 @@ async function loadContainers({ services, trash }: Reconciler): Promise<string[]
   return warnings
 }
 
-function addContainer(services: Services, text: string, path: string): string | undefined {
+/** Gives what is wrong with its record. */
+async function addContainer({ services, trash }: Reconciler, path: string): Promise<string | undefined> {
   try {
-    const record = parseRecord(JSON.parse(text))
+    const found = readRecord(path)
+    if (found === undefined) {
+      // A create that was cut off: nobody was told of it.
+      if (!existsSync(join(path, 'record.json.damaged'))) await trash.discard(path)
+      return undefined
+    }
+    const record = parseRecord(found.value)
     if (record.id !== basename(path)) return `it says that it is ${record.id}`
-    services.containers.add(new Container(record, path))
+    services.containers.add(new Container(record, path, new RecordFile(path, { ...found, record })))
     if (record.range !== null) services.ranges.adopt(record.id, record.range)
     return undefined
   } catch (error) {
+    // A disk that cannot be read is no damaged record.
+    if (errnoOf(error) !== undefined) throw error
     return messageOf(error)
   }
 }

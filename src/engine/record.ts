@@ -1,4 +1,4 @@
-/** What is remembered of a container: one JSON file, written whole at each change of state. */
+/** What is remembered of a container: kept on disk by record-file.ts. */
 import { z } from 'zod'
 import type { IdRange } from './spec-namespaces.ts'
 import type {

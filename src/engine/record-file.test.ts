@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, test } from 'node:test'
+import fc from 'fast-check'
+import { readRecord, RecordFile } from './record-file.ts'
+import { parseRecord, type ContainerRecord } from './record.ts'
+
+let folder = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'dwt-record-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const record = (change: Partial<ContainerRecord> = {}): ContainerRecord => ({
+  ...parseRecord({
+    version: 1,
+    id: 'a'.repeat(64),
+    name: 'one',
+    created: 1,
+    imageId: 'sha256:0',
+    lower: [],
+    platform: 'linux',
+    level: 'namespaces',
+    path: 'true',
+    args: [],
+    config: {},
+    hostConfig: {},
+    endpoints: {},
+    range: null,
+    mounts: [],
+    state: { status: 'created', exitCode: 0, error: '' },
+    restartCount: 0,
+    manuallyStopped: false,
+    lastDelay: 0,
+    network: { attachments: [], published: [] },
+    networks: {},
+    ports: {},
+  }),
+  ...change,
+})
+const inode = () => statSync(join(folder, 'record.json')).ino
+const found = () => {
+  const { value, sequence } = readRecord(folder) ?? { value: undefined, sequence: -1 }
+  return { record: parseRecord(value), sequence }
+}
+
+test('RecordFile gives back the last of any number of states, also to the next engine', async () => {
+  const count = fc.array(fc.record({ restartCount: fc.nat(), name: fc.constantFrom('one', 'two') }))
+  await fc.assert(
+    fc.asyncProperty(count, fc.nat(9), async (changes, reopenAt) => {
+      rmSync(folder, { recursive: true })
+      folder = mkdtempSync(join(tmpdir(), 'dwt-record-'))
+      let file = new RecordFile(folder)
+      await file.save(record())
+      for (const [n, change] of changes.entries()) {
+        if (n === reopenAt) file = new RecordFile(folder, found())
+        await file.save(record(change))
+      }
+      assert.deepEqual(found().record, record(changes.at(-1)))
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('RecordFile writes record.json again only when more than the state has changed', async () => {
+  const file = new RecordFile(folder)
+  await file.save(record())
+  const before = inode()
+  await file.save(record({ restartCount: 1 }))
+  await new RecordFile(folder, found()).save(record({ restartCount: 2 }))
+  assert.equal(inode(), before)
+  await file.save(record({ name: 'other' }))
+  assert.notEqual(inode(), before)
+})
+
+test('readRecord takes the state before when the last write was cut short anywhere', async () => {
+  const file = new RecordFile(folder)
+  await file.save(record())
+  for (const restartCount of [1, 2, 3]) await file.save(record({ restartCount }))
+  const path = join(folder, 'state-b.json')
+  const whole = readFileSync(path)
+  const old = Buffer.from(whole.toString().replaceAll('3', '1'))
+  for (let cut = 0; cut < whole.length - 1; cut++) {
+    writeFileSync(path, whole.subarray(0, cut))
+    assert.equal(found().record.restartCount, 2, `the first ${cut} bytes`)
+    writeFileSync(path, Buffer.concat([whole.subarray(0, cut), old.subarray(cut)]))
+    assert.ok([2, 3].includes(found().record.restartCount), `${cut} bytes over the ones before`)
+  }
+  writeFileSync(path, whole)
+  assert.equal(found().record.restartCount, 3)
+})
+
+test('readRecord says that there is none, and throws for one that is no JSON', () => {
+  assert.equal(readRecord(folder), undefined)
+  assert.deepEqual(readdirSync(folder), [])
+  writeFileSync(join(folder, 'record.json'), '{"version":1')
+  assert.throws(() => readRecord(folder), SyntaxError)
+})
