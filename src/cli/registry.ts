@@ -20,6 +20,7 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   info: async () => (await import('./commands/info.ts')).info,
   engine: async () => (await import('./commands/engine.ts')).engine,
   attach: async () => (await import('./commands/attach.ts')).attach,
+  audit: async () => (await import('./commands/audit.ts')).audit,
   'builtin-image': async () => (await import('./experiment.ts')).builtinImage,
   commit: async () => (await import('./commands/commit.ts')).commit,
   cp: async () => (await import('./commands/cp.ts')).cp,

@@ -1,0 +1,100 @@
+import { join } from 'node:path'
+import { parseAddress } from '../../client/connect.ts'
+import { audit as runAudit } from '../../audit/audit.ts'
+import { PROBES } from '../../audit/probes/index.ts'
+import type { Probe } from '../../audit/probe.ts'
+import type { AuditEvent } from '../../audit/run.ts'
+import { selectProbes, secondsOf } from '../../audit/select.ts'
+import type { Report } from '../../audit/types.ts'
+import type { Cli } from '../cli.ts'
+import { atLeast, command } from '../command-spec.ts'
+import { Failure } from '../failure.ts'
+import { bool, integer, string, strings } from '../flags.ts'
+import { packageRoot, packageVersion } from '../package-root.ts'
+import { runArgumentsBody, splitWords } from '../run-arguments.ts'
+
+/** `dewar audit`: what leaks out of, into and between containers, with planted secrets, on any engine. */
+export const audit = command({
+  name: 'audit',
+  summary: 'Find out what leaks out of containers, into them, and between them',
+  usage: '[OPTIONS] [TARGET...]',
+  arity: atLeast(0),
+  flags: {
+    direction: strings('Only probes of this direction: out, in, across'),
+    probe: strings('Only this probe (id or part of its name: O01, out.file)'),
+    asset: strings('Only probes of this asset: file, env, memory…'),
+    observer: strings('Only what this observer sees: neighbour, host-root, unprivileged-user…'),
+    'run-args': string('Options for the run of the containers that are judged ("--security-opt …")'),
+    load: bool('Also probes that make much load'),
+    limit: integer('Seconds that one target may take', { initial: 170 }),
+    json: bool('The report as JSON'),
+    verbose: bool('Show the controls of each probe and all evidence'),
+  },
+  examples: [
+    { command: 'dewar audit', about: 'Judge the engine of this machine' },
+    { command: 'dewar audit dewar docker podman runsc', about: 'Side by side' },
+    { command: "dewar audit --run-args '--security-opt seccomp=unconfined' docker", about: 'Your own configuration' },
+  ],
+  run: async (flags, words, cli) => {
+    if (process.getuid?.() !== 0)
+      throw new Failure('auditing failed: what the host sees of containers only its root can find out (use sudo)', 2)
+    const probes = selectProbes(PROBES, flags)
+    const targets = words.length === 0 ? ['dewar'] : words
+    const runArguments = splitWords(flags['run-args'])
+    announce(cli, targets, probes, flags.load)
+    const stop = new AbortController()
+    const interrupted = (): void => stop.abort()
+    process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
+    const report = await runAudit({
+      ...{ targets, probes, runArguments, load: flags.load, env: cli.env, version: packageVersion() },
+      runBody: runArgumentsBody(runArguments),
+      program: join(packageRoot(), 'native/build/dewar-probe'),
+      dewar: () => dewarSocket(cli),
+      signal: stop.signal,
+      limit: flags.limit * 1000,
+      onEvent: (event) => progress(cli, event),
+    })
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted)
+    if (flags.json) cli.say(JSON.stringify(report, null, 2))
+    else show(cli, report, flags.verbose)
+    return stop.signal.aborted ? 130 : 0
+  },
+})
+
+function announce(cli: Cli, targets: readonly string[], probes: readonly Probe[], load: boolean): void {
+  const about = Math.ceil((secondsOf(probes, load) * targets.length) / 10) * 10
+  cli.warn(
+    `${probes.length} probes on ${targets.join(', ')}: starts containers of its own, plants random words in them, ` +
+      `searches this machine for those, and removes all of it. About ${about} seconds.`,
+  )
+}
+
+/** The engine of this command line, started where that is ours to do. */
+async function dewarSocket(cli: Cli): Promise<string> {
+  await cli.client()
+  const address = parseAddress(cli.place.host)
+  if (address.kind === 'unix') return address.path
+  throw new Failure(`auditing ${cli.place.host} failed: the engine must be on this machine (give its unix socket)`, 2)
+}
+
+function progress(cli: Cli, event: AuditEvent): void {
+  if (event.kind === 'target') cli.warn(`${event.target.name} ${event.target.version}: ${event.probes} probes`)
+  if (event.kind === 'probe-ended') {
+    const { result, probe } = event
+    cli.warn(`  ${result.verdict.padEnd(12)} ${probe.id.padEnd(4)} ${probe.slug}  ${result.duration} ms`)
+  }
+}
+
+function show(cli: Cli, report: Report, verbose: boolean): void {
+  for (const target of report.targets) {
+    if (target.missing !== undefined)
+      cli.say(`${target.name}: ${target.missing.reason} (${target.missing.remedy})`)
+  }
+  for (const result of report.results) {
+    cli.say(`${result.verdict.padEnd(12)} ${result.target} ${result.probe}: ${result.reason}`)
+    const shown = verbose ? result.evidence : result.evidence.slice(0, 3)
+    for (const { kind, text } of shown) cli.say(`    ${kind}: ${text}`)
+    if (verbose) for (const { what, held } of result.controls) cli.say(`    ${held ? '✓' : '✗'} ${what}`)
+  }
+  for (const leftover of report.leftovers) cli.warn(leftover)
+}
