@@ -70,7 +70,14 @@ async function judgeChoice(choice: Choice, options: AuditOptions, machine: Machi
   if (typeof opened === 'string') {
     const { runArguments } = options
     const missing = { reason: `it does not run containers: ${opened}`, remedy: 'mend it and audit again' }
-    const target = { name: choice.name, kind: 'container', version: '', level: '', runArguments, missing } as const
+    const target = {
+      name: choice.name,
+      kind: 'container',
+      version: '',
+      level: '',
+      runArguments,
+      missing,
+    } as const
     return { target, results: [], discoveries: [] }
   }
   await using target = opened

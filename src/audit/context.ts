@@ -78,7 +78,8 @@ export class Context implements ProbeContext, AsyncDisposable {
 
   // Probes take these apart (`run({ world, create })`), so they hold on to their object by themselves.
   readonly world = (): Promise<World> => {
-    if (this.container !== undefined) throw new Error('a container of somebody else holds no canaries of ours')
+    if (this.container !== undefined)
+      throw new Error('a container of somebody else holds no canaries of ours')
     return this.#shared.get()
   }
 
@@ -122,6 +123,7 @@ export class Context implements ProbeContext, AsyncDisposable {
         errors.push(error)
       }
     }
-    if (errors.length > 0) throw new AggregateError(errors, `cleaning up after a probe failed: ${String(errors[0])}`)
+    if (errors.length > 0)
+      throw new AggregateError(errors, `cleaning up after a probe failed: ${String(errors[0])}`)
   }
 }

@@ -71,8 +71,7 @@ export async function tarOf(entries: readonly ImageEntry[]): Promise<Buffer> {
       mtime: new Date(0),
     }
     if (entry.type === 'file') tar.entry({ ...common, type: 'file' }, entry.content ?? '')
-    else if (entry.type === 'symlink')
-      tar.entry({ ...common, type: 'symlink', linkname: entry.to ?? '' })
+    else if (entry.type === 'symlink') tar.entry({ ...common, type: 'symlink', linkname: entry.to ?? '' })
     else if (entry.type === 'device') {
       const [devmajor, devminor] = entry.numbers ?? [1, 3]
       tar.entry({ ...common, type: 'character-device', devmajor, devminor })

@@ -93,7 +93,8 @@ async function findingOf(
 ): Promise<Finding> {
   if (signal.aborted) return inconclusive('the audit was interrupted')
   const rest = until - performance.now()
-  if (rest < 1000) return inconclusive('the time for the whole audit was over (choose fewer probes, or --limit)')
+  if (rest < 1000)
+    return inconclusive('the time for the whole audit was over (choose fewer probes, or --limit)')
   if (probe.interference === 'load' && !surroundings.load)
     return inconclusive('it makes more load than a safe default allows (--load)')
   const limit = Math.min(probe.timeout ?? PROBE_LIMIT, rest)
@@ -103,8 +104,10 @@ async function findingOf(
   try {
     return await Promise.race([probe.run(context), rejectionOf(over)])
   } catch (error) {
-    if (watchdog.signal.aborted) return inconclusive(`stopped by the watchdog: ${messageOf(watchdog.signal.reason)}`)
-    if (over.aborted && !signal.aborted) return inconclusive(`it was not done within ${Math.round(limit / 1000)} s`)
+    if (watchdog.signal.aborted)
+      return inconclusive(`stopped by the watchdog: ${messageOf(watchdog.signal.reason)}`)
+    if (over.aborted && !signal.aborted)
+      return inconclusive(`it was not done within ${Math.round(limit / 1000)} s`)
     return inconclusive(signal.aborted ? 'the audit was interrupted' : `it failed: ${messageOf(error)}`)
   }
 }

@@ -31,12 +31,22 @@ export async function startTool(
     // An unprivileged observer must be able to execute it.
     await chmod(copy, 0o755)
   }
-  const network = options.networkOf === undefined ? [] : ['nsenter', `--net=/proc/${options.networkOf}/ns/net`]
+  const network =
+    options.networkOf === undefined ? [] : ['nsenter', `--net=/proc/${options.networkOf}/ns/net`]
   const user =
     options.uid === undefined
       ? []
       : ['setpriv', `--reuid=${options.uid}`, `--regid=${options.uid}`, '--clear-groups', '--no-new-privs']
-  const argv = [...network, 'unshare', '--fork', '--pid', '--kill-child', ...user, copy, ...GUEST_ARGV.slice(1)]
+  const argv = [
+    ...network,
+    'unshare',
+    '--fork',
+    '--pid',
+    '--kill-child',
+    ...user,
+    copy,
+    ...GUEST_ARGV.slice(1),
+  ]
   const [first = '', ...rest] = argv
   return processOfChild(spawn(first, rest, { stdio: 'pipe', cwd: '/' }))
 }

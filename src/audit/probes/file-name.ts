@@ -9,9 +9,11 @@ export const fileName: Probe = {
   asset: 'file',
   observers: ['host-root'],
   question: "Does `find / -name` on the host list a container's file?",
-  method: 'A file with a random name is made inside; the host searches all its folders but /proc and /sys for it.',
+  method:
+    'A file with a random name is made inside; the host searches all its folders but /proc and /sys for it.',
   references: ['CWE-668', 'T1083'],
-  remedy: 'Use a level whose files live in no folder of the host: sealed, gvisor with an overlay in memory, microvm.',
+  remedy:
+    'Use a level whose files live in no folder of the host: sealed, gvisor with an overlay in memory, microvm.',
   interference: 'none',
   readOnly: false,
   timeout: 90_000,
@@ -35,7 +37,10 @@ export const fileName: Probe = {
         .map(({ path }) => ({ kind: 'path', text: path })),
       controls: [
         { what: 'the file is there inside', held: inside.some(({ name }) => name === wanted) },
-        { what: "the search finds the auditor's own file", held: search.hits.some(({ name }) => name === control.name) },
+        {
+          what: "the search finds the auditor's own file",
+          held: search.hits.some(({ name }) => name === control.name),
+        },
         { what: 'the search came to its end', held: search.complete },
       ],
       leak: "The host's everyday root finds the file by its name.",

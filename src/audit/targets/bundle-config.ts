@@ -21,7 +21,10 @@ export function bundleConfig(base: Fields, options: SubjectOptions, name: string
       ...userOf(options.user),
     },
     mounts: [...list(base['mounts']), ...(options.mounts ?? []).map(mountOf)],
-    linux: { ...record(base['linux']), resources: resources(record(record(base['linux'])['resources']), options) },
+    linux: {
+      ...record(base['linux']),
+      resources: resources(record(record(base['linux'])['resources']), options),
+    },
   }
 }
 
@@ -53,5 +56,7 @@ function record(value: unknown): Fields {
 }
 
 function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : []
+  if (!Array.isArray(value)) return []
+  const items: readonly unknown[] = value
+  return items
 }

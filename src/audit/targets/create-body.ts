@@ -91,7 +91,9 @@ function recordIn(value: unknown): Fields {
 }
 
 function listIn(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : []
+  if (!Array.isArray(value)) return []
+  const list: readonly unknown[] = value
+  return list
 }
 
 function wordsIn(value: unknown): readonly string[] {

@@ -6,14 +6,7 @@ import type { Client } from '../../client/connect.ts'
 import { DewarError } from '../../base/errors.ts'
 import { imageArchive, imageEntries } from '../image.ts'
 import type { Journal } from '../journal.ts'
-import {
-  ancestors,
-  companions,
-  descendants,
-  listProcesses,
-  listenersOn,
-  namespaceOf,
-} from '../processes.ts'
+import { ancestors, companions, descendants, listProcesses, listenersOn, namespaceOf } from '../processes.ts'
 import type { Network, Subject, SubjectOptions, Target } from '../target.ts'
 import type { TargetReport } from '../types.ts'
 import { bodyOf } from './create-body.ts'

@@ -46,7 +46,8 @@ export async function chooseTargets(word: string, machine: Machine): Promise<rea
     const found = socket ?? (await socketOf(kind, machine))
     return [await apiChoice(word, kind, level, found, machine)]
   } catch (error) {
-    const remedy = kind === 'docker' ? 'install and start dockerd, or docker=SOCKET' : `install and start ${kind}`
+    const remedy =
+      kind === 'docker' ? 'install and start dockerd, or docker=SOCKET' : `install and start ${kind}`
     return [missing(word, kind, messageOf(error), remedy)]
   }
 }
@@ -60,7 +61,9 @@ export interface TargetWord {
 export function parseTarget(word: string): TargetWord {
   const [, kind = '', level = '', socket] = /^(\w+)(?::([\w.-]+))?(?:=(.+))?$/.exec(word) ?? []
   if (!KNOWN_TARGETS.some((name) => name === kind)) {
-    throw new Error(`auditing ${word} failed: there is no such target (use ${KNOWN_TARGETS.join(', ')}, dewar:LEVEL, docker=SOCKET)`)
+    throw new Error(
+      `auditing ${word} failed: there is no such target (use ${KNOWN_TARGETS.join(', ')}, dewar:LEVEL, docker=SOCKET)`,
+    )
   }
   if (socket === undefined) return { kind, level, socket }
   const address = parseAddress(socket)
@@ -73,8 +76,16 @@ function runtimeChoice(name: string, machine: Machine): Choice {
   const path = findProgram(name)
   if (path === undefined) return missing(name, 'oci-runtime', `${name} is not installed`, `install ${name}`)
   if (machine.runArguments.length > 0)
-    return missing(name, 'oci-runtime', 'a bare runtime knows no run arguments', 'leave --run-args out, or choose engines')
-  return { name, open: () => runtimeTarget({ name, path, journal: machine.journal, program: machine.program }) }
+    return missing(
+      name,
+      'oci-runtime',
+      'a bare runtime knows no run arguments',
+      'leave --run-args out, or choose engines',
+    )
+  return {
+    name,
+    open: () => runtimeTarget({ name, path, journal: machine.journal, program: machine.program }),
+  }
 }
 
 async function dewarChoices(socket: string, level: string, machine: Machine): Promise<readonly Choice[]> {
@@ -85,7 +96,7 @@ async function dewarChoices(socket: string, level: string, machine: Machine): Pr
   const standard = isRecord(info) ? info['DefaultRuntime'] : undefined
   const chosen = machine.runArguments.some((word) => /^--(isolation|runtime)/.test(word))
   if (chosen || runtimes.length < 2) return [await apiChoice('dewar', 'dewar', '', socket, machine)]
-  return Promise.all(
+  return await Promise.all(
     runtimes.map((name) =>
       apiChoice(name === standard ? 'dewar' : `dewar:${name}`, 'dewar', name, socket, machine),
     ),
@@ -120,7 +131,7 @@ async function socketOf(kind: string, machine: Machine): Promise<string> {
   const usual = kind === 'docker' ? DOCKER_SOCKETS : PODMAN_SOCKETS
   const found = usual.find((path) => existsSync(path))
   if (found !== undefined) return found
-  if (kind === 'podman' && findProgram('podman') !== undefined) return servePodman(machine.journal)
+  if (kind === 'podman' && findProgram('podman') !== undefined) return await servePodman(machine.journal)
   throw new Error(`no engine listens at ${usual.join(' or ')}`)
 }
 

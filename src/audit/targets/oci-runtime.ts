@@ -119,12 +119,7 @@ async function pidOf(argv: readonly string[], name: string): Promise<number> {
   return pid
 }
 
-function subjectOf(
-  argv: readonly string[],
-  name: string,
-  pid: number,
-  remove: () => Promise<void>,
-): Subject {
+function subjectOf(argv: readonly string[], name: string, pid: number, remove: () => Promise<void>): Subject {
   let removed: Promise<void> | undefined
   return {
     id: name,

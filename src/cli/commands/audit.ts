@@ -33,11 +33,17 @@ export const audit = command({
   examples: [
     { command: 'dewar audit', about: 'Judge the engine of this machine' },
     { command: 'dewar audit dewar docker podman runsc', about: 'Side by side' },
-    { command: "dewar audit --run-args '--security-opt seccomp=unconfined' docker", about: 'Your own configuration' },
+    {
+      command: "dewar audit --run-args '--security-opt seccomp=unconfined' docker",
+      about: 'Your own configuration',
+    },
   ],
   run: async (flags, words, cli) => {
     if (process.getuid?.() !== 0)
-      throw new Failure('auditing failed: what the host sees of containers only its root can find out (use sudo)', 2)
+      throw new Failure(
+        'auditing failed: what the host sees of containers only its root can find out (use sudo)',
+        2,
+      )
     const probes = selectProbes(PROBES, flags)
     const targets = words.length === 0 ? ['dewar'] : words
     const runArguments = splitWords(flags['run-args'])
@@ -74,11 +80,15 @@ async function dewarSocket(cli: Cli): Promise<string> {
   await cli.client()
   const address = parseAddress(cli.place.host)
   if (address.kind === 'unix') return address.path
-  throw new Failure(`auditing ${cli.place.host} failed: the engine must be on this machine (give its unix socket)`, 2)
+  throw new Failure(
+    `auditing ${cli.place.host} failed: the engine must be on this machine (give its unix socket)`,
+    2,
+  )
 }
 
 function progress(cli: Cli, event: AuditEvent): void {
-  if (event.kind === 'target') cli.warn(`${event.target.name} ${event.target.version}: ${event.probes} probes`)
+  if (event.kind === 'target')
+    cli.warn(`${event.target.name} ${event.target.version}: ${event.probes} probes`)
   if (event.kind === 'probe-ended') {
     const { result, probe } = event
     cli.warn(`  ${result.verdict.padEnd(12)} ${probe.id.padEnd(4)} ${probe.slug}  ${result.duration} ms`)
