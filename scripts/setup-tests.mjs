@@ -36,6 +36,7 @@ const WANTED = {
   'docker-compose': 'docker-compose',
   'redis-server': 'redis-server',
   '/usr/lib/postgresql/15/bin/postgres': 'postgresql-15',
+  chromium: 'chromium',
 }
 const MINUTES = 60_000
 
