@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { FastifyReply } from 'fastify'
-import { messageOf } from '../base/errors.ts'
+import { DewarError, messageOf } from '../base/errors.ts'
 import type { OnProgress, Progress } from '../engine/types.ts'
 import { answerFor } from './error-answer.ts'
 
@@ -99,7 +99,9 @@ export async function sendProgress(
     if (signal.aborted) return reply.hijack()
     if (!lines.started) throw error
     const { message } = answerFor(error)
-    lines.writeRaw({ errorDetail: { message }, error: message })
+    const code =
+      error instanceof DewarError && error.exitStatus !== undefined ? { code: error.exitStatus } : {}
+    lines.writeRaw({ errorDetail: { ...code, message }, error: message })
   }
   lines.end()
   return reply

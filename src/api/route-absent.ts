@@ -46,18 +46,6 @@ export function absentRoutes({ app }: Pick<Room, 'app'>): void {
     'invalid-argument',
     'bad WebSocket handshake: attach/ws wants a WebSocket client',
   )
-  buildRoutes({ app }, refuse)
-}
-
-function buildRoutes(
-  { app }: Pick<Room, 'app'>,
-  refuse: (method: Method, url: string, code: ErrorCode, message: string) => void,
-): void {
-  const later =
-    'building images is not supported by Dewar yet (build elsewhere and docker load or pull the image)'
-  refuse('POST', '/build', 'not-implemented', later)
-  refuse('POST', '/build/cancel', 'not-implemented', later)
-  on(app, 'POST', '/build/prune', (call) => sendJson(call.reply, { CachesDeleted: null, SpaceReclaimed: 0 }))
   for (const path of ['/session', '/grpc'])
     refuse('POST', path, 'invalid-argument', 'no upgrade proto in request')
 }

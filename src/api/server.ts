@@ -6,6 +6,7 @@ import type { EngineApi } from '../engine/types.ts'
 import { API_VERSION, minorVersion, withoutVersion } from './api-version.ts'
 import { answerFor } from './error-answer.ts'
 import { absentRoutes } from './route-absent.ts'
+import { buildRoutes } from './route-build.ts'
 import { containerRoutes } from './route-containers.ts'
 import { execRoutes } from './route-execs.ts'
 import { imageRoutes } from './route-images.ts'
@@ -34,6 +35,7 @@ export async function createApiServer(engine: EngineApi, product: Product): Prom
   streamRoutes(room)
   execRoutes(room)
   imageRoutes(room)
+  buildRoutes(room)
   networkRoutes(room)
   volumeRoutes(room)
   absentRoutes(room)

@@ -29,12 +29,15 @@ export interface ErrorContext {
   readonly cause?: unknown
   /** What the person can do about it; appended to the message after a colon-free sentence break. */
   readonly remedy?: string
+  /** How a command ended that failed in a build: clients end with it. */
+  readonly exitStatus?: number
 }
 
 /** The only error type that crosses rooms. Everything else that is thrown is a defect of ours. */
 export class DewarError extends Error {
   readonly code: ErrorCode
   readonly remedy: string | undefined
+  readonly exitStatus: number | undefined
 
   constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {
     super(context.remedy === undefined ? message : `${message} (${context.remedy})`, {
@@ -43,6 +46,7 @@ export class DewarError extends Error {
     this.name = 'DewarError'
     this.code = code
     this.remedy = context.remedy
+    this.exitStatus = context.exitStatus
   }
 
   /** HTTP status for the Engine API. */

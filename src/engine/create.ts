@@ -23,7 +23,6 @@ import { RecordFile } from './record-file.ts'
 import type { ContainerRecord, RecordedMount } from './record.ts'
 import { parseSecurityOptions } from './security-options.ts'
 import { eventAttributes, type ImageForContainer, type Services } from './services.ts'
-import type { IdRange } from './spec-namespaces.ts'
 import { parseDeviceRule, NO_BLOCK_DEVICES, resources } from './spec-resources.ts'
 import { checkSysctls } from './sysctls.ts'
 import type { CreateContainer, HostConfig } from './types.ts'
@@ -165,7 +164,7 @@ function ownWarnings(host: HostConfig): string[] {
 export const runsInHostUserns = (host: Pick<HostConfig, 'privileged' | 'usernsMode'>): boolean =>
   host.privileged || host.usernsMode === 'host'
 
-interface Parts {
+export interface Parts {
   readonly id: string
   readonly name: string
   readonly request: CreateContainer
@@ -174,6 +173,14 @@ interface Parts {
 }
 
 async function build(services: Services, parts: Parts): Promise<Container> {
+  const container = await draftContainer(services, parts)
+  await makeFolders(container)
+  await fillVolumes(services, container, container.record.mounts)
+  return container
+}
+
+/** Everything decided and nothing on disk but volumes. A range of ids is taken in its name. */
+export async function draftContainer(services: Services, parts: Parts): Promise<Container> {
   const { id, request, image, host } = parts
   const config = mergeConfig({ ...request, hostConfig: host }, image.config, id)
   const { path, args } = commandOf(config)
@@ -209,24 +216,23 @@ async function build(services: Services, parts: Parts): Promise<Container> {
     ports: {},
   }
   const folder = join(services.settings.folders.containers, id)
-  const container = new Container(record, folder, new RecordFile(folder))
-  await makeFolders(container, range)
-  await fillVolumes(services, container, mounts)
-  return container
+  return new Container(record, folder, new RecordFile(folder))
 }
 
 /** The record comes last: a folder without one is what a crash left, and is cleaned up. */
-async function makeFolders(container: Container, range: IdRange | null): Promise<void> {
+async function makeFolders(container: Container): Promise<void> {
   try {
-    makeLayer(container, range)
+    makeLayer(container)
   } catch (error) {
     throw storageError(`Making the files of container ${container.name}`, error)
   }
   await container.update({})
 }
 
-function makeLayer(container: Container, range: IdRange | null): void {
+/** Its folder with an empty writable layer. */
+export function makeLayer(container: Container): void {
   const { folder, upper, work } = container.paths
+  const { range } = container.record
   mkdirSync(folder, { mode: 0o700 })
   mkdirSync(upper, { mode: 0o755 })
   mkdirSync(work, { mode: 0o700 })

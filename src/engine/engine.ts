@@ -8,6 +8,7 @@ import type { Core } from '../kernel/core-api.ts'
 import type { Step } from '../kernel/plan.ts'
 import { machineArch } from '../kernel/seccomp.ts'
 import type { Container } from './container.ts'
+import { BuildService } from './build/builds.ts'
 import { ContainerService } from './containers.ts'
 import { Directory } from './directory.ts'
 import { EventBus } from './events.ts'
@@ -58,6 +59,7 @@ export class Engine implements EngineApi, AsyncDisposable {
   readonly containers: Containers
   readonly execs: Execs
   readonly images: Images
+  readonly builds: BuildService
   readonly volumes: Volumes
   readonly networks: Networks
   readonly settings: Settings
@@ -79,6 +81,12 @@ export class Engine implements EngineApi, AsyncDisposable {
     this.containers = new ContainerService(services, this.#lifecycle, images)
     this.execs = new ExecService(services)
     this.images = imagesApi(images.service, { services, lifecycle: this.#lifecycle, images: images.service })
+    this.builds = new BuildService({
+      services,
+      containers: this.containers,
+      images: this.images,
+      steps: images.service.steps(),
+    })
     this.volumes = services.volumes
     this.networks = new NetworkService(services)
   }
@@ -151,6 +159,7 @@ export class Engine implements EngineApi, AsyncDisposable {
   }
 
   async #settle(): Promise<void> {
+    await this.builds.open()
     const reconciler = { services: this.#services, lifecycle: this.#lifecycle, trash: this.#trash }
     this.#warnings.push(...(await reconcile(reconciler)))
     await this.#images.service.sweep()

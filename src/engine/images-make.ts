@@ -24,6 +24,21 @@ export interface LayerBlob {
   readonly diffId: Digest
 }
 
+export interface CommitLayer {
+  /** The image below; undefined for an image of one layer. */
+  readonly parent?: string
+  /** The layer as tar, plain or compressed: opsToTar(packFolder(upper), { as: 'layer', root: '' }). */
+  readonly tar: AsyncIterable<Buffer>
+  readonly config: ImageConfig
+  readonly changes: readonly string[]
+  readonly author: string
+  readonly comment: string
+  /** Shown by history: the container's command. */
+  readonly createdBy: string
+  readonly reference?: string
+  readonly platform?: string
+}
+
 /** Keeps a tar (compressed or not) as blob and as layer on top of `below` (diff ids, bottom first), in one pass. */
 export async function addLayer(
   shop: Workshop,
@@ -92,16 +107,19 @@ export async function addImage(
   shop: Workshop,
   document: ImageDocument,
   layers: readonly Omit<LayerBlob, 'diffId'>[],
-  parent?: Digest,
+  origin: Origin = {},
 ): Promise<ImageRecord> {
   return addImageBytes(
     shop,
     Buffer.from(JSON.stringify(document)),
     document.rootfs.diff_ids ?? [],
     layers,
-    parent,
+    origin,
   )
 }
+
+/** How an image came to be here. */
+export type Origin = Pick<ImageRecord, 'parent' | 'built'>
 
 /** The config as it came: the image's id is its digest. */
 export async function addImageBytes(
@@ -109,7 +127,7 @@ export async function addImageBytes(
   config: Buffer,
   diffIds: readonly Digest[],
   layers: readonly Omit<LayerBlob, 'diffId'>[],
-  parent?: Digest,
+  origin: Origin = {},
 ): Promise<ImageRecord> {
   const id = await shop.blobs.put(config)
   const described = layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size }))
@@ -129,11 +147,24 @@ export async function addImageBytes(
     manifest: known?.manifest ?? manifest,
     layers: known?.layers ?? described,
     diffIds: [...diffIds],
-    ...(parent === undefined ? {} : { parent }),
+    ...(known?.parent === undefined ? {} : { parent: known.parent }),
+    ...origin,
+    ...builtOf(known?.built, origin.built),
     lastTagTime: known?.lastTagTime ?? 0,
   }
   await shop.images.add(record)
   return record
+}
+
+/** Of one image; older ones are forgotten. */
+const KEYS_MAX = 64
+
+/** An image may be the answer to several steps: what it was the answer to before is kept. */
+function builtOf(before: Origin['built'], now: Origin['built']): Pick<Origin, 'built'> {
+  const latest = now ?? before
+  if (latest === undefined) return {}
+  const keys = [...new Set([...latest.keys, ...(before?.keys ?? [])])].slice(0, KEYS_MAX)
+  return { built: { at: latest.at, keys } }
 }
 
 /** Back into the document's spelling; nothing is written for what is empty, as Docker does. */

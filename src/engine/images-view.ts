@@ -49,6 +49,11 @@ export function timeOf(text: string | undefined): number {
   return Number.isNaN(time) ? 0 : time
 }
 
+/** An image that was built here was made when it was built, whatever date it carries to be the same each time. */
+function createdOf({ images }: Shelf, record: ImageRecord): number {
+  return record.built?.at ?? timeOf(images.config(record.id).created)
+}
+
 /** Bottom first. */
 export function layerSizesOf({ images, layers }: Shelf, id: string): number[] {
   return images.chain(images.resolve(id).id).map((chainId) => layers.get(chainId)?.size ?? 0)
@@ -73,7 +78,7 @@ export function viewOf(shelf: Shelf, record: ImageRecord): ImageView {
       .toSorted(),
     parent: record.parent ?? '',
     comment: document.comment ?? document.history?.at(-1)?.comment ?? '',
-    created: timeOf(document.created),
+    created: createdOf(shelf, record),
     author: document.author ?? '',
     architecture: document.architecture,
     ...(document.variant === undefined ? {} : { variant: document.variant }),
@@ -86,7 +91,7 @@ export function viewOf(shelf: Shelf, record: ImageRecord): ImageView {
   }
 }
 
-/** Newest first. Only the image itself has an id: what its steps were called nobody records any more. */
+/** Newest first. The image itself and those it was built on here have ids; of others nobody recorded them. */
 export function historyOf(shelf: Shelf, record: ImageRecord): HistoryEntry[] {
   const document = shelf.images.config(record.id)
   const chain = shelf.images.chain(record.id)
@@ -103,8 +108,26 @@ export function historyOf(shelf: Shelf, record: ImageRecord): HistoryEntry[] {
       comment: step.comment ?? '',
     }
   })
-  const tags = viewOf(shelf, record).repoTags
-  return entries.toReversed().map((entry, at) => (at === 0 ? { ...entry, id: record.id, tags } : entry))
+  const line = ancestry(shelf, record)
+  return entries.toReversed().map((entry, at) => {
+    const image = line[at]
+    if (image === undefined) return entry
+    const { repoTags: tags } = viewOf(shelf, image)
+    return { ...entry, id: image.id, tags, created: image.built?.at ?? entry.created }
+  })
+}
+
+/** The image and those it was built on, as far as they are here. */
+function ancestry({ images }: Shelf, record: ImageRecord): ImageRecord[] {
+  const line: ImageRecord[] = []
+  for (
+    let image: ImageRecord | undefined = record;
+    image !== undefined && !line.includes(image);
+    image = image.parent === undefined ? undefined : images.get(image.parent)
+  ) {
+    line.push(image)
+  }
+  return line
 }
 
 /** Some builders write no history: then each layer is a step. */
@@ -166,9 +189,9 @@ export function booleanFilter(filters: Filters, key: string): boolean | undefine
 
 export function imageFilter(shelf: Shelf, filters: Filters): (view: ImageView) => boolean {
   const dangling = booleanFilter(filters, 'dangling')
-  const createdOf = (ref: string): number => timeOf(shelf.images.config(shelf.images.resolve(ref).id).created)
-  const before = (filters.get('before') ?? []).map(createdOf)
-  const since = (filters.get('since') ?? []).map(createdOf)
+  const timeOfImage = (ref: string): number => createdOf(shelf, shelf.images.resolve(ref))
+  const before = (filters.get('before') ?? []).map(timeOfImage)
+  const since = (filters.get('since') ?? []).map(timeOfImage)
   const until = (filters.get('until') ?? []).map(untilTime)
   const labels = filters.get('label') ?? []
   const without = filters.get('label!') ?? []

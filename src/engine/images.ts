@@ -33,7 +33,8 @@ import { compressForPush } from './images-compress.ts'
 import { Housekeeping } from './images-housekeeping.ts'
 import { loadImages } from './images-load.ts'
 import { addImage, addLayer, documentOfConfig } from './images-make.ts'
-import type { LayerBlob, Workshop } from './images-make.ts'
+import type { CommitLayer, LayerBlob, Workshop } from './images-make.ts'
+import { ImageSteps } from './images-step.ts'
 import { pruneImages, removeImage } from './images-remove.ts'
 import type { ImageUser, Remover } from './images-remove.ts'
 import { chooseImages, saveImages } from './images-save.ts'
@@ -61,21 +62,6 @@ export interface ImageServiceOptions {
   readonly usersOf?: (imageId: string) => readonly ImageUser[]
   /** Layer folders that containers are made of, even when their image is gone. */
   readonly foldersInUse?: () => ReadonlySet<string>
-}
-
-export interface CommitLayer {
-  /** The image below; undefined for an image of one layer. */
-  readonly parent?: string
-  /** The layer as tar, plain or compressed: opsToTar(packFolder(upper), { as: 'layer', root: '' }). */
-  readonly tar: AsyncIterable<Buffer>
-  readonly config: ImageConfig
-  readonly changes: readonly string[]
-  readonly author: string
-  readonly comment: string
-  /** Shown by history: the container's command. */
-  readonly createdBy: string
-  readonly reference?: string
-  readonly platform?: string
 }
 
 export class ImageService implements Omit<Images, 'commit'> {
@@ -371,7 +357,12 @@ export class ImageService implements Omit<Images, 'commit'> {
     return this.#housekeeping.building(async () => {
       const layer = await addLayer(this.#shop, options.tar, parent?.diffIds ?? [])
       const document = this.#document(options, config, layer, parent)
-      const image = await addImage(this.#shop, document, [...(parent?.layers ?? []), layer], parent?.id)
+      const image = await addImage(
+        this.#shop,
+        document,
+        [...(parent?.layers ?? []), layer],
+        parent === undefined ? {} : { parent: parent.id },
+      )
       if (name !== undefined) await this.#name(withDefaultTag(name), image.id)
       return image.id
     })
@@ -403,6 +394,11 @@ export class ImageService implements Omit<Images, 'commit'> {
       rootfs: { type: 'layers', diff_ids: [...(parent?.diffIds ?? []), layer.diffId] },
       history: [...(below?.history ?? []), step],
     } as ImageDocument
+  }
+
+  /** What a build needs of the images. */
+  steps(): ImageSteps {
+    return new ImageSteps(this.#shop, this.#housekeeping)
   }
 
   /** Checks a user's credentials with a registry, for EngineApi.auth. */

@@ -4,6 +4,7 @@
  * Times are milliseconds since the epoch unless said otherwise, durations in health checks nanoseconds as in the API.
  */
 import type { Readable, Duplex } from 'node:stream'
+import type { Builds } from './build-types.ts'
 
 // ---------------------------------------------------------------- configuration (kept as given, echoed by inspect)
 export interface ContainerConfig {
@@ -700,6 +701,7 @@ export interface EngineApi {
   readonly containers: Containers
   readonly execs: Execs
   readonly images: Images
+  readonly builds: Builds
   readonly volumes: Volumes
   readonly networks: Networks
   info(): Promise<SystemInfo>

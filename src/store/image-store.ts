@@ -27,6 +27,11 @@ const IMAGE_RECORD = z.object({
   /** Made here on top of that image. */
   parent: digestSchema.optional(),
   lastTagTime: z.number(),
+  /**
+   * Made by a build here: when (its own date is the same each time it is built), and the steps it is the answer to.
+   * Stays on this machine: the values of build arguments are part of a key.
+   */
+  built: z.object({ at: z.number(), keys: z.array(digestSchema) }).optional(),
 })
 export type ImageRecord = Readonly<z.infer<typeof IMAGE_RECORD>>
 

@@ -175,7 +175,7 @@ export class FolderLayers implements Layers {
 }
 
 /** Walks component by component: a symlink in a layer must not lead this process out of it. */
-async function findFolder(below: readonly string[], path: string): Promise<Stats | undefined> {
+export async function findFolder(below: readonly string[], path: string): Promise<Stats | undefined> {
   for (const layer of below) {
     let at: Buffer = Buffer.from(layer)
     let found: Stats | undefined

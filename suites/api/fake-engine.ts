@@ -20,7 +20,7 @@ export function fakeEngine(
   const absent = async (): Promise<never> => {
     throw new DewarError('not-found', 'No such object')
   }
-  const { containers, execs, images, volumes, networks } = parts
+  const { containers, execs, images, builds, volumes, networks } = parts
   return {
     containers: {
       list: async () => [],
@@ -65,6 +65,7 @@ export function fakeEngine(
       commit: absent,
       ...images,
     },
+    builds: { build: absent, ...builds },
     volumes: {
       list: async () => [],
       create: absent,

@@ -125,7 +125,7 @@ test('what Dewar leaves out is said in dockerd’s words', async () => {
     '{"message":"plugin \\"foo\\" not found"}\n',
   )
   for (const [method, path] of [
-    ['POST', '/build'],
+    ['POST', '/build?version=2'],
     ['POST', '/swarm/init'],
     ['GET', '/images/search?term=x'],
     ['GET', '/distribution/a/b/json'],
