@@ -5,31 +5,35 @@ import { PROBES } from '../../audit/probes/index.ts'
 import type { Probe } from '../../audit/probe.ts'
 import type { AuditEvent } from '../../audit/run.ts'
 import { selectProbes, secondsOf } from '../../audit/select.ts'
-import type { Report } from '../../audit/types.ts'
+import { diffFiles, readReport } from '../audit/kept-reports.ts'
+import { orCouldNotRun, OUTPUT_FLAGS, prepareOutputs } from '../audit/outputs.ts'
 import type { Cli } from '../cli.ts'
-import { atLeast, command } from '../command-spec.ts'
+import { atLeast, command, type ValuesOf } from '../command-spec.ts'
 import { Failure } from '../failure.ts'
 import { bool, integer, string, strings } from '../flags.ts'
 import { packageRoot, packageVersion } from '../package-root.ts'
 import { runArgumentsBody, splitWords } from '../run-arguments.ts'
 
+const FLAGS = {
+  direction: strings('Only probes of this direction: out, in, across'),
+  probe: strings('Only this probe (id or part of its name: O01, out.file)'),
+  asset: strings('Only probes of this asset: file, env, memory…'),
+  observer: strings('Only what this observer sees: neighbour, host-root, unprivileged-user…'),
+  'run-args': string('Options for the run of the containers that are judged ("--security-opt …")'),
+  load: bool('Also probes that make much load'),
+  limit: integer('Seconds that one target may take', { initial: 170 }),
+  ...OUTPUT_FLAGS,
+  'fail-on-loss': bool('For diff: exit code 1 when something is lost, 2 when it is no longer proven'),
+}
+type Flags = ValuesOf<typeof FLAGS>
+
 /** `dewar audit`: what leaks out of, into and between containers, with planted secrets, on any engine. */
 export const audit = command({
   name: 'audit',
   summary: 'Find out what leaks out of containers, into them, and between them',
-  usage: '[OPTIONS] [TARGET...]',
+  usage: '[OPTIONS] [TARGET... | show FILE | diff BEFORE AFTER]',
   arity: atLeast(0),
-  flags: {
-    direction: strings('Only probes of this direction: out, in, across'),
-    probe: strings('Only this probe (id or part of its name: O01, out.file)'),
-    asset: strings('Only probes of this asset: file, env, memory…'),
-    observer: strings('Only what this observer sees: neighbour, host-root, unprivileged-user…'),
-    'run-args': string('Options for the run of the containers that are judged ("--security-opt …")'),
-    load: bool('Also probes that make much load'),
-    limit: integer('Seconds that one target may take', { initial: 170 }),
-    json: bool('The report as JSON'),
-    verbose: bool('Show the controls of each probe and all evidence'),
-  },
+  flags: FLAGS,
   examples: [
     { command: 'dewar audit', about: 'Judge the engine of this machine' },
     { command: 'dewar audit dewar docker podman runsc', about: 'Side by side' },
@@ -37,35 +41,50 @@ export const audit = command({
       command: "dewar audit --run-args '--security-opt seccomp=unconfined' docker",
       about: 'Your own configuration',
     },
+    {
+      command: 'dewar audit --html audit.html --sarif audit.sarif --policy policy.yaml docker',
+      about: 'For CI: exit code 0 the policy held, 1 it is broken, 2 it could not be decided',
+    },
+    { command: 'dewar audit show --html audit.html report.json', about: 'Show a report that was kept' },
+    { command: 'dewar audit diff --fail-on-loss old.json new.json', about: 'What a change won or lost' },
   ],
-  run: async (flags, words, cli) => {
-    if (process.getuid?.() !== 0)
-      throw new Failure(
-        'auditing failed: what the host sees of containers only its root can find out (use sudo)',
-        2,
-      )
-    const probes = selectProbes(PROBES, flags)
-    const targets = words.length === 0 ? ['dewar'] : words
-    const runArguments = splitWords(flags['run-args'])
-    announce(cli, targets, probes, flags.load)
-    const stop = new AbortController()
-    const interrupted = (): void => stop.abort()
-    process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
-    const report = await runAudit({
-      ...{ targets, probes, runArguments, load: flags.load, env: cli.env, version: packageVersion() },
-      runBody: runArgumentsBody(runArguments),
-      program: join(packageRoot(), 'native/build/dewar-probe'),
-      dewar: () => dewarSocket(cli),
-      signal: stop.signal,
-      limit: flags.limit * 1000,
-      onEvent: (event) => progress(cli, event),
-    })
-    process.off('SIGINT', interrupted).off('SIGTERM', interrupted)
-    if (flags.json) cli.say(JSON.stringify(report, null, 2))
-    else show(cli, report, flags.verbose)
-    return stop.signal.aborted ? 130 : 0
-  },
+  run: (flags, words, cli) => orCouldNotRun(() => carryOut(flags, words, cli)),
 })
+
+async function carryOut(flags: Flags, [verb = '', ...files]: readonly string[], cli: Cli): Promise<number> {
+  const words = verb === '' ? files : [verb, ...files]
+  if (verb === 'diff') return diffFiles(files, flags, cli)
+  if (verb === 'show') {
+    const report = readReport(files[0] ?? '-')
+    return prepareOutputs(flags, [...PROBES, ...report.probes], cli).deliver(report)
+  }
+  const outputs = prepareOutputs(flags, PROBES, cli)
+  if (process.getuid?.() !== 0)
+    throw new Failure(
+      'auditing failed: what the host sees of containers only its root can find out (use sudo)',
+      2,
+    )
+  const probes = selectProbes(PROBES, flags)
+  const targets = words.length === 0 ? ['dewar'] : words
+  const runArguments = splitWords(flags['run-args'])
+  announce(cli, targets, probes, flags.load)
+  const stop = new AbortController()
+  const interrupted = (): void => stop.abort()
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
+  const report = await runAudit({
+    ...{ targets, probes, runArguments, load: flags.load, env: cli.env, version: packageVersion() },
+    runBody: runArgumentsBody(runArguments),
+    program: join(packageRoot(), 'native/build/dewar-probe'),
+    dewar: () => dewarSocket(cli),
+    signal: stop.signal,
+    limit: flags.limit * 1000,
+    onEvent: (event) => progress(cli, event),
+  })
+  process.off('SIGINT', interrupted).off('SIGTERM', interrupted)
+  const code = outputs.deliver(report)
+  for (const leftover of report.leftovers) cli.warn(leftover)
+  return stop.signal.aborted ? 130 : code
+}
 
 function announce(cli: Cli, targets: readonly string[], probes: readonly Probe[], load: boolean): void {
   const about = Math.ceil((secondsOf(probes, load) * targets.length) / 10) * 10
@@ -93,18 +112,4 @@ function progress(cli: Cli, event: AuditEvent): void {
     const { result, probe } = event
     cli.warn(`  ${result.verdict.padEnd(12)} ${probe.id.padEnd(4)} ${probe.slug}  ${result.duration} ms`)
   }
-}
-
-function show(cli: Cli, report: Report, verbose: boolean): void {
-  for (const target of report.targets) {
-    if (target.missing !== undefined)
-      cli.say(`${target.name}: ${target.missing.reason} (${target.missing.remedy})`)
-  }
-  for (const result of report.results) {
-    cli.say(`${result.verdict.padEnd(12)} ${result.target} ${result.probe}: ${result.reason}`)
-    const shown = verbose ? result.evidence : result.evidence.slice(0, 3)
-    for (const { kind, text } of shown) cli.say(`    ${kind}: ${text}`)
-    if (verbose) for (const { what, held } of result.controls) cli.say(`    ${held ? '✓' : '✗'} ${what}`)
-  }
-  for (const leftover of report.leftovers) cli.warn(leftover)
 }
