@@ -200,6 +200,7 @@ export const ENDPOINT_CONFIG = z.object({
   aliases: field(z.nullable(texts)),
   macAddress: field(text),
   driverOpts: field(z.nullable(strings)),
+  gwPriority: field(whole),
 })
 
 const ENDPOINTS = field(z.object({ endpointsConfig: field(z.record(text, z.nullable(ENDPOINT_CONFIG))) }))

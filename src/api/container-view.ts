@@ -152,7 +152,7 @@ function endpointJson(endpoint: EndpointState, minor: number): object {
     Aliases: endpoint.aliases ?? null,
     MacAddress: endpoint.macAddress ?? '',
     DriverOpts: endpoint.driverOpts ?? null,
-    ...(minor >= 48 ? { GwPriority: 0 } : {}),
+    ...(minor >= 48 ? { GwPriority: endpoint.gwPriority ?? 0 } : {}),
     NetworkID: endpoint.networkID,
     EndpointID: endpoint.endpointID,
     Gateway: endpoint.gateway,

@@ -269,7 +269,7 @@ function hostsContent(services: Services, record: ContainerRecord, hostname: str
   return hostsFile({ hostname, domainname: record.config.domainname, addresses, extraHosts, hostGateway })
 }
 
-function resolvContent(services: Services, record: ContainerRecord): string {
+export function resolvContent(services: Services, record: ContainerRecord): string {
   const { dns, dnsSearch, dnsOptions, networkMode } = record.hostConfig
   const internal = services.networks.servesNames(record)
   // The engine itself asks the stub, which no container could.

@@ -47,11 +47,14 @@ export class NameService {
     })
   }
 
-  /** The container is (or will be in a moment) on these networks and no others. */
-  set(record: ContainerRecord, members: readonly Member[]): void {
+  /**
+   * The container is (or will be in a moment) on these networks and no others. `serves`: its resolv.conf says that it
+   * asks us, which it goes on to do when it has left its last network with names.
+   */
+  set(record: ContainerRecord, members: readonly Member[], serves: boolean): void {
     this.#withdraw(record.id)
+    if (!serves) return
     const named = members.filter(({ network }) => hasNames(network))
-    if (named.length === 0) return
     const zones = named.map(({ network, endpoint, address, address6 }) => {
       const zone = this.#zones.get(network.id) ?? new Zone(network.name)
       this.#zones.set(network.id, zone)

@@ -11,7 +11,15 @@ import {
   removeBridgeSteps,
   subnetsInUse,
 } from '../network/bridge.ts'
-import { bridgeSteps, loopbackSteps, NO_STEPS, vethName } from '../network/container-steps.ts'
+import {
+  bridgeSteps,
+  gatewaysOf,
+  loopbackSteps,
+  NO_STEPS,
+  vethName,
+  type Attachment,
+  type ContainerNetwork,
+} from '../network/container-steps.ts'
 import { networkStep, removeFirewallSteps, removeNetworkStep, tableName } from '../network/firewall.ts'
 import type { Subnet } from '../network/address.ts'
 import { nameServerSteps } from '../network/name-steps.ts'
@@ -172,19 +180,20 @@ export class NetworkManager {
     const wanted = this.wanted(record)
     const attachments: Place[] = []
     try {
-      for (const { network, endpoint } of wanted) attachments.push(this.#place(network, endpoint))
-      const decided = this.#ports(container, attachments[0], wanted[0]?.network, busy)
-      this.#book.hold(container.id, { attachments, published: decided.published })
-      this.names.set(
-        record,
-        wanted.map((one, n) => ({ ...one, ...attachments[n] })),
-      )
+      for (const [slot, { network, endpoint }] of wanted.entries())
+        attachments.push(this.place(network, endpoint, slot))
+      const members = wanted.map((one, n) => ({ ...one, ...attachments[n] }))
+      const decided = this.#ports(container, members, busy)
+      const resolver = wanted.some(({ network }) => hasNames(network))
+      const network = { attachments, published: decided.published, resolver }
+      this.#book.hold(container.id, network)
+      this.names.set(record, members, resolver)
       const states = wanted.map(
-        ({ network, endpoint }, n) =>
-          [network.name, endpointState(network, endpoint, attachments[n], record)] as const,
+        ({ network: one, endpoint }, n) =>
+          [one.name, endpointState(one, endpoint, attachments[n], record)] as const,
       )
       return {
-        network: { attachments, published: decided.published },
+        network,
         networks: states.length > 0 ? Object.fromEntries(states) : this.idle(record),
         ports: decided.ports,
         chosen: decided.chosen,
@@ -200,7 +209,8 @@ export class NetworkManager {
     return idleStates(record, (ref) => this.lookup(ref))
   }
 
-  #place(network: Network, endpoint: EndpointConfig): Place {
+  /** Takes an address of each family; `release` gives them back. */
+  place(network: Network, endpoint: EndpointConfig, slot: number): Place {
     const address = this.#book.give(network.id, network.ipv4, endpoint.ipamConfig?.ipv4Address)
     const address6 = this.#book.give(network.id, network.ipv6, endpoint.ipamConfig?.ipv6Address)
     return {
@@ -208,25 +218,28 @@ export class NetworkManager {
       ...(address === undefined ? {} : { address }),
       ...(address6 === undefined ? {} : { address6 }),
       mac: endpoint.macAddress || macFor(address ?? address6),
+      slot,
     }
   }
 
-  #ports(
-    container: Container,
-    place: Place | undefined,
-    network: Network | undefined,
-    busy: ReadonlySet<string>,
-  ): DecidedPorts {
+  release(place: Place): void {
+    this.#book.release([place])
+  }
+
+  #ports(container: Container, members: readonly Member[], busy: ReadonlySet<string>): DecidedPorts {
     const { hostConfig, config } = container.record
-    if (place === undefined) return { published: [], ports: {}, chosen: new Set() }
+    const { v4, v6 } = gatewaysOf(
+      members.map((one) => ({ ...one, gatewayPriority: one.endpoint.gwPriority ?? 0 })),
+    )
+    if (v4 === undefined && v6 === undefined) return { published: [], ports: {}, chosen: new Set() }
     const publishes = hostConfig.publishAllPorts || Object.keys(hostConfig.portBindings).length > 0
     return decidePorts({
       bindings: hostConfig.portBindings,
       exposed: config.exposedPorts,
       publishAll: hostConfig.publishAllPorts,
-      ...(place.address === undefined ? {} : { address: place.address }),
-      ...(place.address6 === undefined ? {} : { address6: place.address6 }),
-      hostBinding: network?.hostBinding ?? '',
+      ...(v4?.address === undefined ? {} : { address: v4.address }),
+      ...(v6?.address6 === undefined ? {} : { address6: v6.address6 }),
+      hostBinding: (v4 ?? v6)?.network.hostBinding ?? '',
       // Only a container that publishes looks at what the others publish.
       taken: publishes ? this.#book.published() : [],
       busy,
@@ -235,17 +248,18 @@ export class NetworkManager {
     })
   }
 
-  /** Recorded addresses and ports of a container that runs are in use. */
+  /** Recorded addresses and ports of a container that runs are in use, and its names known. */
   adopt(record: ContainerRecord): void {
     this.#book.hold(record.id, record.network)
-    this.names.set(record, this.#members(record))
+    this.names.set(record, this.#members(record), this.servesNames(record))
   }
 
-  /** The container is on a network whose names the engine serves. */
-  servesNames(record: ContainerRecord): boolean {
-    return record.network.attachments.some(({ networkId }) => {
-      const network = this.#networks.get(networkId)
-      return network !== undefined && hasNames(network)
+  /** The container is on a network whose names the engine serves, or was when its resolv.conf was written. */
+  servesNames({ network }: ContainerRecord): boolean {
+    if (network.resolver !== undefined) return network.resolver
+    return network.attachments.some(({ networkId }) => {
+      const one = this.#networks.get(networkId)
+      return one !== undefined && hasNames(one)
     })
   }
 
@@ -263,35 +277,51 @@ export class NetworkManager {
     this.names.delete(id)
   }
 
-  /** The same record gives the same steps, so that what a killed shim left can be undone. */
-  steps(record: ContainerRecord, startedAt: number): NetworkSteps {
-    const mode = record.hostConfig.networkMode
-    if (mode === 'host' || mode.startsWith('container:')) return NO_STEPS
-    const attachments = record.network.attachments.flatMap((place) => {
+  /** The container's interfaces as steps are made of. */
+  attachments(record: ContainerRecord): Attachment[] {
+    const states = Object.values(record.networks)
+    return record.network.attachments.flatMap((place, n) => {
       const network = this.#networks.get(place.networkId)
-      if (network === undefined) return []
-      const { address, address6, mac } = place
-      return [
-        {
-          network,
-          bridgeIndex: this.#bridgeIndex.get(network.id) ?? 0,
-          mac,
-          ...(address === undefined ? {} : { address }),
-          ...(address6 === undefined ? {} : { address6 }),
-        },
-      ]
+      const state = states.find((one) => one.networkID === place.networkId)
+      const filled = { ...place, slot: place.slot ?? n }
+      return network === undefined ? [] : [this.attachment(network, filled, state?.gwPriority ?? 0)]
     })
-    if (attachments.length === 0) return loopbackSteps()
-    const steps = bridgeSteps({
+  }
+
+  attachment(network: Network, place: Place, gatewayPriority: number): Attachment {
+    const { address, address6, mac, slot = 0 } = place
+    return {
+      network,
+      bridgeIndex: this.#bridgeIndex.get(network.id) ?? 0,
+      mac,
+      ...(address === undefined ? {} : { address }),
+      ...(address6 === undefined ? {} : { address6 }),
+      slot,
+      gatewayPriority,
+    }
+  }
+
+  /** What steps for a container of this record need to know. */
+  frame(record: ContainerRecord, startedAt: number): ContainerNetwork {
+    return {
       containerId: record.id,
       start: startedAt,
       vethPrefix: this.#vethPrefix,
       table: this.table,
       ipv6: this.ipv6,
-      attachments,
+      attachments: this.attachments(record),
       published: record.network.published,
-    })
-    if (!attachments.some(({ network }) => hasNames(network))) return steps
+    }
+  }
+
+  /** The same record gives the same steps, so that what a killed shim left can be undone. */
+  steps(record: ContainerRecord, startedAt: number): NetworkSteps {
+    const mode = record.hostConfig.networkMode
+    if (mode === 'host' || mode.startsWith('container:')) return NO_STEPS
+    const frame = this.frame(record, startedAt)
+    if (frame.attachments.length === 0) return loopbackSteps()
+    const steps = bridgeSteps(frame)
+    if (!this.servesNames(record)) return steps
     return { ...steps, guest: [...steps.guest, ...nameServerSteps('guest', record.id)] }
   }
 
@@ -309,7 +339,7 @@ export class NetworkManager {
       networks: this.list().filter((network) => network.driver === 'bridge'),
       veths: new Set(
         running.flatMap(({ id, network }) =>
-          network.attachments.map((_, n) => vethName(this.#vethPrefix, id, n)),
+          network.attachments.map(({ slot }, n) => vethName(this.#vethPrefix, id, slot ?? n)),
         ),
       ),
       published: running.flatMap((record) => record.network.published),

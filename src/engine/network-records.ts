@@ -9,7 +9,12 @@ import type { NetworkView } from './types.ts'
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
 
-const pool = z.object({ subnet: z.string(), gateway: z.string(), ipRange: z.string().exactOptional() })
+const pool = z.object({
+  subnet: z.string(),
+  gateway: z.string(),
+  ipRange: z.string().exactOptional(),
+  chosen: z.boolean().exactOptional(),
+})
 const schema = z.object({
   id: z.string().regex(/^[0-9a-f]{64}$/),
   name: z.string().regex(NAME),
@@ -188,8 +193,9 @@ function pools(
     else found.ipv6 = made
   }
   if (found.ipv4 === undefined && request.enableIPv4 !== false)
-    found.ipv4 = defaultPool(formatSubnet(chooseSubnet(used)))
-  if (found.ipv6 === undefined && request.enableIPv6 === true) found.ipv6 = privatePool6(seed)
+    found.ipv4 = { ...defaultPool(formatSubnet(chooseSubnet(used))), chosen: true }
+  if (found.ipv6 === undefined && request.enableIPv6 === true)
+    found.ipv6 = { ...privatePool6(seed), chosen: true }
   return found
 }
 

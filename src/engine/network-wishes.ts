@@ -4,7 +4,7 @@ import { endpointState } from './endpoint-state.ts'
 import type { ContainerRecord } from './record.ts'
 import type { EndpointConfig, EndpointState } from './types.ts'
 
-export type Wishes = Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config'>
+export type Wishes = Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config' | 'leftFirst'>
 
 export interface Wanted {
   readonly network: Network
@@ -16,8 +16,12 @@ export function wantedNetworks(record: Wishes, find: (ref: string) => Network): 
   const mode = record.hostConfig.networkMode
   const isShared = mode.startsWith('container:') || mode === 'host' || mode === 'none'
   if (isShared || record.config.networkDisabled === true) return []
-  const first = find(mode)
-  const found = new Map<string, Wanted>([[first.id, { network: first, endpoint: {} }]])
+  const found = new Map<string, Wanted>()
+  // Who has been taken off all networks is on its first again at the next start, as with dockerd.
+  if (record.leftFirst !== true || Object.keys(record.endpoints).length === 0) {
+    const first = find(mode)
+    found.set(first.id, { network: first, endpoint: {} })
+  }
   for (const [ref, endpoint] of Object.entries(record.endpoints)) {
     const network = find(ref)
     if (network.driver === 'bridge') found.set(network.id, { network, endpoint })
@@ -34,7 +38,8 @@ export function idleStates(
   if (mode.startsWith('container:')) return {}
   if (record.config.networkDisabled === true && mode !== 'host' && mode !== 'none') return {}
   const places = new Map<string, EndpointState>()
-  for (const [ref, endpoint] of [[mode, {}], ...Object.entries(record.endpoints)] as const) {
+  const first = record.leftFirst === true ? [] : [[mode, {}] as const]
+  for (const [ref, endpoint] of [...first, ...Object.entries(record.endpoints)]) {
     const network = lookup(ref)
     const isExtra = ref !== mode && network !== undefined && network.driver !== 'bridge'
     if (!isExtra) places.set(network?.name ?? ref, endpointState(network, endpoint, undefined))

@@ -2,6 +2,9 @@
 import { DewarError } from '../base/errors.ts'
 import type { Network } from '../network/network.ts'
 import type { Container } from './container.ts'
+import { checkEndpoint } from './endpoint-check.ts'
+import { plugIn, unplug } from './live-networks.ts'
+import type { ContainerRecord } from './record.ts'
 import type { Services } from './services.ts'
 import { matchesLabel } from './events.ts'
 import { isPredefined, networkView, type NetworkMember } from './network-records.ts'
@@ -51,39 +54,47 @@ export class NetworkService implements Networks {
   }
 
   async connect(ref: string, containerRef: string, endpoint: EndpointConfig): Promise<void> {
-    const { network, container } = this.#stopped(ref, containerRef, 'connect')
-    const { networkMode } = container.record.hostConfig
-    if (networkMode.startsWith('container:') || networkMode === 'host' || network.driver !== 'bridge') {
-      throw new DewarError(
-        'forbidden',
-        `container sharing network namespace with another container or host cannot be connected to any other network`,
-      )
-    }
-    if (this.#services.networks.wanted(container.record).some((one) => one.network.id === network.id)) {
-      throw new DewarError(
-        'forbidden',
-        `endpoint with name ${container.name} already exists in network ${network.name}`,
-      )
-    }
-    await this.#update(container, { ...container.record.endpoints, [network.name]: endpoint })
+    const { networks } = this.#services
+    const network = networks.find(ref)
+    const container = this.#services.containers.find(containerRef)
+    await container.lock.run(async () => {
+      const { record, running } = container
+      checkConnect(container, network, endpoint)
+      if (networks.wanted(record).some((one) => one.network.id === network.id)) {
+        throw new DewarError(
+          'forbidden',
+          `endpoint with name ${container.name} already exists in network ${network.name}`,
+        )
+      }
+      const change = endpointsWith(record, network, endpoint)
+      if (running === undefined) await this.#update(container, change)
+      else await plugIn(this.#services, container, running, { network, endpoint, change })
+    })
     this.#emit(network, 'connect', container.id)
   }
 
   async disconnect(ref: string, containerRef: string, _force: boolean): Promise<void> {
-    const { network, container } = this.#stopped(ref, containerRef, 'disconnect')
-    const rest = Object.entries(container.record.endpoints).filter(
-      ([name]) => this.#services.networks.lookup(name)?.id !== network.id,
-    )
-    if (rest.length === Object.keys(container.record.endpoints).length) {
-      throw new DewarError(
-        'forbidden',
-        `container ${container.id} is not connected to network ${network.name}`,
-        {
-          remedy: 'the network named with --network cannot be taken away',
-        },
-      )
-    }
-    await this.#update(container, Object.fromEntries(rest))
+    const { networks } = this.#services
+    const network = networks.find(ref)
+    const container = this.#services.containers.find(containerRef)
+    await container.lock.run(async () => {
+      const { record, running } = container
+      if (record.hostConfig.networkMode === 'host' || network.name === 'host') {
+        throw new DewarError(
+          'forbidden',
+          'container cannot be disconnected from host network or connected to host network',
+        )
+      }
+      if (!Object.values(record.networks).some((one) => one.networkID === network.id)) {
+        throw new DewarError(
+          'forbidden',
+          `container ${container.id} is not connected to network ${network.name}`,
+        )
+      }
+      const change = endpointsWithout(record, network, (name) => networks.lookup(name))
+      if (running === undefined) await this.#update(container, change)
+      else await unplug(this.#services, container, running, { network, change })
+    })
     this.#emit(network, 'disconnect', container.id)
   }
 
@@ -105,22 +116,9 @@ export class NetworkService implements Networks {
     return { deleted: unused.map((network) => network.name) }
   }
 
-  #stopped(ref: string, containerRef: string, what: string): { network: Network; container: Container } {
-    const network = this.#services.networks.find(ref)
-    const container = this.#services.containers.find(containerRef)
-    if (container.live.kind === 'idle') return { network, container }
-    throw new DewarError(
-      'not-implemented',
-      `cannot ${what} network ${network.name}: container ${container.name} is running`,
-      {
-        remedy: 'stop the container first; this engine plugs in networks when a container starts',
-      },
-    )
-  }
-
-  async #update(container: Container, endpoints: Readonly<Record<string, EndpointConfig>>): Promise<void> {
-    const networks = this.#services.networks.idle({ ...container.record, endpoints })
-    await container.update({ endpoints, networks })
+  async #update(container: Container, change: Partial<ContainerRecord>): Promise<void> {
+    const networks = this.#services.networks.idle({ ...container.record, ...change })
+    await container.update({ ...change, networks })
   }
 
   #users(network: Network): Container[] {
@@ -176,6 +174,55 @@ export class NetworkService implements Networks {
     this.#services.bus.emit('network', action, network.id, attributes)
   }
 }
+
+/** What can never be connected, in dockerd's words. */
+function checkConnect(container: Container, network: Network, endpoint: EndpointConfig): void {
+  const { networkMode } = container.record.hostConfig
+  if (networkMode === 'host' || network.driver === 'host') {
+    throw new DewarError(
+      'forbidden',
+      'container cannot be disconnected from host network or connected to host network',
+    )
+  }
+  if (networkMode.startsWith('container:')) {
+    throw new DewarError(
+      'forbidden',
+      'container sharing network namespace with another container or host cannot be connected to any other network',
+    )
+  }
+  if (networkMode === 'none' || network.driver === 'null') {
+    throw new DewarError(
+      'forbidden',
+      'container cannot be connected to multiple networks with one of the networks in private (none) mode',
+    )
+  }
+  checkEndpoint(network, endpoint)
+}
+
+/** The network's name as the key, and no longer as one that was left. */
+function endpointsWith(
+  record: ContainerRecord,
+  network: Network,
+  endpoint: EndpointConfig,
+): Partial<ContainerRecord> {
+  const isFirst = [network.name, network.id].includes(modeName(record.hostConfig.networkMode))
+  return {
+    endpoints: { ...record.endpoints, [network.name]: endpoint },
+    ...(isFirst ? { leftFirst: false } : {}),
+  }
+}
+
+function endpointsWithout(
+  record: ContainerRecord,
+  network: Network,
+  lookup: (ref: string) => Network | undefined,
+): Partial<ContainerRecord> {
+  const rest = Object.entries(record.endpoints).filter(([name]) => lookup(name)?.id !== network.id)
+  const isFirst = lookup(record.hostConfig.networkMode)?.id === network.id
+  return { endpoints: Object.fromEntries(rest), ...(isFirst ? { leftFirst: true } : {}) }
+}
+
+const modeName = (mode: string): string => (mode === 'default' ? 'bridge' : mode)
 
 function withoutUntil(filters: Filters): Filters {
   return new Map([...filters].filter(([key]) => key !== 'until'))

@@ -59,8 +59,12 @@ export interface RecordedNetwork {
     readonly address?: string
     readonly address6?: string
     readonly mac: string
+    /** Number of its interface; in records of older engines its place in this list. */
+    readonly slot?: number
   }[]
   readonly published: readonly RecordedPort[]
+  /** Its /etc/resolv.conf names the engine's name server. */
+  readonly resolver?: boolean
 }
 
 export interface ContainerRecord {
@@ -78,6 +82,8 @@ export interface ContainerRecord {
   readonly config: ContainerConfig
   readonly hostConfig: HostConfig
   readonly endpoints: Readonly<Record<string, EndpointConfig>>
+  /** It was disconnected from the network that `--network` named, and stays on the others. */
+  readonly leftFirst?: boolean
   readonly range: IdRange | null
   readonly mounts: readonly RecordedMount[]
   readonly state: RecordedState
@@ -117,6 +123,7 @@ const schema = z.object({
   config: object<ContainerConfig>(),
   hostConfig: object<HostConfig>(),
   endpoints: object<Readonly<Record<string, EndpointConfig>>>(),
+  leftFirst: z.boolean().exactOptional(),
   range: z.object({ base: z.int().min(1), size: z.int().min(1) }).nullable(),
   mounts: list<RecordedMount>(),
   state: z.discriminatedUnion('status', [

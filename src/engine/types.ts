@@ -176,6 +176,8 @@ export interface EndpointConfig {
   readonly aliases?: readonly string[] | null
   readonly macAddress?: string
   readonly driverOpts?: Readonly<Record<string, string>> | null
+  /** The highest of a container's networks gives its default route. */
+  readonly gwPriority?: number
 }
 
 export interface CreateContainer {

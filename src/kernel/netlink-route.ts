@@ -13,6 +13,7 @@ const RTM_DELLINK = 17
 const RTM_SETLINK = 19
 const RTM_NEWADDR = 20
 const RTM_NEWROUTE = 24
+const RTM_DELROUTE = 25
 
 const IFLA_ADDRESS = 1
 const IFLA_IFNAME = 3
@@ -84,7 +85,13 @@ export interface VethPair {
   readonly index: number
   readonly bridgeIndex: number
   readonly mtu: number
-  readonly peer: { readonly name: string; readonly index: number; readonly mac: Uint8Array }
+  readonly peer: {
+    readonly name: string
+    readonly index: number
+    readonly mac: Uint8Array
+    /** A process in the network namespace the peer goes to; the waiting child when not given. */
+    readonly pid?: number
+  }
 }
 
 /**
@@ -105,7 +112,9 @@ export function createVeth(w: NetlinkWriter, pair: VethPair): void {
           w.attributeText(IFLA_IFNAME, pair.peer.name)
           w.attributeU32(IFLA_MTU, pair.mtu)
           w.attribute(IFLA_ADDRESS, pair.peer.mac)
-          w.attributePid(IFLA_NET_NS_PID)
+          const { pid } = pair.peer
+          if (pid === undefined) w.attributePid(IFLA_NET_NS_PID)
+          else w.attributeU32(IFLA_NET_NS_PID, pid)
         })
       })
     })
@@ -194,5 +203,14 @@ export function addDefaultRoute(w: NetlinkWriter, index: number, gateway: Uint8A
     // rtm_family, dst_len, src_len, tos, table, protocol, scope universe, type unicast, flags
     w.u8(familyOf(gateway)).u8(0).u8(0).u8(0).u8(RT_TABLE_MAIN).u8(RTPROT_BOOT).u8(0).u8(1).u32(0)
     w.attribute(RTA_GATEWAY, gateway).attributeU32(RTA_OIF, index)
+  })
+}
+
+/** Takes the default route of a family (of the address's length) away; ESRCH (IPv6 also ENOENT) when there is none. */
+export function deleteDefaultRoute(w: NetlinkWriter, length: 4 | 16): void {
+  w.message(RTM_DELROUTE, NLM_F_ACK, () => {
+    const family = length === 4 ? AF_INET : AF_INET6
+    // Scope "nowhere" (255) and no protocol match any.
+    w.u8(family).u8(0).u8(0).u8(0).u8(RT_TABLE_MAIN).u8(0).u8(255).u8(0).u32(0)
   })
 }

@@ -25,6 +25,7 @@ const align = (length: number): number => (length + 3) & ~3
 /** The errno a netlink acknowledgement can carry and a plan may want to ignore (asm-generic/errno.h). */
 export const ERRNO = {
   ENOENT: 2,
+  ESRCH: 3,
   EBUSY: 16,
   EEXIST: 17,
   ENODEV: 19,

@@ -29,7 +29,9 @@ const container: ContainerNetwork = {
   vethPrefix: 'dewar',
   table: 'dewar_dewar0',
   ipv6: true,
-  attachments: [{ network, bridgeIndex: 3, address: '10.201.1.2', mac: '02:42:0a:c9:01:02' }],
+  attachments: [
+    { network, bridgeIndex: 3, address: '10.201.1.2', mac: '02:42:0a:c9:01:02', slot: 0, gatewayPriority: 0 },
+  ],
   published: [
     { protocol: 'tcp', hostAddress: '0.0.0.0', hostPort: 8080, address: '10.201.1.2', port: 80 },
     { protocol: 'udp', hostAddress: '127.0.0.1', hostPort: 53, address: '10.201.1.2', port: 53 },

@@ -7,12 +7,13 @@ import {
   addAddress,
   addDefaultRoute,
   createVeth,
+  deleteDefaultRoute,
   deleteLink,
   setBridgePort,
   setLinkUp,
   silenceBridgePort,
 } from '../kernel/netlink-route.ts'
-import type { Step } from '../kernel/plan.ts'
+import type { Actor, Step } from '../kernel/plan.ts'
 import { parseAddress } from './address.ts'
 import { forgetClientsStep, publishSteps, unpublishSteps } from './firewall.ts'
 import type { Published } from './firewall.ts'
@@ -36,6 +37,10 @@ export interface Attachment {
   readonly address?: string
   readonly address6?: string
   readonly mac: string
+  /** Number of its interface: eth0, eth1… Those of one container differ. */
+  readonly slot: number
+  /** Who has the most gives the default route (`--network name=…,gw-priority=N`). */
+  readonly gatewayPriority: number
 }
 
 export interface ContainerNetwork {
@@ -47,7 +52,6 @@ export interface ContainerNetwork {
   readonly table: string
   /** The host has IPv6. */
   readonly ipv6: boolean
-  /** The first gives the default route and gets eth0. */
   readonly attachments: readonly Attachment[]
   readonly published: readonly Published[]
 }
@@ -62,14 +66,17 @@ export function loopbackSteps(): ContainerSteps {
   return { ...NO_STEPS, guest: [netlinkStep('guest', NETLINK_ROUTE, 'set lo up', w)] }
 }
 
+/** As many networks can a container be on: its slots are 0 to 35. */
+export const MOST_NETWORKS = 36
+
 /**
- * Name of the host's end of the n-th interface: prefix, 8 hex digits of the container's id, and a digit from the
+ * Name of the host's end of an interface: prefix, 8 hex digits of the container's id, and a digit or letter from the
  * second on. At most 15 characters, which is what the kernel takes.
  */
-export function vethName(prefix: string, containerId: string, n = 0): string {
-  if (prefix.length > 6 || n > 9)
+export function vethName(prefix: string, containerId: string, slot = 0): string {
+  if (prefix.length > 6 || slot >= MOST_NETWORKS)
     throw new DewarError('invalid-argument', `too long a name for a veth: ${prefix}`)
-  return `${prefix}${containerId.slice(0, 8)}${n === 0 ? '' : n}`
+  return `${prefix}${containerId.slice(0, 8)}${slot === 0 ? '' : slot.toString(36)}`
 }
 
 /**
@@ -94,7 +101,7 @@ export function bridgeSteps(container: ContainerNetwork): ContainerSteps {
     host: [...deleteSteps(container, 'host'), ...container.published.map(reserveStep)],
     // Published last: by then the interface it leads to is there.
     parent: [vethStep(container), ...publishSteps('parent', container.table, container.published)],
-    guest: [...guestSettings(container), guestStep(container)],
+    guest: [...guestSettings('guest', container), guestStep(container)],
     // Carried out from the last to the first.
     after: [
       silenceStep(container),
@@ -119,8 +126,8 @@ export type Released = Pick<
 >
 
 function deleteSteps(container: Released, actor: 'after' | 'host'): Step[] {
-  return container.attachments.map((_, n) =>
-    deleteVethStep(actor, vethName(container.vethPrefix, container.containerId, n)),
+  return container.attachments.map(({ slot }) =>
+    deleteVethStep(actor, vethName(container.vethPrefix, container.containerId, slot)),
   )
 }
 
@@ -133,7 +140,7 @@ export function deleteVethStep(actor: 'after' | 'host', name: string): Step {
 /** The namespace may live on in a process that joined it; its traffic ends with the container all the same. */
 function silenceStep(container: ContainerNetwork): Step {
   const w = new NetlinkWriter()
-  for (const n of container.attachments.keys()) silenceBridgePort(w, hostIndex(container, n))
+  for (const { slot } of container.attachments) silenceBridgePort(w, hostIndex(container, slot))
   // EINVAL and ENETDOWN: it is being removed from its bridge already.
   const ignore = [ERRNO.ENODEV, ERRNO.EINVAL, ERRNO.ENETDOWN]
   return netlinkStep('after', NETLINK_ROUTE, 'cut the container off its bridges', w, { ignore })
@@ -146,21 +153,29 @@ function reserveStep(published: Published): Step {
 
 function vethStep(container: ContainerNetwork): Step {
   const w = new NetlinkWriter()
-  for (const [n, attachment] of container.attachments.entries()) {
-    const index = hostIndex(container, n)
-    createVeth(w, {
-      name: vethName(container.vethPrefix, container.containerId, n),
-      index,
-      bridgeIndex: attachment.bridgeIndex,
-      mtu: attachment.network.mtu,
-      peer: { name: `eth${n}`, index: GUEST_INDEX + n, mac: parseMac(attachment.mac) },
-    })
-    // With br_netfilter the destination is rewritten while the packet is still the bridge's, which then has to send it
-    // back out of the port it came in when a container calls its own published port.
-    setBridgePort(w, index, { hairpin: true, isolated: !attachment.network.icc })
-  }
+  for (const attachment of container.attachments) addVeth(w, container, attachment)
   const bridges = container.attachments.map((attachment) => attachment.network.bridge)
   return netlinkStep('parent', NETLINK_ROUTE, `plug the container into ${bridges.join(' and ')}`, w)
+}
+
+function addVeth(w: NetlinkWriter, container: ContainerNetwork, attachment: Attachment, pid?: number): void {
+  const { slot, network, mac } = attachment
+  const index = hostIndex(container, slot)
+  createVeth(w, {
+    name: vethName(container.vethPrefix, container.containerId, slot),
+    index,
+    bridgeIndex: attachment.bridgeIndex,
+    mtu: network.mtu,
+    peer: {
+      name: `eth${slot}`,
+      index: GUEST_INDEX + slot,
+      mac: parseMac(mac),
+      ...(pid === undefined ? {} : { pid }),
+    },
+  })
+  // With br_netfilter the destination is rewritten while the packet is still the bridge's, which then has to send it
+  // back out of the port it came in when a container calls its own published port.
+  setBridgePort(w, index, { hairpin: true, isolated: !network.icc })
 }
 
 /**
@@ -168,13 +183,13 @@ function vethStep(container: ContainerNetwork): Step {
  * network without IPv6 has none, not even link-local. Written through the /proc of the host, whose /proc/sys/net is
  * that of the writer's network namespace; a level must therefore put these before it leaves the host's root.
  */
-function guestSettings(container: ContainerNetwork): Step[] {
+function guestSettings(actor: Actor, container: Pick<ContainerNetwork, 'ipv6' | 'attachments'>): Step[] {
   if (!container.ipv6) return []
-  return container.attachments.flatMap((attachment, n) => {
+  return container.attachments.flatMap((attachment) => {
     const write = (key: string, data: string): Step => ({
-      actor: 'guest',
+      actor,
       op: 'write',
-      path: `/proc/sys/net/ipv6/conf/eth${n}/${key}`,
+      path: `/proc/sys/net/ipv6/conf/eth${attachment.slot}/${key}`,
       data,
     })
     if (attachment.address6 === undefined) return [write('disable_ipv6', '1')]
@@ -186,21 +201,8 @@ function guestSettings(container: ContainerNetwork): Step[] {
 function guestStep(container: ContainerNetwork): Step {
   const w = new NetlinkWriter()
   setLinkUp(w, { index: LOOPBACK_INDEX })
-  for (const [n, attachment] of container.attachments.entries()) {
-    const { network, address, address6 } = attachment
-    const index = GUEST_INDEX + n
-    setLinkUp(w, { index })
-    const pairs: (readonly [IpPool | undefined, string | undefined])[] = [
-      [network.ipv4, address],
-      [network.ipv6, address6],
-    ]
-    for (const [pool, text] of pairs) {
-      if (pool === undefined || text === undefined) continue
-      const { gateway, subnet } = poolOf(pool)
-      addAddress(w, index, bytesOf(text), subnet.prefix)
-      if (n === 0 && !network.internal) addDefaultRoute(w, index, gateway)
-    }
-  }
+  for (const attachment of container.attachments) addInterface(w, attachment)
+  addRoutes(w, gatewaysOf(container.attachments))
   const addresses = container.attachments.flatMap(({ address, address6 }) =>
     [address ?? [], address6 ?? []].flat(),
   )
@@ -210,6 +212,92 @@ function guestStep(container: ContainerNetwork): Step {
     `set lo and eth0 up with ${addresses.join(' and ')}, default route`,
     w,
   )
+}
+
+/** An interface that is there and down gets its addresses and goes up. */
+function addInterface(w: NetlinkWriter, { network, slot, address, address6 }: Attachment): void {
+  const index = GUEST_INDEX + slot
+  setLinkUp(w, { index })
+  const pairs: (readonly [IpPool | undefined, string | undefined])[] = [
+    [network.ipv4, address],
+    [network.ipv6, address6],
+  ]
+  for (const [pool, text] of pairs) {
+    if (pool === undefined || text === undefined) continue
+    addAddress(w, index, bytesOf(text), poolOf(pool).subnet.prefix)
+  }
+}
+
+export interface Gateways<A extends GatewayChoice = Attachment> {
+  readonly v4?: A
+  readonly v6?: A
+}
+
+type GatewayChoice = Pick<Attachment, 'network' | 'gatewayPriority' | 'address' | 'address6'>
+
+/**
+ * Who gives the default routes, as dockerd chooses: the highest priority, then the first name. Internal networks lead
+ * nowhere.
+ */
+export function gatewaysOf<A extends GatewayChoice>(attachments: readonly A[]): Gateways<A> {
+  const ordered = attachments
+    .filter(({ network }) => !network.internal)
+    .toSorted((a, b) => b.gatewayPriority - a.gatewayPriority || compareText(a.network.name, b.network.name))
+  const v4 = ordered.find(({ address }) => address !== undefined)
+  const v6 = ordered.find(({ address6 }) => address6 !== undefined)
+  return { ...(v4 === undefined ? {} : { v4 }), ...(v6 === undefined ? {} : { v6 }) }
+}
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+function addRoutes(w: NetlinkWriter, { v4, v6 }: Gateways): void {
+  if (v4?.network.ipv4 !== undefined)
+    addDefaultRoute(w, GUEST_INDEX + v4.slot, poolOf(v4.network.ipv4).gateway)
+  if (v6?.network.ipv6 !== undefined)
+    addDefaultRoute(w, GUEST_INDEX + v6.slot, poolOf(v6.network.ipv6).gateway)
+}
+
+// ---------------------------------------------------------------- a container that runs
+
+/** On the host: a new interface for the container that `pid` is of. */
+export function plugSteps(container: ContainerNetwork, attachment: Attachment, pid: number): Step[] {
+  const w = new NetlinkWriter()
+  addVeth(w, container, attachment, pid)
+  const name = vethName(container.vethPrefix, container.containerId, attachment.slot)
+  return [
+    deleteVethStep('host', name),
+    netlinkStep('host', NETLINK_ROUTE, `plug the container into ${attachment.network.bridge}`, w),
+  ]
+}
+
+/** In the container's namespace: what `plugSteps` brought gets its addresses. */
+export function interfaceSteps(ipv6: boolean, attachment: Attachment): Step[] {
+  const w = new NetlinkWriter()
+  addInterface(w, attachment)
+  return [
+    ...guestSettings('host', { ipv6, attachments: [attachment] }),
+    netlinkStep('host', NETLINK_ROUTE, `set eth${attachment.slot} up`, w),
+  ]
+}
+
+/** In the container's namespace: the default routes as they have to be with these attachments. */
+export function routeSteps(ipv6: boolean, attachments: readonly Attachment[]): Step[] {
+  const gateways = gatewaysOf(attachments)
+  const gone = (length: 4 | 16): Step[] => {
+    const w = new NetlinkWriter()
+    deleteDefaultRoute(w, length)
+    return [
+      netlinkStep('host', NETLINK_ROUTE, 'no default route', w, { ignore: [ERRNO.ESRCH, ERRNO.ENOENT] }),
+    ]
+  }
+  const w = new NetlinkWriter()
+  addRoutes(w, gateways)
+  const some = gateways.v4 !== undefined || gateways.v6 !== undefined
+  return [
+    ...(gateways.v4 === undefined ? gone(4) : []),
+    ...(gateways.v6 === undefined && ipv6 ? gone(16) : []),
+    ...(some ? [netlinkStep('host', NETLINK_ROUTE, 'default route', w)] : []),
+  ]
 }
 
 function bytesOf(text: string): Uint8Array {

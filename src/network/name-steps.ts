@@ -47,7 +47,9 @@ export function enterSteps(pid: number): Step[] {
 
 function redirectStep(actor: Actor, port: number): Step {
   const batch = new NftBatch()
-  batch.table('ip', TABLE).deleteTable('ip', TABLE).table('ip', TABLE)
+  // What an earlier engine wrote goes; in a new namespace there is nothing, and deleting waits for the kernel's readers.
+  if (actor !== 'guest') batch.table('ip', TABLE).deleteTable('ip', TABLE)
+  batch.table('ip', TABLE)
   const toServer: Expression[] = [x.payload('network', 16, 4), x.compare('==', ADDRESS)]
   batch.chain('ip', TABLE, { name: 'budget', type: 'filter', hook: 'output', priority: -150 })
   const isUdp = [x.meta('l4proto'), x.compare('==', Uint8Array.of(17))]

@@ -9,6 +9,8 @@ export interface IpPool {
   readonly gateway: string
   /** CIDR inside the subnet; only its addresses are given to containers. */
   readonly ipRange?: string
+  /** The engine chose the subnet: nobody may count on an address of it. */
+  readonly chosen?: boolean
 }
 
 export interface Network {

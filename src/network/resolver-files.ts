@@ -42,7 +42,7 @@ export function hostNetworkHostsFile(
 }
 
 /** The full name first, then the first label; a hostname may itself be a full one. */
-function hostNames(hostname: string, domainname: string): string {
+export function hostNames(hostname: string, domainname: string): string {
   const full = domainname === '' ? hostname : `${hostname}.${domainname}`
   const dot = full.indexOf('.')
   return dot < 0 ? full : `${full} ${full.slice(0, dot)}`

@@ -31,7 +31,7 @@ describe('several', { skip }, () => {
       ...one,
       id: '3333333333',
       address: '10.201.1.3',
-      also: { ...two, address: '10.201.2.3', mac: '02:42:0a:c9:02:03' },
+      also: { ...two, address: '10.201.2.3', mac: '02:42:0a:c9:02:03', slot: 1, gatewayPriority: 0 },
     })
     assert.equal(await ask(both, 'tcp', '10.201.1.2', 80), '10.201.1.3')
     assert.equal(await ask(both, 'tcp', '10.201.2.2', 80), '10.201.2.3')

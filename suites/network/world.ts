@@ -166,7 +166,15 @@ export class World extends Scope {
   async container(options: ContainerOptions): Promise<TestContainer> {
     const mac = formatMac(macOf(parseAddress(options.address) ?? new Uint8Array(4)))
     const { network, bridgeIndex, address, address6 } = options
-    const attachment = { network, bridgeIndex, address, mac, ...(address6 === undefined ? {} : { address6 }) }
+    const place = { slot: 0, gatewayPriority: 0 }
+    const attachment = {
+      ...place,
+      network,
+      bridgeIndex,
+      address,
+      mac,
+      ...(address6 === undefined ? {} : { address6 }),
+    }
     const containerNetwork: ContainerNetwork = {
       containerId: options.id,
       start: this.#starts,
