@@ -8,14 +8,12 @@ import {
   MOST_NETWORKS,
   deleteVethStep,
   gatewaysOf,
-  interfaceSteps,
-  plugSteps,
-  routeSteps,
   vethName,
   type Attachment,
   type ContainerNetwork,
 } from '../network/container-steps.ts'
 import { publishSteps, unpublishSteps } from '../network/firewall.ts'
+import { interfaceSteps, plugSteps, routeSteps } from '../network/live-steps.ts'
 import { enterSteps } from '../network/name-steps.ts'
 import { hasNames, type Network } from '../network/network.ts'
 import { hostNames } from '../network/resolver-files.ts'

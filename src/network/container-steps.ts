@@ -7,7 +7,6 @@ import {
   addAddress,
   addDefaultRoute,
   createVeth,
-  deleteDefaultRoute,
   deleteLink,
   setBridgePort,
   setLinkUp,
@@ -158,7 +157,12 @@ function vethStep(container: ContainerNetwork): Step {
   return netlinkStep('parent', NETLINK_ROUTE, `plug the container into ${bridges.join(' and ')}`, w)
 }
 
-function addVeth(w: NetlinkWriter, container: ContainerNetwork, attachment: Attachment, pid?: number): void {
+export function addVeth(
+  w: NetlinkWriter,
+  container: ContainerNetwork,
+  attachment: Attachment,
+  pid?: number,
+): void {
   const { slot, network, mac } = attachment
   const index = hostIndex(container, slot)
   createVeth(w, {
@@ -183,7 +187,10 @@ function addVeth(w: NetlinkWriter, container: ContainerNetwork, attachment: Atta
  * network without IPv6 has none, not even link-local. Written through the /proc of the host, whose /proc/sys/net is
  * that of the writer's network namespace; a level must therefore put these before it leaves the host's root.
  */
-function guestSettings(actor: Actor, container: Pick<ContainerNetwork, 'ipv6' | 'attachments'>): Step[] {
+export function guestSettings(
+  actor: Actor,
+  container: Pick<ContainerNetwork, 'ipv6' | 'attachments'>,
+): Step[] {
   if (!container.ipv6) return []
   return container.attachments.flatMap((attachment) => {
     const write = (key: string, data: string): Step => ({
@@ -215,7 +222,7 @@ function guestStep(container: ContainerNetwork): Step {
 }
 
 /** An interface that is there and down gets its addresses and goes up. */
-function addInterface(w: NetlinkWriter, { network, slot, address, address6 }: Attachment): void {
+export function addInterface(w: NetlinkWriter, { network, slot, address, address6 }: Attachment): void {
   const index = GUEST_INDEX + slot
   setLinkUp(w, { index })
   const pairs: (readonly [IpPool | undefined, string | undefined])[] = [
@@ -250,54 +257,11 @@ export function gatewaysOf<A extends GatewayChoice>(attachments: readonly A[]): 
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
-function addRoutes(w: NetlinkWriter, { v4, v6 }: Gateways): void {
+export function addRoutes(w: NetlinkWriter, { v4, v6 }: Gateways): void {
   if (v4?.network.ipv4 !== undefined)
     addDefaultRoute(w, GUEST_INDEX + v4.slot, poolOf(v4.network.ipv4).gateway)
   if (v6?.network.ipv6 !== undefined)
     addDefaultRoute(w, GUEST_INDEX + v6.slot, poolOf(v6.network.ipv6).gateway)
-}
-
-// ---------------------------------------------------------------- a container that runs
-
-/** On the host: a new interface for the container that `pid` is of. */
-export function plugSteps(container: ContainerNetwork, attachment: Attachment, pid: number): Step[] {
-  const w = new NetlinkWriter()
-  addVeth(w, container, attachment, pid)
-  const name = vethName(container.vethPrefix, container.containerId, attachment.slot)
-  return [
-    deleteVethStep('host', name),
-    netlinkStep('host', NETLINK_ROUTE, `plug the container into ${attachment.network.bridge}`, w),
-  ]
-}
-
-/** In the container's namespace: what `plugSteps` brought gets its addresses. */
-export function interfaceSteps(ipv6: boolean, attachment: Attachment): Step[] {
-  const w = new NetlinkWriter()
-  addInterface(w, attachment)
-  return [
-    ...guestSettings('host', { ipv6, attachments: [attachment] }),
-    netlinkStep('host', NETLINK_ROUTE, `set eth${attachment.slot} up`, w),
-  ]
-}
-
-/** In the container's namespace: the default routes as they have to be with these attachments. */
-export function routeSteps(ipv6: boolean, attachments: readonly Attachment[]): Step[] {
-  const gateways = gatewaysOf(attachments)
-  const gone = (length: 4 | 16): Step[] => {
-    const w = new NetlinkWriter()
-    deleteDefaultRoute(w, length)
-    return [
-      netlinkStep('host', NETLINK_ROUTE, 'no default route', w, { ignore: [ERRNO.ESRCH, ERRNO.ENOENT] }),
-    ]
-  }
-  const w = new NetlinkWriter()
-  addRoutes(w, gateways)
-  const some = gateways.v4 !== undefined || gateways.v6 !== undefined
-  return [
-    ...(gateways.v4 === undefined ? gone(4) : []),
-    ...(gateways.v6 === undefined && ipv6 ? gone(16) : []),
-    ...(some ? [netlinkStep('host', NETLINK_ROUTE, 'default route', w)] : []),
-  ]
 }
 
 function bytesOf(text: string): Uint8Array {
