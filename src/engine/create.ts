@@ -244,8 +244,16 @@ async function fillVolumes(
   container: Container,
   mounts: readonly RecordedMount[],
 ): Promise<void> {
-  for (const mount of mounts) {
-    if (mount.type === 'volume' && !mount.options.includes('nocopy')) await copyUp(services, container, mount)
+  const filled = mounts.filter(
+    // Not a part of a volume, which has to be there already.
+    ({ type, options, subpath }) => type === 'volume' && subpath === undefined && !options.includes('nocopy'),
+  )
+  if (filled.length === 0) return
+  try {
+    await services.volumes.mountFor(container)
+    for (const mount of filled) await copyUp(services, container, mount)
+  } finally {
+    await services.volumes.releaseFor(container, container)
   }
 }
 

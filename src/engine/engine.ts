@@ -133,7 +133,7 @@ export class Engine implements EngineApi, AsyncDisposable {
     const containers = new Directory<Container>()
     const bus = new EventBus()
     const trash = new Trash(settings.folders.trash)
-    const volumes = await VolumeStore.open({ folder: settings.folders.volumes, containers, bus, trash })
+    const volumes = await VolumeStore.open({ folder: settings.folders.volumes, containers, bus, trash, core })
     const images = await ImageRoom.open({ settings, core, containers, bus })
     const warnings: string[] = [...images.warnings]
     const services: Services = {

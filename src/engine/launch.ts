@@ -123,14 +123,17 @@ export function namedConfig(services: Services, record: ContainerRecord): Contai
 
 /** What the host has mounted in and under the sources is looked up at each start. */
 function withParts({ mounts, range }: ContainerRecord): readonly ResolvedMount[] {
-  if (range === null || !mounts.some((mount) => mount.type === 'bind')) return mounts
+  if (range === null || !mounts.some(isForeign)) return mounts
   const mountinfo = readText('/proc/self/mountinfo')
   return mounts.map((mount) =>
-    mount.type !== 'bind'
+    !isForeign(mount)
       ? mount
       : { ...mount, parts: bindParts(mountinfo, realPath(mount.source), mount.recursive) },
   )
 }
+
+/** Not a folder of ours, so of a file system that may not take ids. */
+const isForeign = ({ type, mounted }: ResolvedMount): boolean => type === 'bind' || mounted === true
 
 /** A source that is gone is left for the plan to fail on, which names it. */
 function realPath(path: string): string {

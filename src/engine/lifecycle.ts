@@ -9,7 +9,7 @@ import { bundleForFiles } from './launch.ts'
 import type { RecordedState } from './record.ts'
 import { decideRestart } from './restart-policy.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
-import { emitNetworkEvents, removeRunFolder, Starter, type StartCounters } from './starter.ts'
+import { emitDetached, releaseVolumes, removeRunFolder, Starter, type StartCounters } from './starter.ts'
 import { Stopping, type StopOptions } from './stopping.ts'
 import type { Trash } from './trash.ts'
 
@@ -117,11 +117,12 @@ export class Lifecycle {
     container.live = { kind: 'idle' }
     if (decision.restart && !this.#closing) this.#scheduleRestart(container, decision.delay)
     const attributes = eventAttributes(container)
+    await releaseVolumes(this.#services, container)
     await this.#recordEnd(container, state)
     if (end.oomKilled) bus.emit('container', 'oom', container.id, attributes)
     const execDuration = String(Math.max(0, Math.floor((end.at - startedAt) / 1000)))
     bus.emit('container', 'die', container.id, { ...attributes, exitCode: String(end.code), execDuration })
-    emitNetworkEvents(this.#services, record, 'disconnect')
+    emitDetached(this.#services, record)
     container.notifyExit(container.lastResult())
     if (record.hostConfig.autoRemove && !this.#restarting.has(container)) {
       void container.lock

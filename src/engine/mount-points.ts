@@ -1,16 +1,20 @@
 /** Mount requests made real: sources checked, volumes made, so that the spec only has to copy them. */
 import { stat } from 'node:fs/promises'
 import { DewarError, errnoOf } from '../base/errors.ts'
-import type { BindRequest, MountRequest, TmpfsRequest, VolumeRequest } from './mount-requests.ts'
+import type { BindRequest, MountRequest, TmpfsRequest, VolumeRequest } from './mount-parts.ts'
 import type { RecordedMount } from './record.ts'
 import type { MountPoint } from './types.ts'
 
 /** The part of the volumes that creating a container needs. */
 export interface VolumeSource {
   /** Makes the volume when it is not there. `undefined`: an anonymous one. */
-  ensure(
-    request: VolumeRequest,
-  ): Promise<{ readonly name: string; readonly mountpoint: string; readonly driver: string }>
+  ensure(request: VolumeRequest): Promise<{
+    readonly name: string
+    readonly mountpoint: string
+    readonly driver: string
+    /** Something is mounted on it while it is in use. */
+    readonly mounted?: boolean
+  }>
 }
 
 export async function resolveMounts(
@@ -51,6 +55,7 @@ async function resolveBind(request: BindRequest): Promise<RecordedMount> {
     rw,
     file,
     recursive,
+    topReadOnly: request.topReadOnly,
     propagation,
     options: [],
     point,
@@ -93,6 +98,8 @@ async function resolveVolume(request: VolumeRequest, volumes: VolumeSource): Pro
     file: false,
     recursive: false,
     propagation: 'rprivate',
+    mounted: volume.mounted === true,
+    ...(request.subpath === '' ? {} : { subpath: request.subpath }),
     options: request.noCopy ? ['nocopy'] : [],
     point,
     anonymous: request.name === undefined || request.shared === true,

@@ -15,6 +15,7 @@ test('parseBind tells paths from volume names', () => {
     mode: 'ro',
     propagation: 'rprivate',
     recursive: true,
+    topReadOnly: false,
     createSource: true,
   })
   const volume = parseBind('data:/dst:nocopy')
@@ -104,7 +105,7 @@ test('mountRequests checks --mount', () => {
   refuse({ type: 'tmpfs', source: '/a' }, /field Source must not be specified/)
   refuse(
     { type: 'volume', source: 'v', volumeOptions: { subpath: 'a/../../b' } },
-    /subpaths are not supported/,
+    /subpath must be a relative path within the volume/,
   )
   refuse({ type: 'image', source: 'v' }, /not supported/)
 })

@@ -38,6 +38,7 @@ export async function reconcile(reconciler: Reconciler): Promise<string[]> {
   await removeStrayRuns(services)
   await removeStrayCgroups(services)
   await services.networks.settle(runningRecords(services))
+  await services.volumes.settle().catch((error: unknown) => warnings.push(messageOf(error)))
   await trash.empty()
   return warnings
 }

@@ -18,6 +18,12 @@ export interface ResolvedMount {
   readonly options: readonly string[]
   /** For binds into a user namespace: the source's pieces by what their file systems allow. */
   readonly parts?: readonly BindPart[]
+  /** A volume with driver options: a mount of its own, of whatever file system. */
+  readonly mounted?: boolean
+  /** Relative path in the source, looked up inside it when it is mounted. */
+  readonly subpath?: string
+  /** Read-only alone, not what is mounted below it. */
+  readonly topReadOnly?: boolean
 }
 
 export interface MountInput {
@@ -162,6 +168,8 @@ function ownMounts(mount: ResolvedMount, userNamespace: boolean): OciMount[] {
     const options = [part.recursive ? 'rbind' : 'bind', access, mount.propagation]
     if (userNamespace && part.idmap) options.push('idmap')
     if (mount.file) options.push('x-file')
+    if (mount.subpath !== undefined) options.push(`x-subpath=${encodeURIComponent(mount.subpath)}`)
+    if (mount.topReadOnly === true && !mount.rw) options.push('x-top-ro')
     return { destination: `${destination}${part.below}`, type: 'bind', source: part.source, options }
   })
 }

@@ -43,6 +43,7 @@ export class Starter {
   async launch(container: Container, counters: StartCounters): Promise<void> {
     const before = container.record.state
     try {
+      await this.#services.volumes.mountFor(container)
       const shim = await this.#tryPorts(container, counters)
       await connectPending(container, shim)
     } catch (cause) {
@@ -86,6 +87,7 @@ export class Starter {
     const shim = await level.start(this.#services.core, bundle)
     this.adopt(container, shim, bundle)
     // Before anything else can happen: the end of a short run may be on its way already.
+    emitVolumeEvents(this.#services, container.record, 'mount')
     emitNetworkEvents(this.#services, container.record, 'connect')
     this.#services.bus.emit('container', 'start', container.id, eventAttributes(container))
     return shim
@@ -115,6 +117,7 @@ export class Starter {
   ): Promise<void> {
     const { networks } = this.#services
     abandonPending(container)
+    await releaseVolumes(this.#services, container)
     networks.free(container.id)
     container.live = { kind: 'idle' }
     const state =
@@ -135,6 +138,34 @@ function endBefore({ record: { state } }: Container): { readonly finishedAt?: nu
 
 export function removeRunFolder(services: Services, container: Container): void {
   rmSync(runFolder(services.settings, container.id), { recursive: true, force: true })
+}
+
+/** What cannot be unmounted now is tried again when the engine opens; it keeps nobody from ending. */
+export async function releaseVolumes(services: Services, container: Container): Promise<void> {
+  await services.volumes
+    .releaseFor(container, container)
+    .catch((error: unknown) => services.warn(messageOf(error)))
+}
+
+/** What an ended container is off now. */
+export function emitDetached(services: Services, record: ContainerRecord): void {
+  emitNetworkEvents(services, record, 'disconnect')
+  emitVolumeEvents(services, record, 'unmount')
+}
+
+/** One for each volume the container has. */
+function emitVolumeEvents(services: Services, record: ContainerRecord, action: 'mount' | 'unmount'): void {
+  for (const { point } of record.mounts) {
+    if (point.type !== 'volume' || point.name === undefined) continue
+    const { destination, propagation, rw } = point
+    const more = { destination, propagation, 'read/write': String(rw) }
+    const driver = point.driver ?? 'local'
+    services.bus.emit('volume', action, point.name, {
+      container: record.id,
+      driver,
+      ...(action === 'mount' ? more : {}),
+    })
+  }
 }
 
 /** One for each network the container is on. */

@@ -5,13 +5,16 @@ import { mkdir, readdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { DewarError } from '../base/errors.ts'
+import type { Core } from '../kernel/core-api.ts'
 import { Records } from '../store/records.ts'
 import type { Container } from './container.ts'
 import type { Directory } from './directory.ts'
 import { matchesLabel, type EventBus } from './events.ts'
-import { checkVolumeName, type VolumeRequest } from './mount-requests.ts'
+import { checkVolumeName, type VolumeRequest } from './mount-parts.ts'
 import type { VolumeSource } from './mount-points.ts'
 import { Mutex } from './mutex.ts'
+import { VolumeMounts } from './volume-mounts.ts'
+import { checkVolumeOptions } from './volume-options.ts'
 import { treeSize } from './walk.ts'
 import type { Trash } from './trash.ts'
 import type { Filters, Volumes, VolumeView } from './types.ts'
@@ -32,6 +35,7 @@ export interface VolumeStoreOptions {
   readonly containers: Directory<Container>
   readonly bus: EventBus
   readonly trash: Trash
+  readonly core: Core
 }
 
 export class VolumeStore implements Volumes, VolumeSource {
@@ -40,9 +44,11 @@ export class VolumeStore implements Volumes, VolumeSource {
   readonly #volumes = new Map<string, VolumeRecord>()
   /** Creation and removal decide by what is there, so one at a time. */
   readonly #lock = new Mutex()
+  readonly #mounts: VolumeMounts
 
   private constructor(options: VolumeStoreOptions) {
     this.#options = options
+    this.#mounts = new VolumeMounts(options.core)
     this.#records = new Records(options.folder, {
       parse: (value) => schema.parse(value),
       kind: 'volume',
@@ -103,11 +109,40 @@ export class VolumeStore implements Volumes, VolumeSource {
     )
   }
 
-  async ensure(request: VolumeRequest): Promise<{ name: string; mountpoint: string; driver: string }> {
+  async ensure(request: VolumeRequest): ReturnType<VolumeSource['ensure']> {
     checkDriver(request.driver, request.driverOptions)
     const labels = Object.keys(request.labels).length === 0 ? null : request.labels
-    const record = await this.#create(request.name, labels, null)
-    return { name: record.name, mountpoint: this.mountpoint(record.name), driver: 'local' }
+    const given = Object.keys(request.driverOptions).length === 0 ? null : request.driverOptions
+    const record = await this.#create(request.name, labels, given)
+    const mounted = record.options !== null && Object.keys(record.options).length > 0
+    return { name: record.name, mountpoint: this.mountpoint(record.name), driver: 'local', mounted }
+  }
+
+  /** Before a container starts: mounts what its volumes' options say. */
+  async mountFor({ record }: Container): Promise<void> {
+    for (const { point, mounted } of record.mounts) {
+      const options = this.#volumes.get(point.name ?? '')?.options
+      if (mounted === true && options != null)
+        await this.#mounts.mount(point.name ?? '', point.source, options)
+    }
+  }
+
+  /** After a container has ended: unmounts what no other one that runs has. `except` counts as ended. */
+  async releaseFor({ record }: Container, except?: Container): Promise<void> {
+    for (const { point, mounted } of record.mounts) {
+      if (mounted === true) await this.#release(point.name ?? '', except)
+    }
+  }
+
+  /** After an engine was killed: what is mounted for nobody. */
+  async settle(): Promise<void> {
+    for (const { name, options } of this.#volumes.values()) if (options !== null) await this.#release(name)
+  }
+
+  #release(name: string, except?: Container): Promise<void> {
+    const inUse = (user: Container): boolean =>
+      user !== except && (user.running !== undefined || user.record.state.status === 'running')
+    return this.#mounts.release(this.mountpoint(name), () => this.#users(name).some(inUse))
   }
 
   #create(
@@ -175,6 +210,7 @@ export class VolumeStore implements Volumes, VolumeSource {
   }
 
   async #delete(name: string): Promise<void> {
+    await this.#mounts.release(this.mountpoint(name), () => false)
     // The record goes last: a crash in between leaves an empty volume, not a folder nobody knows.
     await this.#options.trash.discard(join(this.#options.folder, name))
     await this.#records.remove(name)
@@ -232,18 +268,10 @@ function checkDriver(driver: string, options: Readonly<Record<string, string>>):
     throw new DewarError(
       'not-found',
       `error looking up volume plugin ${driver}: plugin "${driver}" not found`,
-      {
-        remedy: 'this engine has the driver local',
-      },
+      { remedy: 'this engine has the driver local' },
     )
   }
-  const [first] = Object.keys(options)
-  if (first !== undefined) {
-    throw new DewarError('invalid-argument', `invalid option: ${JSON.stringify(first)}`, {
-      remedy:
-        'local volumes of this engine take no options; bind mounts and --tmpfs do what they are used for',
-    })
-  }
+  checkVolumeOptions(options)
 }
 
 /** Volumes hold what is not written anywhere else: only the empty ones are filled from the image. */

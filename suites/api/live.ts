@@ -20,6 +20,8 @@ export interface Live extends AsyncDisposable {
   readonly folder: string
   /** Bytes of memory the engine's process has resident now. */
   rss(): Promise<number>
+  /** Kills the engine, waits for `meanwhile`, and starts a successor. */
+  killed(meanwhile: () => Promise<unknown>): Promise<void>
 }
 
 export interface LiveOptions {
@@ -33,16 +35,24 @@ export async function startLive(name: string, options: LiveOptions = {}): Promis
     const network = scope.use(await networkNamespace(join(folder, 'netns.log')))
     const { storage } = await copyTestImages(folder)
     scope.use(await startRegistry({ storage, folder, port: 5000, network }))
-    const server = scope.use(
-      await startEngine({ folder, network, bridge: 'dwta0', subnet: '172.27.0.0/16', ...options }),
-    )
+    const engine = () =>
+      startEngine({ folder, network, bridge: 'dwta0', subnet: '172.27.0.0/16', ...options })
+    let server = await engine()
+    scope.defer(() => server.process.stop())
     scope.defer(() => removeAllContainers(server))
     await server.docker('pull', '--quiet', `${REGISTRY}/busybox`)
     await server.docker('tag', `${REGISTRY}/busybox`, 'busybox')
     return {
-      server,
+      get server() {
+        return server
+      },
       folder,
       rss: () => rssOf(server),
+      async killed(meanwhile) {
+        await server.crash()
+        await meanwhile()
+        server = await engine()
+      },
       [Symbol.asyncDispose]: () => scope[Symbol.asyncDispose](),
     }
   } catch (error) {

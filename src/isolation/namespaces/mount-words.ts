@@ -43,6 +43,10 @@ export interface MountWords {
   readonly propagation: number | undefined
   readonly recursive: boolean
   readonly idmap: boolean
+  /** The source is this path inside it, resolved there. */
+  readonly subpath: string | undefined
+  /** MOUNT_ATTR_* for the topmost mount of a tree alone. */
+  readonly topAttrs: number
   /** key=value and flag options for the file system itself. */
   readonly data: readonly (readonly [key: string, value?: string])[]
 }
@@ -51,8 +55,10 @@ export function mountWords(options: readonly string[]): MountWords {
   const data: [string, string?][] = []
   let attrs = 0
   let propagation: number | undefined
+  let subpath: string | undefined
   for (const word of options) {
-    if (Object.hasOwn(ATTR, word)) attrs |= ATTR[word as keyof typeof ATTR]
+    if (word.startsWith('x-subpath=')) subpath = decodeURIComponent(word.slice('x-subpath='.length))
+    else if (Object.hasOwn(ATTR, word)) attrs |= ATTR[word as keyof typeof ATTR]
     else if (Object.hasOwn(CLEARED, word)) attrs &= ~(CLEARED[word] ?? 0)
     else if (propagationOf(word) !== undefined) propagation = propagationOf(word)
     else if (
@@ -65,8 +71,11 @@ export function mountWords(options: readonly string[]): MountWords {
       else data.push([word.slice(0, at), word.slice(at + 1)])
     }
   }
+  const top = options.includes('x-top-ro') ? attrs & ATTR.ro : 0
   return {
-    attrs,
+    attrs: attrs & ~top,
+    topAttrs: top,
+    subpath,
     propagation,
     recursive: options.includes('rbind'),
     idmap: options.includes('idmap') || options.includes('ridmap'),

@@ -6,6 +6,9 @@ import type { Slot, Step } from '../../kernel/plan.ts'
 import { ATTR, mountWords, type MountWords } from './mount-words.ts'
 import type { Slots } from './slots.ts'
 
+/** open(2): a descriptor to resolve in, the same on every architecture of ours. */
+const O_PATH = 0x20_0000
+
 export interface MountsInput {
   readonly spec: OciSpec
   readonly root: Slot
@@ -71,8 +74,9 @@ function bindMount(mount: OciMount, words: MountWords, input: MountsInput, slots
   const plain = words.attrs === 0 && userns === undefined && words.propagation === undefined
   return {
     parent: [
-      { actor: 'parent', op: 'clone-mount', path: mount.source, slot, recursive },
+      ...sourceSteps(mount.source, words, slot, slots),
       ...(plain ? [] : [attributes]),
+      ...topSteps(words, slot),
     ],
     guest: [
       {
@@ -85,6 +89,21 @@ function bindMount(mount: OciMount, words: MountWords, input: MountsInput, slots
       },
     ],
   }
+}
+
+/** A subpath is resolved inside the source: a symlink that a container put there leads nowhere else (CVE-2023-2728's kin). */
+function sourceSteps(path: string, { subpath, recursive }: MountWords, slot: Slot, slots: Slots): Step[] {
+  if (subpath === undefined) return [{ actor: 'parent', op: 'clone-mount', path, slot, recursive }]
+  const at = slots.take()
+  return [
+    { actor: 'parent', op: 'open', path, slot: at, flags: O_PATH },
+    { actor: 'parent', op: 'clone-mount', at, path: subpath, slot, recursive },
+  ]
+}
+
+function topSteps({ topAttrs }: MountWords, slot: Slot): Step[] {
+  if (topAttrs === 0) return []
+  return [{ actor: 'parent', op: 'mount-attr', slot, set: topAttrs, clear: 0, recursive: false }]
 }
 
 /** Major and minor of /dev/console's and the terminals' parents are not here: devpts brings its own. */

@@ -1,0 +1,56 @@
+/** Volumes with driver options: mounted while a container that runs has them. The host's mounts are the truth. */
+import { lookup } from 'node:dns/promises'
+import { readFile } from 'node:fs/promises'
+import { DewarError, messageOf } from '../base/errors.ts'
+import type { Core } from '../kernel/core-api.ts'
+import { Mutex } from './mutex.ts'
+import {
+  addressName,
+  volumeMountSteps,
+  volumeUnmountSteps,
+  type VolumeDriverOptions,
+} from './volume-options.ts'
+
+export class VolumeMounts {
+  readonly #core: Core
+  /** Looking and mounting are one step: two containers that start together share one mount. */
+  readonly #lock = new Mutex()
+
+  constructor(core: Core) {
+    this.#core = core
+  }
+
+  /** Mounts it unless it is there. Throws `system` with dockerd's words. */
+  async mount(name: string, path: string, options: VolumeDriverOptions): Promise<void> {
+    await this.#lock.run(async () => {
+      if (await isMounted(path)) return
+      try {
+        const host = addressName(options)
+        const address = host === undefined ? undefined : (await lookup(host)).address
+        await this.#core.run({ steps: volumeMountSteps(path, options, address) })
+      } catch (cause) {
+        // Not the options: a password may be among them.
+        const why = messageOf(cause).replaceAll(/password=[^,\s"]*/g, 'password=********')
+        throw new DewarError(
+          'system',
+          `error while mounting volume '${path}': failed to mount local volume: mount ${options['device'] ?? ''}:${path}: ${why}`,
+          { cause, remedy: `the options of volume ${name} say what is mounted` },
+        )
+      }
+    })
+  }
+
+  /** Unmounts it when it is there and `wanted` says that nobody needs it. */
+  async release(path: string, wanted: () => boolean): Promise<void> {
+    await this.#lock.run(async () => {
+      if (wanted() || !(await isMounted(path))) return
+      await this.#core.run({ steps: volumeUnmountSteps(path) })
+    })
+  }
+}
+
+async function isMounted(path: string): Promise<boolean> {
+  const escaped = path.replaceAll(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`)
+  const text = await readFile('/proc/self/mountinfo', 'utf8')
+  return text.split('\n').some((line) => line.split(' ')[4] === escaped)
+}
