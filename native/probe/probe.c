@@ -239,11 +239,12 @@ static int serve(char **argv) {
 static void __attribute__((noreturn)) wait_for_the_end(char **words) {
 	signal(SIGTERM, _exit);
 	for (; *words; words++) {
-		char *to = *words;
+		char said[4096], *to = said; /* not in place: the command line itself is looked for too */
 		unsigned byte;
-		for (const char *from = *words; sscanf(from, "%2x", &byte) == 1; from += 2) *to++ = (char)byte;
+		for (const char *from = *words; to < said + sizeof said - 1 && sscanf(from, "%2x", &byte) == 1; from += 2)
+			*to++ = (char)byte;
 		*to++ = '\n';
-		full(1, *words, (size_t)(to - *words));
+		full(1, said, (size_t)(to - said));
 	}
 	for (;;)
 		if (wait(NULL) < 0) sleep(1);

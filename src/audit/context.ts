@@ -101,7 +101,7 @@ export class Context implements ProbeContext, AsyncDisposable {
   readonly observer: ProbeContext['observer'] = async (options = {}) => {
     const uid = options.unprivileged === true ? await freshUid() : undefined
     const { journal, program } = this.#surroundings
-    return this.#open(await startTool(journal, program, { uid, networkOf: options.networkOf }))
+    return this.#open(await startTool(journal, program, { ...options, uid }))
   }
 
   async #open(process: GuestProcess): Promise<Guest> {

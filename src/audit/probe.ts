@@ -39,5 +39,7 @@ export interface ProbeContext {
   readonly observer: (options?: {
     readonly unprivileged?: boolean
     readonly networkOf?: number
+    /** `nsenter --all` into this process first; the program is the one of its image. */
+    readonly enter?: number
   }) => Promise<Guest>
 }

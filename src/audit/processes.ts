@@ -83,3 +83,14 @@ async function listens(pid: number, socket: string): Promise<number | undefined>
     .map((fields) => `socket:[${fields[6]}]`)
   return inodes.some((inode) => links.includes(inode)) ? pid : undefined
 }
+
+/**
+ * The auditor and what it started on the host: its traces are none of a target's. Processes that `runc exec` starts are
+ * children of ours too, and belong to the container: they are in another PID namespace.
+ */
+export async function auditorPids(all: readonly HostProcess[]): Promise<ReadonlySet<number>> {
+  const family = [...descendants(all, [process.pid])]
+  const mine = await namespaceOf('self', 'pid')
+  const links = await Promise.all(family.map((pid) => namespaceOf(pid, 'pid')))
+  return new Set(family.filter((_pid, index) => links[index] === mine))
+}

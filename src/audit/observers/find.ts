@@ -1,7 +1,7 @@
 /** What `find` and `grep -ra` do, for everyday root; the auditor's own traces are left out. */
 import { randomBytes } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
-import { open, readdir } from 'node:fs/promises'
+import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Canary } from '../canary.ts'
 import type { Journal } from '../journal.ts'
@@ -30,6 +30,19 @@ export async function findNames(
     for (const { name } of entries) if (wanted.has(name)) hits.push({ name, path: join(folder, name) })
   })
   return { hits, folders, complete }
+}
+
+export async function findEach(
+  roots: readonly string[],
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<NameSearch> {
+  const all = await Promise.all(roots.map((root) => findNames(root, names, signal)))
+  return {
+    hits: all.flatMap(({ hits }) => hits),
+    folders: all.reduce((sum, { folders }) => sum + folders, 0),
+    complete: all.every(({ complete }) => complete),
+  }
 }
 
 interface WalkEntry {
@@ -90,16 +103,23 @@ export async function searchContents(
   let files = 0
   let bytes = 0
   let complete = true
+  const look = async (path: string): Promise<void> => {
+    const found = await searchFile(path, canaries).catch(() => undefined)
+    if (found === undefined) return
+    files += 1
+    bytes += found.bytes
+    for (const canary of found.canaries) hits.push({ canary, path })
+  }
   for (const root of roots) {
+    // A root may be a file too.
+    if (!(await stat(root)).isDirectory()) {
+      await look(root)
+      continue
+    }
     complete &&= await walk(root, signal, async (folder, entries) => {
       for (const entry of entries) {
         if (!entry.isFile() || signal.aborted) continue
-        const path = join(folder, entry.name)
-        const found = await searchFile(path, canaries).catch(() => undefined)
-        if (found === undefined) continue
-        files += 1
-        bytes += found.bytes
-        for (const canary of found.canaries) hits.push({ canary, path })
+        await look(join(folder, entry.name))
       }
     })
   }

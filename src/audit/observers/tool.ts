@@ -17,6 +17,8 @@ export interface ToolOptions {
   readonly uid?: number | undefined
   /** Of this process; the auditor's own when not given. */
   readonly networkOf?: number | undefined
+  /** All namespaces of this process, which has the program in its image: `nsenter --all`. */
+  readonly enter?: number | undefined
 }
 
 /** Ends with its input, so a killed audit leaves none behind. */
@@ -25,6 +27,8 @@ export async function startTool(
   program: string,
   options: ToolOptions = {},
 ): Promise<GuestProcess> {
+  if (options.enter !== undefined)
+    return start(['nsenter', `--target=${options.enter}`, '--all', ...GUEST_ARGV])
   const copy = join(journal.folder, 'tool')
   if (!existsSync(copy)) {
     await copyFile(program, copy)
@@ -47,8 +51,12 @@ export async function startTool(
     copy,
     ...GUEST_ARGV.slice(1),
   ]
-  const [first = '', ...rest] = argv
-  return processOfChild(spawn(first, rest, { stdio: 'pipe', cwd: '/' }))
+  return start(argv)
+}
+
+function start(argv: readonly string[]): GuestProcess {
+  const [program = '', ...rest] = argv
+  return processOfChild(spawn(program, rest, { stdio: 'pipe', cwd: '/' }))
 }
 
 /** A uid that nobody has: no process, no line in /etc/passwd. */

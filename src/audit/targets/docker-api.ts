@@ -6,7 +6,15 @@ import type { Client } from '../../client/connect.ts'
 import { DewarError } from '../../base/errors.ts'
 import { imageArchive, imageEntries } from '../image.ts'
 import type { Journal } from '../journal.ts'
-import { ancestors, companions, descendants, listProcesses, listenersOn, namespaceOf } from '../processes.ts'
+import {
+  auditorPids,
+  ancestors,
+  companions,
+  descendants,
+  listProcesses,
+  listenersOn,
+  namespaceOf,
+} from '../processes.ts'
 import type { Network, Subject, SubjectOptions, Target } from '../target.ts'
 import type { TargetReport } from '../types.ts'
 import { bodyOf } from './create-body.ts'
@@ -158,7 +166,7 @@ async function createSubject(
 /** By the PID namespace, by kinship (shims), and by the id in a command line (conmon, gofers). */
 async function pidsOf(id: string, pid: number, engine: readonly number[]): Promise<readonly number[]> {
   const all = await listProcesses()
-  const ours = descendants(all, [process.pid])
+  const ours = await auditorPids(all)
   const up = ancestors(all, pid, new Set([...engine, ...ours]))
   const named = all.filter(({ argv }) => argv.some((word) => word.includes(id))).map((one) => one.pid)
   const inside = await companions(pid)

@@ -9,7 +9,7 @@ import type { GuestProcess } from '../guest-types.ts'
 import { hostCommand } from '../host-command.ts'
 import { imageEntries, unpackImage } from '../image.ts'
 import type { Journal } from '../journal.ts'
-import { companions, descendants, listProcesses } from '../processes.ts'
+import { auditorPids, companions, descendants, listProcesses } from '../processes.ts'
 import { GUEST_ARGV } from '../target.ts'
 import type { ExecOptions, Subject, SubjectOptions, Target } from '../target.ts'
 import { bundleConfig } from './bundle-config.ts'
@@ -147,7 +147,7 @@ function execIn(argv: readonly string[], name: string, options: ExecOptions): Gu
 
 async function pidsOf(name: string, pid: number): Promise<readonly number[]> {
   const all = await listProcesses()
-  const ours = descendants(all, [process.pid])
+  const ours = await auditorPids(all)
   const named = all.filter(({ argv }) => argv.some((word) => word.includes(name))).map((one) => one.pid)
   return [...descendants(all, [pid, ...named, ...(await companions(pid))])].filter((one) => !ours.has(one))
 }

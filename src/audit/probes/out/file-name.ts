@@ -1,6 +1,6 @@
-import { controlFile, findNames } from '../observers/find.ts'
-import type { Probe } from '../probe.ts'
-import { conclude } from '../verdict.ts'
+import { controlFile, findEach, findNames } from '../../observers/find.ts'
+import type { Probe } from '../../probe.ts'
+import { conclude } from '../../verdict.ts'
 
 export const fileName: Probe = {
   id: 'O01',
@@ -22,14 +22,13 @@ export const fileName: Probe = {
     const wanted = canary('file-name').text
     using control = controlFile(journal)
     // The likely places first: a machine with millions of files and a cold cache takes minutes.
-    const likely = await Promise.all(
-      (await target.folders()).map((folder) => findNames(folder, [wanted], signal)),
-    )
-    const found = likely.flatMap(({ hits }) => hits)
-    const search =
-      found.length > 0
-        ? { hits: found, folders: 0, complete: true }
-        : await findNames('/', [wanted, control.name], signal)
+    const folders = await target.folders()
+    const covered = folders.some((folder) => folder.startsWith(journal.folder))
+    const likely = covered ? [journal.folder] : [...folders, journal.folder]
+    const near = await findEach(likely, [wanted, control.name], signal)
+    const search = near.hits.some(({ name }) => name === wanted)
+      ? near
+      : await findNames('/', [wanted, control.name], signal)
     const inside = await guest.listFolder(paths.folder)
     return conclude({
       seen: search.hits
