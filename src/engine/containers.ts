@@ -195,7 +195,12 @@ export class ContainerService implements Containers {
   }
 
   async wait(ref: string, condition: WaitCondition): Promise<{ result: Promise<WaitResult> }> {
-    return { result: this.#find(ref).wait(condition) }
+    const { containers } = this.#services
+    // Clients that ask after the start (dockerode's run) must have the exit code of what ran and went in between. With
+    // dockerd they nearly always come in time, since it is slower.
+    const gone = containers.departed(ref)
+    if (gone?.record.hostConfig.autoRemove) return { result: Promise.resolve(gone.lastResult()) }
+    return { result: containers.find(ref).wait(condition) }
   }
 
   attach(ref: string, request: AttachRequest): Promise<{ stream: Duplex; tty: boolean }> {

@@ -53,3 +53,14 @@ test('IdRanges keeps clear of recorded ranges and gives back only the owner’s'
   ranges.release('other', { base: 1050, size: 100 })
   assert.deepEqual(ranges.take('000000000001'), { base: 1300, size: 100 })
 })
+
+test('departed finds by its full id what has just been removed, and find does not', () => {
+  const list = new Directory<{ id: string; name: string }>()
+  const item = { id: 'a'.repeat(64), name: 'one' }
+  list.add(item)
+  assert.equal(list.departed(item.id), undefined)
+  list.delete(item)
+  assert.equal(list.departed(item.id), item)
+  assert.equal(list.departed('a'.repeat(12)), undefined)
+  assert.throws(() => list.find(item.id), { code: 'not-found' })
+})

@@ -7,9 +7,13 @@ interface Listed {
   readonly name: string
 }
 
+/** Milliseconds in which what was taken off the list can still be asked for. */
+const MEMORY = 10_000
+
 export class Directory<T extends Listed> {
   readonly #byId = new Map<string, T>()
   readonly #idByName = new Map<string, string>()
+  readonly #departed = new Map<string, T>()
 
   get size(): number {
     return this.#byId.size
@@ -42,6 +46,13 @@ export class Directory<T extends Listed> {
   delete(item: T): void {
     this.#byId.delete(item.id)
     if (this.#idByName.get(item.name) === item.id) this.#idByName.delete(item.name)
+    this.#departed.set(item.id, item)
+    setTimeout(() => this.#departed.delete(item.id), MEMORY).unref()
+  }
+
+  /** What had this full id and was taken off the list a moment ago. */
+  departed(id: string): T | undefined {
+    return this.#departed.get(id)
   }
 
   byId(id: string): T | undefined {

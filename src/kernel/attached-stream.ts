@@ -21,7 +21,10 @@ export class AttachedStream extends Duplex {
     output.on('data', (chunk: Buffer) => {
       if (!this.push(chunk)) output.pause()
     })
-    output.once('end', () => this.push(null))
+    // A process that printed nothing may have ended while the input was being connected: a socket with nothing left to
+    // read tells its end unasked, and does not tell it twice.
+    if (output.readableEnded) this.push(null)
+    else output.once('end', () => this.push(null))
     output.once('error', (error) => this.destroy(error))
     output.once('close', () => input?.destroy())
   }
