@@ -1,5 +1,6 @@
 /** The catalogue: every probe there is, in the order of importance. */
 import type { Probe } from '../probe.ts'
+import { IN_PROBES } from './in/index.ts'
 import { diskThief, fileContent, logAtRest, metadata } from './out/at-rest.ts'
 import { fileName } from './out/file-name.ts'
 import { namespaceEnter, openFiles, rootWalk } from './out/live-state.ts'
@@ -19,4 +20,5 @@ export const PROBES: readonly Probe[] = [
   rootWalk,
   logAtRest,
   openFiles,
+  ...IN_PROBES,
 ]
