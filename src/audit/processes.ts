@@ -57,7 +57,7 @@ export function namespaceOf(pid: number | 'self', kind: string): Promise<string 
 /** Processes in the same PID namespace, the host's own excepted. */
 export async function companions(pid: number): Promise<readonly number[]> {
   const wanted = await namespaceOf(pid, 'pid')
-  if (wanted === undefined || wanted === (await namespaceOf(1, 'pid'))) return [pid]
+  if (wanted === undefined || wanted === (await namespaceOf('self', 'pid'))) return [pid]
   const pids = await listPids()
   const links = await Promise.all(pids.map((one) => namespaceOf(one, 'pid')))
   return pids.filter((_pid, index) => links[index] === wanted)

@@ -1,24 +1,6 @@
-/** The catalogue: every probe there is, in the order of importance. */
+/** The catalogue: every probe there is, in the order of importance within its direction. */
 import type { Probe } from '../probe.ts'
 import { IN_PROBES } from './in/index.ts'
-import { diskThief, fileContent, logAtRest, metadata } from './out/at-rest.ts'
-import { fileName } from './out/file-name.ts'
-import { namespaceEnter, openFiles, rootWalk } from './out/live-state.ts'
-import { memoryRead } from './out/memory.ts'
-import { argvCmdline, envEnviron, processNames } from './out/processes.ts'
+import { OUT_PROBES } from './out/index.ts'
 
-export const PROBES: readonly Probe[] = [
-  fileName,
-  argvCmdline,
-  envEnviron,
-  fileContent,
-  metadata,
-  memoryRead,
-  diskThief,
-  processNames,
-  namespaceEnter,
-  rootWalk,
-  logAtRest,
-  openFiles,
-  ...IN_PROBES,
-]
+export const PROBES: readonly Probe[] = [...OUT_PROBES, ...IN_PROBES]

@@ -107,7 +107,7 @@ async function otherNetwork(pid: number | undefined): Promise<string | undefined
  */
 async function enginePids(engine: readonly number[]): Promise<readonly number[]> {
   const family = [...descendants(await listProcesses(), engine)]
-  const host = await namespaceOf(1, 'pid')
+  const host = await namespaceOf('self', 'pid')
   const links = await Promise.all(family.map((pid) => namespaceOf(pid, 'pid')))
   return family.filter((_pid, index) => links[index] === host)
 }

@@ -32,7 +32,8 @@ export async function runtimeTarget(options: RuntimeTargetOptions): Promise<Targ
   const { name, path, journal } = options
   const folder = join(journal.folder, name)
   const state = join(folder, 'state')
-  await mkdir(state, { recursive: true, mode: 0o711 })
+  // As /run/runc is: nobody else gets through.
+  await mkdir(state, { recursive: true, mode: 0o700 })
   // A bundle has no network but its loopback; runsc must be told.
   const words = name === 'runsc' ? ['--network=none'] : []
   const argv = [...(name === 'crun' ? HIDE_UNIFIED : []), path, ...words, '--root', state]
