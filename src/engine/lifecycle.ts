@@ -117,8 +117,9 @@ export class Lifecycle {
     container.live = { kind: 'idle' }
     if (decision.restart && !this.#closing) this.#scheduleRestart(container, decision.delay)
     const attributes = eventAttributes(container)
-    await releaseVolumes(this.#services, container)
+    // At once: between the end and its record, a wait would be told of the run before.
     await this.#recordEnd(container, state)
+    await releaseVolumes(this.#services, container)
     if (end.oomKilled) bus.emit('container', 'oom', container.id, attributes)
     const execDuration = String(Math.max(0, Math.floor((end.at - startedAt) / 1000)))
     bus.emit('container', 'die', container.id, { ...attributes, exitCode: String(end.code), execDuration })
