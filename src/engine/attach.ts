@@ -108,7 +108,10 @@ export function withDetachKeys(live: Duplex, keys: string | undefined, onDetach:
   live.pipe(output)
   live.once('close', () => output.end())
   filter.pipe(live)
-  return patient(Duplex.from({ readable: output, writable: filter }))
+  const joined = patient(Duplex.from({ readable: output, writable: filter }))
+  // Pipes do not carry this back: a client that vanished would keep its connection to the shim until the end.
+  joined.once('close', () => live.destroy())
+  return joined
 }
 
 /** Of a container that nobody writes for: its log, if that is asked for, then `last`. */
