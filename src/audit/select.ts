@@ -7,13 +7,17 @@ export interface Selection {
   readonly observer: readonly string[]
 }
 
-/** Each option narrows; several words of one option widen. Throws when nothing is left or a word fits nothing. */
+/**
+ * Each option narrows; several words of one option, also with commas between them, widen. Throws when nothing is left
+ * or a word fits nothing.
+ */
 export function selectProbes(probes: readonly Probe[], by: Selection): readonly Probe[] {
+  const list = (words: readonly string[]) => words.flatMap((word) => word.split(',')).filter(Boolean)
   const tests: readonly (readonly [string, readonly string[], (probe: Probe, word: string) => boolean])[] = [
-    ['direction', by.direction, ({ direction }, word) => direction === word],
-    ['probe', by.probe, ({ id, slug }, word) => id === word.toUpperCase() || slug.includes(word)],
-    ['asset', by.asset, ({ asset }, word) => asset.includes(word)],
-    ['observer', by.observer, ({ observers }, word) => observers.some((observer) => observer === word)],
+    ['direction', list(by.direction), ({ direction }, word) => direction === word],
+    ['probe', list(by.probe), ({ id, slug }, word) => id === word.toUpperCase() || slug.includes(word)],
+    ['asset', list(by.asset), ({ asset }, word) => asset.includes(word)],
+    ['observer', list(by.observer), ({ observers }, word) => observers.some((observer) => observer === word)],
   ]
   for (const [option, words, fits] of tests) {
     const stray = words.find((word) => !probes.some((probe) => fits(probe, word)))
