@@ -22,7 +22,8 @@ let live: Live
 
 const NONE = { NetworkMode: 'none' }
 const printing = { Cmd: ['sh', '-c', `yes '${LINE.trim()}' | head -c ${SIZE}`], HostConfig: NONE }
-const status = async (id: string) => Reflect.get(Object((await inspect(live.server, id))['State']), 'Status')
+const status = async (id: string): Promise<unknown> =>
+  Reflect.get(Object((await inspect(live.server, id))['State']), 'Status')
 
 function expected(): string {
   const hash = createHash('sha256')
