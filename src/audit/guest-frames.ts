@@ -45,24 +45,56 @@ export interface Encoded {
   readonly ranges: readonly Range[]
 }
 
-/** Lays out the memory of a batch: where each buffer stands, what is in it, and which of it is to come back. */
+/**
+ * Lays out the memory of a batch: first what is sent, then the room for what only comes back, so that room costs nothing
+ * on the way.
+ */
 class Memory {
   readonly pieces: Buffer[] = []
   readonly pointers: { readonly at: number; readonly place: number }[] = []
   readonly ranges: Range[] = []
-  #size = 0
+  #sent = 0
+  #end: number
+
+  /** `sent`: what all that is sent takes up. */
+  constructor(sent: number) {
+    this.#end = sent
+  }
 
   get size(): number {
-    return this.#size
+    return this.#end
   }
 
-  place(content: Buffer, size: number): number {
-    const at = this.#size
-    const room = (size + GAP + 15) & ~15
-    this.#size += room
-    this.pieces.push(content, Buffer.alloc(room - content.length))
+  send(content: Buffer): number {
+    const at = this.#sent
+    this.#sent += roomFor(content.length)
+    this.pieces.push(content, Buffer.alloc(roomFor(content.length) - content.length))
     return at
   }
+
+  reserve(size: number): number {
+    const at = this.#end
+    this.#end += roomFor(size)
+    return at
+  }
+}
+
+function roomFor(size: number): number {
+  return (size + GAP + 15) & ~15
+}
+
+/** Bytes of memory that hold what is sent with these calls. */
+function sentBytes(calls: readonly Call[]): number {
+  const contents = calls
+    .flatMap(({ args }) => args)
+    .flatMap((argument): readonly Buffer[] => {
+      if (typeof argument !== 'object') return []
+      if ('inout' in argument) return [argument.inout]
+      return 'in' in argument
+        ? [argument.in, ...(argument.pointers ?? []).map(({ to }) => to)].map(bytesOf)
+        : []
+    })
+  return contents.reduce((sum, content) => sum + roomFor(content.length), 0)
 }
 
 /** Strings end with a zero byte, as paths do. */
@@ -76,16 +108,15 @@ function encodeArgument(argument: Argument, call: number, memory: Memory): { kin
   if ('result' in argument) return { kind: 2, value: BigInt(argument.result) }
   if ('in' in argument) {
     const content = bytesOf(argument.in)
-    const at = memory.place(content, content.length)
+    const at = memory.send(content)
     for (const pointer of argument.pointers ?? []) {
       const target = bytesOf(pointer.to)
-      memory.pointers.push({ at: at + pointer.at, place: memory.place(target, target.length) })
+      memory.pointers.push({ at: at + pointer.at, place: memory.send(target) })
     }
     return { kind: 1, value: BigInt(at) }
   }
-  const content = 'inout' in argument ? argument.inout : Buffer.alloc(0)
-  const size = 'inout' in argument ? content.length : argument.out
-  const at = memory.place(content, size)
+  const size = 'inout' in argument ? argument.inout.length : argument.out
+  const at = 'inout' in argument ? memory.send(argument.inout) : memory.reserve(size)
   memory.ranges.push({ at, size, call: 'out' in argument && argument.short ? call : WHOLE, of: call })
   return { kind: 1, value: BigInt(at) }
 }
@@ -114,7 +145,7 @@ function words(...values: readonly number[]): Buffer {
 export function encodeBatch(batch: Batch, numberOf: (name: string) => number): Encoded {
   const { id, calls } = batch
   if (calls.length > MOST_CALLS) throw new GuestError('E2BIG', `a batch of ${calls.length} calls: split it`)
-  const memory = new Memory()
+  const memory = new Memory(sentBytes(calls))
   const encoded = calls.map((call, index) => encodeCall(call, index, numberOf(call.name), memory))
   const pointers = memory.pointers.map(({ at, place }) => words(at, place))
   const ranges = memory.ranges.map(({ at, size, call }) => words(at, size, call))

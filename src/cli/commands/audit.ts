@@ -1,6 +1,8 @@
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseAddress } from '../../client/connect.ts'
 import { audit as runAudit } from '../../audit/audit.ts'
+import { discover } from '../../audit/discover/discover.ts'
 import { PROBES } from '../../audit/probes/index.ts'
 import type { Probe } from '../../audit/probe.ts'
 import type { AuditEvent } from '../../audit/run.ts'
@@ -20,6 +22,7 @@ const FLAGS = {
   asset: strings('Only probes of this asset: file, env, memory…'),
   observer: strings('Only what this observer sees: neighbour, host-root, unprivileged-user…'),
   'run-args': string('Options for the run of the containers that are judged ("--security-opt …")'),
+  discover: bool('Also look for channels that no list has (a minute more for each target)'),
   load: bool('Also probes that make much load'),
   limit: integer('Seconds that one target may take', { initial: 170 }),
   ...OUTPUT_FLAGS,
@@ -68,13 +71,17 @@ async function carryOut(flags: Flags, [verb = '', ...files]: readonly string[], 
   const targets = words.length === 0 ? ['dewar'] : words
   const runArguments = splitWords(flags['run-args'])
   announce(cli, targets, probes, flags.load)
+  const program = join(packageRoot(), 'native/build/dewar-probe')
   const stop = new AbortController()
   const interrupted = (): void => stop.abort()
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
   const report = await runAudit({
     ...{ targets, probes, runArguments, load: flags.load, env: cli.env, version: packageVersion() },
     runBody: runArgumentsBody(runArguments),
-    program: join(packageRoot(), 'native/build/dewar-probe'),
+    program,
+    ...(flags.discover
+      ? { discover: (target, signal) => discover(target, { program, folder: tmpdir(), signal }) }
+      : {}),
     dewar: () => dewarSocket(cli),
     signal: stop.signal,
     limit: flags.limit * 1000,
