@@ -42,14 +42,15 @@ export function refuseUpgrade(socket: Socket, status: number, message: string, h
 /**
  * Joins a client's socket and a container's stream until the container's output ends or the client is gone.
  * `head` are bytes that came with the request's headers. The client's half-close becomes end of standard input.
+ * `pause`: milliseconds the output is held back; see client-quirks.
  */
-export function splice(socket: Socket, stream: Duplex, head: Buffer): void {
+export function splice(socket: Socket, stream: Duplex, head: Buffer, pause = 0): void {
   socket.setTimeout(0)
   socket.setNoDelay(true)
   const probe = probeWhenHalfClosed(socket)
   if (head.length > 0) socket.unshift(head)
   socket.pipe(stream, { end: true })
-  stream.pipe(socket, { end: false })
+  afterPause(pause, () => stream.pipe(socket, { end: false }))
 
   stream.once('end', () => {
     socket.unpipe(stream)
@@ -72,6 +73,11 @@ export function splice(socket: Socket, stream: Duplex, head: Buffer): void {
   })
   // The socket may have been closed while the engine was asked.
   if (socket.destroyed) releaseStream(stream)
+}
+
+function afterPause(pause: number, begin: () => void): void {
+  if (pause === 0) begin()
+  else setTimeout(begin, pause)
 }
 
 /** Input that was sent before the client went still reaches the container. */
@@ -109,12 +115,17 @@ function lingerThenDestroy(socket: Socket): void {
 }
 
 /** Without `Upgrade` the same stream is the body of a 200, ended by the connection's end, as dockerd sends it. */
-export function streamAsBody(response: ServerResponse, stream: Duplex, contentType: string): void {
+export function streamAsBody(
+  response: ServerResponse,
+  stream: Duplex,
+  contentType: string,
+  pause: number,
+): void {
   // Clients such as docker-py read the raw socket past the headers, so there must be no chunk framing.
   response.useChunkedEncodingByDefault = false
   response.writeHead(200, { 'Content-Type': contentType, Connection: 'close' })
   response.flushHeaders()
-  stream.pipe(response)
+  afterPause(pause, () => stream.pipe(response))
   stream.once('error', (error) => {
     process.stderr.write(`attached stream broke: ${messageOf(error)}\n`)
     response.destroy()

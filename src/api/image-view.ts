@@ -18,7 +18,12 @@ const LEGACY_CONFIG = {
   onBuild: null,
 }
 
-export function imageJson(image: ImageView, minor: number): object {
+/** `containerConfig`: for a client that needs it from every version of the API. */
+export function imageJson(
+  image: ImageView,
+  minor: number,
+  { containerConfig = false }: { readonly containerConfig?: boolean } = {},
+): object {
   return {
     Id: image.id,
     RepoTags: image.repoTags,
@@ -26,8 +31,9 @@ export function imageJson(image: ImageView, minor: number): object {
     Parent: image.parent,
     Comment: image.comment,
     ...(image.created === 0 && minor >= 44 ? {} : { Created: rfc3339Nano(image.created) }),
-    // docker-compose v1 reads ContainerConfig and fails without it.
     ...(minor < 45 ? { Container: '', ContainerConfig: legacyConfig({}) } : {}),
+    // It looks there for the anonymous volumes to carry over.
+    ...(containerConfig ? { ContainerConfig: legacyConfig({ volumes: image.config.volumes }) } : {}),
     DockerVersion: '',
     Author: image.author,
     Config: minor < 50 ? legacyConfig(image.config) : ociConfig(image.config),

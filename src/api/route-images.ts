@@ -7,6 +7,7 @@ import { DewarError } from '../base/errors.ts'
 import type { Images, ImageView, OnProgress } from '../engine/types.ts'
 import { parseAuthHeader } from './auth-header.ts'
 import { CONFIG } from './container-schema.ts'
+import { wantsContainerConfig } from './client-quirks.ts'
 import { deletedJson, historyJson, imageJson, imageSummaryJson, layerUse } from './image-view.ts'
 import { plainTar } from './plain-tar.ts'
 import { filtersOf, flagOf, textOf } from './query.ts'
@@ -56,7 +57,10 @@ export function imageRoutes({ app, engine }: Room): void {
 function namedRoutes({ app }: Pick<Room, 'app'>, images: Images): void {
   on(app, 'GET', '/images/*', async (call) => {
     const { name, action } = splitName(call.param('*'))
-    if (action === 'json') return sendJson(call.reply, imageJson(await images.inspect(name), call.minor))
+    if (action === 'json') {
+      const options = { containerConfig: wantsContainerConfig(call.header('user-agent')) }
+      return sendJson(call.reply, imageJson(await images.inspect(name), call.minor, options))
+    }
     if (action === 'history') return sendJson(call.reply, (await images.history(name)).map(historyJson))
     if (action === 'get') return save(call, images, [name])
     throw new DewarError('not-found', 'page not found')

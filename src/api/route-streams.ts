@@ -7,6 +7,7 @@ import { attachContainer, startExec } from './attach.ts'
 import type { Attached } from './attach.ts'
 import { answerFor } from './error-answer.ts'
 import { rfc3339Nano } from './go-time.ts'
+import { pauseAfterHeaders } from './client-quirks.ts'
 import { streamAsBody, streamType } from './hijack.ts'
 import { flagOf, textOf, timeOf } from './query.ts'
 import { abortOnClose, sendEmpty, sendJson, sendStream } from './respond.ts'
@@ -51,9 +52,11 @@ export function streamRoutes({ app, engine }: Room): void {
   })
 }
 
-function sendAttached({ reply, minor }: Call, { stream, tty }: Attached): FastifyReply {
+function sendAttached(call: Call, { stream, tty }: Attached): FastifyReply {
+  const { reply, minor } = call
   if (stream === undefined) return sendEmpty(reply, 200)
-  streamAsBody(reply.hijack().raw, stream, streamType(tty, minor))
+  const pause = pauseAfterHeaders(call.header('user-agent'))
+  streamAsBody(reply.hijack().raw, stream, streamType(tty, minor), pause)
   return reply
 }
 

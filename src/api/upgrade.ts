@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
 import type { EngineApi } from '../engine/types.ts'
 import { minorVersion, withoutVersion } from './api-version.ts'
+import { pauseAfterHeaders } from './client-quirks.ts'
 import { attachContainer, startExec } from './attach.ts'
 import { answerFor } from './error-answer.ts'
 import { refuseUpgrade, splice, streamType, writeUpgraded } from './hijack.ts'
@@ -69,7 +70,7 @@ async function upgrade(
     return
   }
   writeUpgraded(socket, streamType(tty, minor), headers)
-  splice(socket, stream, rest)
+  splice(socket, stream, rest, pauseAfterHeaders(request.headers['user-agent']))
 }
 
 /**

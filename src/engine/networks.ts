@@ -60,7 +60,8 @@ export class NetworkService implements Networks {
     await container.lock.run(async () => {
       const { record, running } = container
       checkConnect(container, network, endpoint)
-      if (networks.wanted(record).some((one) => one.network.id === network.id)) {
+      // Not what the next start wants: who was taken off its only network would be on it again.
+      if (isOn(record, network)) {
         throw new DewarError(
           'forbidden',
           `endpoint with name ${container.name} already exists in network ${network.name}`,
@@ -85,7 +86,7 @@ export class NetworkService implements Networks {
           'container cannot be disconnected from host network or connected to host network',
         )
       }
-      if (!Object.values(record.networks).some((one) => one.networkID === network.id)) {
+      if (!isOn(record, network)) {
         throw new DewarError(
           'forbidden',
           `container ${container.id} is not connected to network ${network.name}`,
@@ -197,6 +198,10 @@ function checkConnect(container: Container, network: Network, endpoint: Endpoint
     )
   }
   checkEndpoint(network, endpoint)
+}
+
+function isOn(record: ContainerRecord, network: Network): boolean {
+  return Object.values(record.networks).some((one) => one.networkID === network.id)
 }
 
 /** The network's name as the key, and no longer as one that was left. */

@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pauseAfterHeaders, wantsContainerConfig } from './client-quirks.ts'
+
+test('pauseAfterHeaders is for docker-py and what is made with it', () => {
+  for (const agent of ['docker-sdk-python/5.0.3', 'docker-compose/1.29.2 docker-py/5.0.3 Linux/6.1'])
+    assert.ok(pauseAfterHeaders(agent) > 0, agent)
+  for (const agent of ['Docker-Client/28.2.2 (linux)', 'compose/2.26.1-4', '', undefined])
+    assert.equal(pauseAfterHeaders(agent), 0, agent)
+})
+
+test('wantsContainerConfig is for docker-compose v1', () => {
+  assert.equal(wantsContainerConfig('docker-compose/1.29.2 docker-py/5.0.3 Linux/6.1'), true)
+  for (const agent of ['compose/2.26.1-4', 'docker-sdk-python/5.0.3', undefined])
+    assert.equal(wantsContainerConfig(agent), false, agent)
+})

@@ -1,0 +1,18 @@
+/** What clients in use need beyond the published API. Each is told from its User-Agent, so that others see plain Docker. */
+
+/** Milliseconds; dockerd takes about as long to start an exec, and nobody noticed. */
+const GAP_MS = 100
+
+/**
+ * docker-py and docker-compose v1 read an answer's headers through a buffer of 8 KiB and the stream from the socket
+ * itself, so what comes together with the headers is lost to them. There is no way to see that a client has read
+ * its headers: the stream follows after a pause.
+ */
+export function pauseAfterHeaders(userAgent: string | undefined): number {
+  return /\bdocker-(py|sdk-python)\//.test(userAgent ?? '') ? GAP_MS : 0
+}
+
+/** docker-compose v1 asks for the newest API and fails without `ContainerConfig`, which ended with API 1.44. */
+export function wantsContainerConfig(userAgent: string | undefined): boolean {
+  return (userAgent ?? '').startsWith('docker-compose/1.')
+}
