@@ -16,12 +16,14 @@ static void init_start(char **argv) {
 	signal(SIGTTOU, SIG_IGN); /* a background group may take the terminal only so */
 	tcsetpgrp(0, getpid());
 	signal(SIGTTOU, SIG_DFL);
+	mask_signals(SIG_UNBLOCK);
 	execvp(argv[0], argv);
 	dprintf(2, "docker-init: starting %s failed: %s\n", argv[0], strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
-/* First process of `--init`: starts argv, forwards signals, reaps. */
+/* First process of `--init`: starts argv, forwards signals, reaps. All signals come blocked, so that those wait that are
+ * sent before there are handlers: the kernel takes none that is not handled to a first process. */
 static int init_main(char **argv) {
 	int status;
 	pid_t pid;
@@ -34,29 +36,35 @@ static int init_main(char **argv) {
 	if (init_child == 0) init_start(argv);
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sig != SIGCHLD) signal(sig, sig == SIGTTIN || sig == SIGTTOU ? SIG_IGN : forward);
+	mask_signals(SIG_UNBLOCK);
 	while (((pid = wait(&status)) > 0 || errno == EINTR) && pid != init_child) {}
 	return pid < 0 ? 0 : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+void carry_out(int conn, const uint8_t *plan, size_t size, int init) {
+	struct run r;
+	run_init(&r, conn);
+	int bad = plan_decode(plan, size, &r.plan) ? fail(&r.f, "the plan") : 0;
+	if (!bad && r.plan.count && r.plan.step[r.plan.count - 1].op == OP_SHIM) shim_main(&r, init);
+	if (bad || run_plan(&r, (int[]){-1, -1, -1}, init)) {
+		send_failure(conn, &r.f);
+		/* An engine still sending would meet a closed connection (EPIPE) before it reads why. */
+		for (char rest[4096]; read(conn, rest, sizeof rest) > 0;) {}
+	} else
+		send_frame(conn, 'O', NULL, 0);
+	_exit(0);
+}
+
 static void runner_main(int conn) {
 	struct frame request = {0};
-	struct run r;
 	int whole, null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	/* The engine's pipes must not stay open through a shim. */
 	for (int i = 0; i < 3; i++) dup2(null, i);
 	close(null);
 	signal(SIGCHLD, SIG_DFL);
 	while (!(whole = frame_read(conn, &request))) {}
-	if (whole < 0) return;
-	run_init(&r, conn);
-	int bad = plan_decode(request.bytes + 5, request.used - 5, &r.plan) ? fail(&r.f, "the plan") : 0;
-	if (!bad && r.plan.count && r.plan.step[r.plan.count - 1].op == OP_SHIM) shim_main(&r);
-	if (bad || run_plan(&r, (int[]){-1, -1, -1}, -1)) {
-		send_failure(conn, &r.f);
-		/* An engine still sending would meet a closed connection (EPIPE) before it reads why. */
-		for (char rest[4096]; read(conn, rest, sizeof rest) > 0;) {}
-	} else
-		send_frame(conn, 'O', NULL, 0);
+	if (whole > 0) carry_out(conn, request.bytes + 5, request.used - 5, -1);
+	_exit(0);
 }
 
 /* Runs on from a sealed copy in memory: a container that gets hold of /proc/PID/exe of a joining process has
@@ -99,7 +107,6 @@ static int spawner_main(char **argv) {
 		close(s);
 		setsid();
 		runner_main(conn);
-		_exit(0);
 	}
 }
 

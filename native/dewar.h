@@ -44,6 +44,8 @@ int open_parent(int root, const char *path, const char **name);
 int write_full(int fd, const void *buf, size_t n);
 /* A listening unix socket that only our user can connect to; -1 with errno. */
 int listen_at(const char *path, int flags);
+/* All signals: SIG_BLOCK or SIG_UNBLOCK. */
+void mask_signals(int how);
 /* A descriptor of this very program (a sealed memfd), for --init. */
 int self_exe(void);
 
@@ -104,8 +106,11 @@ int files_pack(const char *path, int (*emit)(const void *, size_t), struct failu
  * 0 then), or -1 with r->f. */
 int run_plan(struct run *r, const int stdio[3], int init);
 
-/* ---- shim.c: the shim of the container that the plan in r, with its last step OP_SHIM, describes */
-void shim_main(struct run *r) __attribute__((noreturn));
+/* ---- core.c: carries out an encoded plan for the engine at `conn`, answers it and ends the process. `init` as above. */
+void carry_out(int conn, const uint8_t *plan, size_t size, int init) __attribute__((noreturn));
+
+/* ---- shim.c: the shim of the process that the plan in r, with its last step OP_SHIM, describes. `init` as above. */
+void shim_main(struct run *r, int init) __attribute__((noreturn));
 
 /* ---- log.c: the container's log in Docker's json-file format, with rotation */
 

@@ -80,6 +80,12 @@ int send_failure(int conn, const struct failure *f) {
 	return send_frame(conn, 'F', f, offsetof(struct failure, path) + strnlen(f->path, sizeof f->path));
 }
 
+void mask_signals(int how) {
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(how, &all, NULL);
+}
+
 int self_exe(void) { return open("/proc/self/exe", O_RDONLY | O_CLOEXEC); }
 
 int listen_at(const char *path, int flags) {

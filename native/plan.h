@@ -28,7 +28,7 @@ enum actor { HOST, PARENT, GUEST, AFTER };
 	OP(PERSONALITY, do_personality, 1, 0) OP(NETLINK, do_netlink, 4, 1)          OP(RESERVE_PORT, do_reserve_port, 3, 2) \
 	OP(DEVICE_PROGRAM, do_device_program, 1, 1) OP(TTY, do_tty, 3, 0)            OP(EXEC, do_exec, 2, 1) \
 	OP(UNPACK, do_unpack, 0, 0)           OP(PACK, do_pack, 0, 1)                OP(READ, do_read, 2, 1) \
-	OP(MASK, do_mask, 0, 1)               OP(OOM_SCORE, do_oom_score, 0, 1)          OP(SHIM, do_shim, 8, 3)
+	OP(MASK, do_mask, 0, 1)               OP(OOM_SCORE, do_oom_score, 0, 1)          OP(SHIM, do_shim, 8, 4)
 #define OP_NUMBER(name, function, numbers, strings) OP_##name,
 enum op { OP_NONE, OPERATIONS(OP_NUMBER) OP_END };
 /* clang-format on */

@@ -126,7 +126,6 @@ int do_exec(struct run *r, const struct step *s) {
 	size_t argc = (size_t)s->num[1];
 	char **argv = strings(s->str, argc, s->num[0] ? 2 : 0), **env = strings(s->str + argc, s->nstr - argc, 0);
 	int exe = s->num[0] ? self_exe() : -1;
-	sigset_t none;
 	if (!argv || !env) return fail(&r->f, "exec");
 	/* Nothing of ours is inherited: all but the standard streams close at execve. */
 	if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC)) return fail(&r->f, "close_range");
@@ -134,8 +133,7 @@ int do_exec(struct run *r, const struct step *s) {
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	tell(r->sync, (struct message){.type = 'e'}, -1);
 	for (int sig = 1; sig < NSIG; sig++) signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	mask_signals(s->num[0] ? SIG_BLOCK : SIG_UNBLOCK);
 	if (s->num[0]) {
 		argv[0] = "/sbin/docker-init";
 		argv[1] = "--";

@@ -11,7 +11,7 @@ import { encodePlan } from './encode.ts'
 import { connectUnix, failureOf, frame, onFrames } from './frames.ts'
 import { takeLent, type OnLent } from './lent-sockets.ts'
 import type { Plan } from './plan.ts'
-import { Control, ShimClient, ShimGone, shimStep } from './shim.ts'
+import { Control, SHIM_SOCKET, ShimClient, ShimGone, shimStep } from './shim.ts'
 
 /** Where `native/build.mjs` put the program: beside the package this file belongs to. */
 function corePath(): string {
@@ -118,7 +118,7 @@ class NativeCore implements Core {
 
   async reconnect(runDir: string): Promise<Shim | undefined> {
     try {
-      const control = new Control(await connectUnix(join(runDir, 'shim.sock')), runDir)
+      const control = new Control(await connectUnix(join(runDir, SHIM_SOCKET)), runDir)
       const started = await control.ask(frame('W'))
       return new ShimClient(control, runDir, started.payload)
     } catch (error) {

@@ -1,4 +1,5 @@
 /** The engine's side of a shim: its control connection, execs, and attached streams. */
+import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -8,6 +9,9 @@ import { AttachedStream } from './attached-stream.ts'
 import { encodePlan, type ShimStep } from './encode.ts'
 import { connectUnix, failureOf, frame, onFrames, u32, type Frame } from './frames.ts'
 import type { Plan } from './plan.ts'
+
+/** The socket of the first process's shim, in the container's folder; an exec's has a name of its own. */
+export const SHIM_SOCKET = 'shim.sock'
 
 /** All bits set: the streams stay root's. */
 const NO_OWNER = -1
@@ -76,34 +80,34 @@ export class Control {
 
 function exitOf(payload: Buffer): Exit {
   return {
-    code: payload.readUInt32LE(4),
-    oomKilled: payload[8] === 1,
-    at: Number(payload.readBigUInt64LE(9)),
+    code: payload.readUInt32LE(0),
+    oomKilled: payload[4] === 1,
+    at: Number(payload.readBigUInt64LE(5)),
   }
 }
 
-/** A process of the container: the first one (id 0) or an exec. */
+/** A process of the container, the first one or an exec, by its shim. */
 class Process implements ShimProcess {
   readonly pid: number
   readonly exited: Promise<Exit>
   protected readonly control: Control
   protected readonly runDir: string
-  readonly #id: number
+  readonly #socket: string
 
-  constructor(control: Control, runDir: string, started: Buffer) {
+  constructor(control: Control, runDir: string, socket: string, started: Buffer) {
     this.control = control
     this.runDir = runDir
-    this.#id = started.readUInt32LE(0)
-    this.pid = started.readUInt32LE(4)
+    this.#socket = join(runDir, socket)
+    this.pid = started.readUInt32LE(0)
     this.exited = control.exited
   }
 
   async signal(signal: number): Promise<void> {
-    await this.control.ask(frame('K', u32(this.#id, signal)))
+    await this.control.ask(frame('K', u32(signal)))
   }
 
   async resize(rows: number, cols: number): Promise<void> {
-    await this.control.ask(frame('Z', u32(this.#id, (rows & 0xffff) | (cols << 16))))
+    await this.control.ask(frame('Z', u32((rows & 0xffff) | (cols << 16))))
   }
 
   async attach(options: AttachOptions = {}): Promise<Duplex> {
@@ -114,8 +118,8 @@ class Process implements ShimProcess {
   }
 
   protected async connectStream(flags: number): Promise<Socket> {
-    const socket = await connectUnix(join(this.runDir, 'shim.sock'))
-    socket.write(frame('A', u32(this.#id), Buffer.from([flags])))
+    const socket = await connectUnix(this.#socket)
+    socket.write(frame('A', Buffer.from([flags])))
     const answer = await takeFrame(socket, this.runDir)
     if (answer.type === 'F') {
       socket.destroy()
@@ -177,6 +181,7 @@ function readExactly(socket: Socket, size: number): Buffer | undefined {
 export function shimStep(
   o: Pick<ShimOptions, keyof ExecOptions | 'stdinOnce'>,
   first?: Pick<ShimOptions, 'runDir' | 'log' | 'oomFile'>,
+  socket = SHIM_SOCKET,
 ): ShimStep {
   const flag = (value: boolean): number => (value ? 1 : 0)
   const owner = o.owner ?? { uid: NO_OWNER, gid: NO_OWNER }
@@ -185,7 +190,7 @@ export function shimStep(
     actor: 'host',
     op: 'shim',
     numbers: [...streams, first?.log?.maxSize ?? 0, first?.log?.maxFiles ?? 1],
-    texts: [first?.runDir ?? '', first?.log?.path ?? '', first?.oomFile ?? ''],
+    texts: [first?.runDir ?? '', socket, first?.log?.path ?? '', first?.oomFile ?? ''],
   }
 }
 
@@ -193,8 +198,8 @@ export class ShimClient extends Process implements Shim {
   readonly shimPid: number
 
   constructor(control: Control, runDir: string, started: Buffer) {
-    super(control, runDir, started)
-    this.shimPid = started.readUInt32LE(8)
+    super(control, runDir, SHIM_SOCKET, started)
+    this.shimPid = started.readUInt32LE(4)
   }
 
   async attachAfterLog(options: AttachOptions): Promise<{ stream: Duplex; logged: LogEnd }> {
@@ -211,18 +216,18 @@ export class ShimClient extends Process implements Shim {
   }
 
   async exec(plan: Plan, options: ExecOptions): Promise<ShimProcess> {
-    const socket = await connectUnix(join(this.runDir, 'shim.sock'))
+    const name = `exec-${randomBytes(8).toString('hex')}.sock`
+    const socket = await connectUnix(join(this.runDir, SHIM_SOCKET))
     const control = new Control(socket, this.runDir, plan)
     try {
-      const started = await control.ask(
-        frame('E', encodePlan(plan, shimStep({ ...options, stdinOnce: true }))),
-      )
+      const last = shimStep({ ...options, stdinOnce: true }, undefined, name)
+      const started = await control.ask(frame('E', encodePlan(plan, last)))
       // An exec's end is the last that is heard here; a container may have thousands in its life.
       control.exited.then(
         () => control.close(),
         () => control.close(),
       )
-      return new Process(control, this.runDir, started.payload)
+      return new Process(control, this.runDir, name, started.payload)
     } catch (error) {
       control.close()
       throw error

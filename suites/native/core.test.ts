@@ -1,14 +1,18 @@
 /** The native core carries out plans, and its shims keep their promises, with real processes. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { startCore } from '../../src/kernel/core.ts'
 import type { Core, ShimOptions } from '../../src/kernel/core-api.ts'
+import { encodePlan } from '../../src/kernel/encode.ts'
+import { connectUnix, frame } from '../../src/kernel/frames.ts'
 import type { Plan, Step } from '../../src/kernel/plan.ts'
 import { PlanFailed } from '../../src/kernel/plan-failed.ts'
+import { shimStep } from '../../src/kernel/shim.ts'
 
 const NEW_PID = 0x2000_0000
 const NEW_NS = 0x2_0000
@@ -45,6 +49,15 @@ function shell(script: string, more: readonly Step[] = []): Plan {
     ],
   }
 }
+
+/** An exec's plan. */
+const joining = (script: string): Plan => ({
+  steps: [
+    { actor: 'host', op: 'clone', flags: 0 },
+    { actor: 'guest', op: 'setns', slot: 255, flags: NEW_PID | NEW_NS },
+    { actor: 'guest', op: 'exec', argv: ['sh', '-c', script], env: ['PATH=/usr/bin:/bin'], init: false },
+  ],
+})
 
 const logOf = (path: string): string[] =>
   readFileSync(path, 'utf8')
@@ -142,22 +155,11 @@ test('signal reaches the first process and the exit code says which', async () =
 
 test('exec joins the namespaces, has its own exit code and streams', async () => {
   const shim = await core.launch(shell('sleep 60'), options())
-  const process = await shim.exec(
-    {
-      steps: [
-        { actor: 'host', op: 'clone', flags: 0 },
-        { actor: 'guest', op: 'setns', slot: 255, flags: NEW_PID | NEW_NS },
-        {
-          actor: 'guest',
-          op: 'exec',
-          argv: ['sh', '-c', 'cat /proc/1/comm; exit 4'],
-          env: ['PATH=/bin'],
-          init: false,
-        },
-      ],
-    },
-    { tty: false, stdin: false, expectAttach: 1 },
-  )
+  const process = await shim.exec(joining('cat /proc/1/comm; exit 4'), {
+    tty: false,
+    stdin: false,
+    expectAttach: 1,
+  })
   const stream = await process.attach()
   stream.end()
   assert.match(await text(stream), /sh|sleep/)
@@ -171,16 +173,7 @@ test('exec leaves no descriptor behind in the shim when it has ended', async () 
   const open = (): number => readdirSync(`/proc/${shim.shimPid}/fd`).length
   const before = open()
   for (let i = 0; i < 5; i++) {
-    const process = await shim.exec(
-      {
-        steps: [
-          { actor: 'host', op: 'clone', flags: 0 },
-          { actor: 'guest', op: 'setns', slot: 255, flags: NEW_PID | NEW_NS },
-          { actor: 'guest', op: 'exec', argv: ['true'], env: ['PATH=/usr/bin:/bin'], init: false },
-        ],
-      },
-      { tty: false, stdin: false, expectAttach: 0 },
-    )
+    const process = await shim.exec(joining('true'), { tty: false, stdin: false, expectAttach: 0 })
     await process.exited
   }
   await until(() => open() === before)
@@ -238,14 +231,6 @@ test('a killed spawner is started anew, and its shims live on', async () => {
   assert.equal((await shim.exited).code, 137)
 })
 
-const joining = (script: string): Plan => ({
-  steps: [
-    { actor: 'host', op: 'clone', flags: 0 },
-    { actor: 'guest', op: 'setns', slot: 255, flags: NEW_PID | NEW_NS },
-    { actor: 'guest', op: 'exec', argv: ['sh', '-c', script], env: ['PATH=/usr/bin:/bin'], init: false },
-  ],
-})
-
 test(
   'exec ends when its process ends, though who inherited its output writes for ever',
   { timeout: 20_000 },
@@ -291,6 +276,50 @@ test(
     assert.equal((await shim.exited).code, 0)
   },
 )
+
+test(
+  'exec that hangs on its way holds up neither the shim nor other execs',
+  { timeout: 20_000 },
+  async () => {
+    const shim = await core.launch(shell('sleep 60'), options())
+    const fifo = join(folder, 'fifo')
+    execFileSync('mkfifo', [fifo])
+    const [clone, enter, exec] = joining('exit 2').steps as [Step, Step, Step]
+    const plan: Plan = {
+      steps: [clone, enter, { actor: 'guest', op: 'open', path: fifo, slot: 0, flags: 0 }, exec],
+    }
+    const hanging = shim.exec(plan, { tty: false, stdin: false, expectAttach: 0 })
+    const other = await shim.exec(joining('exit 4'), { tty: false, stdin: false, expectAttach: 0 })
+    assert.equal((await other.exited).code, 4)
+    await writeFile(fifo, '') // waits for the reader, which then goes on
+    assert.equal((await (await hanging).exited).code, 2)
+    await shim.signal(9)
+    await shim.exited
+  },
+)
+
+test('exec in the PID namespace of others ends with the container', { timeout: 20_000 }, async () => {
+  const first: Plan = {
+    steps: [
+      { actor: 'host', op: 'clone', flags: NEW_NS },
+      { actor: 'guest', op: 'exec', argv: ['sleep', '60'], env: ['PATH=/usr/bin:/bin'], init: false },
+    ],
+  }
+  const exec: Plan = {
+    steps: [
+      { actor: 'host', op: 'clone', flags: 0 },
+      { actor: 'guest', op: 'exec', argv: ['sleep', '60'], env: ['PATH=/usr/bin:/bin'], init: false },
+    ],
+  }
+  for (const victim of ['container', 'shim'] as const) {
+    const shim = await core.launch(first, options())
+    const process_ = await shim.exec(exec, { tty: false, stdin: false, expectAttach: 0 })
+    if (victim === 'shim') process.kill(shim.shimPid, 'SIGKILL')
+    else await shim.signal(9)
+    assert.equal((await process_.exited).code, 137)
+    await shim.exited.catch(() => undefined)
+  }
+})
 
 test('exec that fails leaves no descriptor in the shim', async () => {
   const shim = await core.launch(shell('sleep 60'), options())
@@ -366,6 +395,40 @@ test('init that cannot start its command says so and exits with 126', { skip: sa
   assert.equal((await shim.exited).code, 126)
   assert.match(logOf(path).join(''), /starting true failed/)
 })
+
+test(
+  'a signal sent to a container with init before that is ready is not lost',
+  { timeout: 20_000 },
+  async () => {
+    const { steps } = shell('sleep 60')
+    const last = steps.at(-1)
+    assert.ok(last?.op === 'exec')
+    const plan: Plan = { steps: [...steps.slice(0, -1), { ...last, init: true }] }
+    for (let i = 0; i < 20; i++) {
+      const shim = await core.launch(plan, options())
+      await shim.signal(15)
+      assert.equal((await shim.exited).code, 143)
+    }
+  },
+)
+
+test(
+  'launch starts nothing for an engine that went before the shim had a socket',
+  { timeout: 20_000 },
+  async () => {
+    const o = { ...options(), log: { path: join(folder, 'log-fifo'), maxSize: 0, maxFiles: 1 } }
+    execFileSync('mkfifo', [o.log.path]) // the shim waits here for a reader
+    const marker = join(folder, 'marker')
+    const plan = shell('true', [{ actor: 'host', op: 'mkdir', path: marker, mode: 0o700 }])
+    const engine = await connectUnix(join(folder, 'spawner.sock'))
+    engine.write(frame('P', encodePlan(plan, shimStep(o, o))))
+    await until(() => existsSync(join(o.runDir, 'shim.sock')))
+    engine.destroy()
+    await new Promise((resolve) => engine.once('close', resolve))
+    assert.equal(readFileSync(o.log.path, 'utf8'), '') // to the end: the shim has gone
+    assert.equal(existsSync(marker), false)
+  },
+)
 
 test('the log is rotated by size and keeps the newest files', async () => {
   const path = join(folder, 'rotated')
