@@ -94,8 +94,8 @@ void release_ports(void);
 
 /* Applies the operation stream (see src/store/ops.ts) read from `in` until its end mark. 0 or -1. */
 int files_unpack(int in, struct failure *f);
-/* Walks `path` and hands the operation stream to emit(), which returns 0, or -1 with errno set. 0 or -1. */
-int files_pack(const char *path, int (*emit)(const void *, size_t), struct failure *f);
+/* Walks `path` and sends the operation stream to `out` in data frames. 0 or -1. */
+int files_pack(const char *path, int out, struct failure *f);
 
 /* ---- run.c: carrying out a whole plan, the parent's side and the child's story */
 

@@ -268,12 +268,11 @@ int files_unpack(int in, struct failure *f) {
 	return bad ? -1 : 0;
 }
 
-static int (*emit)(const void *, size_t);
+static int out;
 static int give(const void *from, size_t n) {
 	if (n > sizeof buffer - buffered) {
-		size_t full = buffered;
+		if (send_frame(out, 'D', buffer, buffered)) return -1;
 		buffered = 0;
-		if (emit(buffer, full)) return -1;
 	}
 	memcpy(buffer + buffered, from, n);
 	buffered += n;
@@ -419,9 +418,9 @@ static int pack_node(int dir, const char *name, size_t end, int depth) {
 	}
 }
 
-int files_pack(const char *what, int (*to)(const void *, size_t), struct failure *f) {
+int files_pack(const char *what, int to, struct failure *f) {
 	const char *slash = strrchr(what, '/'), *name = ".";
-	emit = to;
+	out = to;
 	buffered = 0;
 	strcpy(path, ".");
 	root = open_in(HERE, ".", O_PATH | O_DIRECTORY, 0);
@@ -429,7 +428,7 @@ int files_pack(const char *what, int (*to)(const void *, size_t), struct failure
 							       : open_in(root, what, O_PATH | O_DIRECTORY, 0);
 	int bad = dir < 0 || give(magic, sizeof magic) || faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) ||
 		  pack_node(dir, name, 0, 0) || give(&(struct header){.kind = END}, sizeof(struct header)) ||
-		  emit(buffer, buffered);
+		  send_frame(out, 'D', buffer, buffered);
 	if (bad) fail(f, "%s", strcmp(path, ".") ? path : what);
 	close_fd(&root);
 	return bad ? -1 : 0;

@@ -24,7 +24,9 @@ static int consistent(const struct step *s) {
 	if (s->nnum < want->num || s->nstr < want->str) return 0;
 	switch (s->op) {
 	case OP_FSMOUNT: return s->nstr == 1 + 2 * (s->nnum - 2); /* one number and two strings per option */
-	case OP_EXEC: return s->nnum == 2 && s->num[1] >= 1 && s->num[1] <= s->nstr; /* arguments, then environment */
+	case OP_WRITE: return s->nnum == 2 && s->nstr % 2 == 0;	  /* paths and data */
+	case OP_EXEC: /* num[1] arguments, num[2] files to try, environment */
+		return s->nnum == 3 && s->num[1] && s->num[1] <= s->nstr && s->num[2] <= s->nstr - s->num[1];
 	case OP_USER: return s->nstr == 0;
 	case OP_NETLINK: /* num[3] offsets, then errnos */
 		if (s->nstr != 1 || s->num[3] > (uint64_t)s->nnum - 4) return 0;

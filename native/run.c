@@ -21,29 +21,19 @@ struct message {
 	struct failure f;
 };
 
-/* A message and room for a descriptor beside it. */
-struct envelope {
-	struct msghdr head;
-	struct iovec iov;
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(sizeof(size_t))));
+/* Room for a descriptor beside a message. */
+union control {
+	struct cmsghdr head;
+	char room[CMSG_SPACE(sizeof(int))];
 };
 
-static struct msghdr *address(struct envelope *e, const void *data, size_t size, size_t control) {
-	e->iov = (struct iovec){(void *)(uintptr_t)data, size};
-	e->head = (struct msghdr){
-		.msg_iov = &e->iov, .msg_iovlen = 1, .msg_control = e->control, .msg_controllen = control};
-	return &e->head;
-}
-
 int send_with(int to, const void *data, size_t size, int fd) {
-	struct envelope e = {0};
-	struct cmsghdr *c = CMSG_FIRSTHDR(address(&e, data, size, fd < 0 ? 0 : sizeof e.control));
-	if (c) {
-		*c = (struct cmsghdr){
-			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
-		memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	}
-	return sendmsg(to, &e.head, MSG_NOSIGNAL) < 0 ? -1 : 0;
+	union control c = {{.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)}};
+	struct iovec iov = {(void *)(uintptr_t)data, size};
+	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c};
+	h.msg_controllen = fd < 0 ? 0 : sizeof c;
+	memcpy(CMSG_DATA(&c.head), &fd, sizeof fd);
+	return sendmsg(to, &h, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
 /* Without a parent to hear it there is nothing to go on for. */
@@ -53,12 +43,12 @@ static void tell(int sync, struct message m, int fd) {
 
 /* One message from the child: 0, or -1 at the end. A descriptor that came along lands in *fd. */
 static int hear(int sync, struct message *m, int *fd) {
-	struct envelope e;
+	union control c;
+	struct msghdr h = {.msg_iov = &(struct iovec){m, sizeof *m}, .msg_iovlen = 1, .msg_control = &c};
 	ssize_t n;
-	while ((n = recvmsg(sync, address(&e, m, sizeof *m, sizeof e.control), MSG_CMSG_CLOEXEC)) < 0 &&
-	       errno == EINTR) {}
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&e.head) : NULL;
-	if (c && c->cmsg_type == SCM_RIGHTS) memcpy(fd, CMSG_DATA(c), sizeof *fd);
+	do h.msg_controllen = sizeof c;
+	while ((n = recvmsg(sync, &h, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR);
+	if (n > 0 && CMSG_FIRSTHDR(&h)) memcpy(fd, CMSG_DATA(&c.head), sizeof *fd);
 	return n > 0 ? 0 : -1;
 }
 
@@ -79,10 +69,8 @@ int do_tty(struct run *r, const struct step *s) {
 	if (s->num[2]) {
 		autoclose int console =
 			open("/dev/console", O_CREAT | O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0600);
-		autoclose int tree = sys_open_tree(slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-		unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-		if (console < 0 || tree < 0 || sys_move_mount(tree, "", console, "", flags))
-			return fail(&r->f, "/dev/console");
+		autoclose int tree = clone_tree(slave, 0);
+		if (console < 0 || tree < 0 || move_onto(tree, console)) return fail(&r->f, "/dev/console");
 	}
 	if (ioctl(slave, TIOCSCTTY, 0) || dup2(slave, 0) < 0 || dup2(slave, 1) < 0 || dup2(slave, 2) < 0)
 		return fail(&r->f, "controlling terminal");
@@ -90,29 +78,15 @@ int do_tty(struct run *r, const struct step *s) {
 	return 0;
 }
 
-/* execvpe, with the errors Docker tells apart: not found (ENOENT) and not executable (EACCES, EISDIR …). */
-static void exec_in_path(char **argv, char **env) {
-	char file[PATH_MAX];
-	const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	int saved = ENOENT;
-	struct stat st;
-	if (strchr(argv[0], '/')) {
-		execve(argv[0], argv, env);
-		return;
+/* Of the files to try the first that is there and may be executed; else why not, as Docker tells it apart: not found
+ * (ENOENT, ENOTDIR) or not executable (EACCES …). */
+static void exec_first(char **files, char **argv, char **env) {
+	int why = ENOENT;
+	for (; *files && (why == ENOENT || why == ENOTDIR || why == EACCES); files++) {
+		execve(*files, argv, env);
+		if (why != EACCES || (errno != ENOENT && errno != ENOTDIR)) why = errno;
 	}
-	for (char **e = env; *e; e++)
-		if (!strncmp(*e, "PATH=", 5)) path = *e + 5;
-	for (size_t n; *argv[0] && *path; path += n + (path[n] == ':')) {
-		n = strcspn(path, ":");
-		if (!n || (size_t)snprintf(file, sizeof file, "%.*s/%s", (int)n, path, argv[0]) >= sizeof file)
-			continue;
-		errno = EACCES;
-		if (stat(file, &st) || !S_ISDIR(st.st_mode)) execve(file, argv, env);
-		if (errno == ENOENT || errno == ENOTDIR) continue;
-		saved = errno;
-		if (errno != EACCES) break;
-	}
-	errno = saved;
+	errno = why;
 }
 
 /* A NULL-terminated list with `skip` free places in front. */
@@ -123,10 +97,11 @@ static char **strings(const struct text *from, size_t n, size_t skip) {
 }
 
 int do_exec(struct run *r, const struct step *s) {
-	size_t argc = (size_t)s->num[1];
-	char **argv = strings(s->str, argc, s->num[0] ? 2 : 0), **env = strings(s->str + argc, s->nstr - argc, 0);
+	size_t argc = (size_t)s->num[1], files = (size_t)s->num[2];
+	char **argv = strings(s->str, argc, s->num[0] ? 2 : 0), **tried = strings(s->str + argc, files, 0);
+	char **env = strings(s->str + argc + files, s->nstr - argc - files, 0);
 	int exe = s->num[0] ? self_exe() : -1;
-	if (!argv || !env) return fail(&r->f, "exec");
+	if (!argv || !tried || !env) return fail(&r->f, "exec");
 	/* Nothing of ours is inherited: all but the standard streams close at execve. */
 	if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC)) return fail(&r->f, "close_range");
 	/* Dies with its shim. Late, since a change of credentials clears it; that it can be told shows the shim alive. */
@@ -139,7 +114,7 @@ int do_exec(struct run *r, const struct step *s) {
 		argv[1] = "--";
 		sys_execveat(exe, argv, env);
 	} else {
-		exec_in_path(argv, env);
+		exec_first(tried, argv, env);
 	}
 	return fail(&r->f, "%s", s->str[0].s);
 }
@@ -170,16 +145,18 @@ static void become_member(struct run *r) {
 	setsid();
 }
 
-static void run_guest(struct run *r, uint32_t from, uint32_t to) {
+/* The steps of one actor from one index to another. */
+static int run_actor(struct run *r, enum actor who, uint32_t from, uint32_t to) {
 	for (uint32_t i = from; i < to; i++) {
 		const struct step *s = &r->plan.step[i];
-		if (s->actor != GUEST) continue;
+		if (s->actor != who) continue;
 		r->f.step = i;
-		if (step_run(r, s)) give_up(r);
-		if ((s->op == OP_SETNS && s->num[1] & CLONE_NEWPID) ||
-		    (s->op == OP_UNSHARE && s->num[0] & CLONE_NEWPID))
+		if (step_run(r, s)) return -1;
+		if (who == GUEST && ((s->op == OP_SETNS && s->num[1] & CLONE_NEWPID) ||
+				     (s->op == OP_UNSHARE && s->num[0] & CLONE_NEWPID)))
 			become_member(r);
 	}
+	return 0;
 }
 
 /* Index of the first parent step if there are guest steps before it, which are run before it then; else 0. */
@@ -195,25 +172,15 @@ static void child_main(struct run *r, const int stdio[3], int parent_sync) {
 	uint32_t early = early_end(r);
 	/* Not readable by those inside before execve: /proc/PID/exe and fd of a joining process (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	run_guest(r, 0, early);
+	if (run_actor(r, GUEST, 0, early)) give_up(r);
 	if (early) tell(r->sync, (struct message){.type = 'r'}, -1);
 	if (readv(r->sync, iov, 2) != 1 + (ssize_t)sizeof r->slot || unshare(CLONE_FILES)) _exit(BROKEN);
 	tell(r->sync, (struct message){.type = 'u'}, -1);
 	close(parent_sync);
 	set_stdio(stdio);
 	setsid();
-	run_guest(r, early, r->plan.count);
+	if (run_actor(r, GUEST, early, r->plan.count)) give_up(r);
 	_exit(0);
-}
-
-static int run_actor(struct run *r, enum actor who) {
-	for (uint32_t i = 0; i < r->plan.count; i++) {
-		const struct step *s = &r->plan.step[i];
-		if (s->actor != who || s->op == OP_CLONE || s->op == OP_SHIM) continue;
-		r->f.step = i;
-		if (step_run(r, s)) return -1;
-	}
-	return 0;
 }
 
 /* The clone step: the parent's end of the socket between the two, or -1. The child does not return. */
@@ -271,12 +238,19 @@ static int follow(struct run *r, int sync, char until) {
 	return 0;
 }
 
-/* From the clone on. */
+/* From the clone on. Files in the child's folder of /proc are the parent's to write: they belong to root as long as the
+ * child cannot be dumped. The descriptor is gone before the child, which shares it, goes on. */
 static int raise_child(struct run *r, const int stdio[3], const struct step *clone) {
+	char proc[32];
 	struct iovec iov[2] = {{"g", 1}, {r->slot, sizeof r->slot}};
 	r->f.step = (uint32_t)(clone - r->plan.step);
 	autoclose int sync = make_child(r, clone, stdio);
-	if (sync < 0 || (early_end(r) && follow(r, sync, 'r')) || run_actor(r, PARENT)) return -1;
+	if (sync < 0 || (early_end(r) && follow(r, sync, 'r'))) return -1;
+	snprintf(proc, sizeof proc, "/proc/%d", (int)r->child);
+	r->slot[CHILD_SLOT] = open(proc, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int bad = run_actor(r, PARENT, 0, r->plan.count);
+	close_fd(&r->slot[CHILD_SLOT]);
+	if (bad) return -1;
 	return writev(sync, iov, 2) < 0 ? fail(&r->f, "the process ended early") : follow(r, sync, 0);
 }
 
@@ -284,7 +258,7 @@ int run_plan(struct run *r, const int stdio[3], int init) {
 	uint32_t clone = 0;
 	while (clone < r->plan.count && r->plan.step[clone].op != OP_CLONE) clone++;
 	if (init >= 0) r->slot[INIT_SLOT] = fcntl(init, F_DUPFD_CLOEXEC, 3);
-	int rc = run_actor(r, HOST);
+	int rc = run_actor(r, HOST, 0, r->plan.count);
 	if (!rc && clone < r->plan.count)
 		rc = raise_child(r, stdio, &r->plan.step[clone]);
 	else if (!rc)

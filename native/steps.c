@@ -5,7 +5,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/mount.h>
-#include <sys/personality.h>
 #include <sys/resource.h>
 
 #define RETRY_NS 10000000L
@@ -36,16 +35,15 @@ static int slot_put(struct run *r, uint64_t slot, int fd, const char *path) {
 
 STEP(do_open) { return slot_put(r, NUM(1), open_in(ROOT, STR(0), (int)NUM(2), (mode_t)NUM(3)), STR(0)); }
 
+/* Pairs of a path and what is to be written there. */
 STEP(do_write) {
-	autoclose int fd = open_in(ROOT, STR(0), O_WRONLY | O_NOCTTY, 0);
-	ssize_t len = s->str[1].len, n = fd < 0 ? -1 : write(fd, STR(1), (size_t)len);
-	if (n >= 0 && n != len) errno = EIO;
-	return RESULT(n == len || NUM(1), "%s", STR(0));
-}
-
-static int own_at(int dir, const char *name, uint64_t uid, uint64_t gid) {
-	if (uid == NONE && gid == NONE) return 0;
-	return fchownat(dir, name, (uid_t)uid, (gid_t)gid, AT_SYMLINK_NOFOLLOW);
+	for (uint16_t i = 0; i < s->nstr; i += 2) {
+		autoclose int fd = open_in(ROOT, STR(i), O_WRONLY | O_NOCTTY, 0);
+		ssize_t len = s->str[i + 1].len, n = fd < 0 ? -1 : write(fd, STR(i + 1), (size_t)len);
+		if (n >= 0 && n != len) errno = EIO;
+		if (n != len && !NUM(1)) return fail(&r->f, "%s", STR(i));
+	}
+	return 0;
 }
 
 /* The kernel empties a cgroup a little after its last process. */
@@ -56,27 +54,31 @@ static int remove_folder(int dir, const char *name) {
 	return rc;
 }
 
+/* The last two numbers are the owner of what is made. */
 static int change_entry(const struct step *s, int dir, const char *name) {
 	mode_t mode = (mode_t)NUM(1);
 	switch (s->op) {
 	case OP_MKDIR:
 		if (mkdirat(dir, name, mode)) return errno == EEXIST ? 0 : -1;
-		return own_at(dir, name, NUM(2), NUM(3));
+		break;
 	case OP_MKNOD: /* chmod after mknod: the umask must not decide who may open a device */
-		return mknodat(dir, name, mode, makedev((unsigned)NUM(2), (unsigned)NUM(3))) ||
-		       fchmodat(dir, name, mode & 07777, 0) || own_at(dir, name, NUM(4), NUM(5));
-	case OP_SYMLINK: return symlinkat(STR(1), dir, name) || own_at(dir, name, NUM(1), NUM(2));
-	case OP_RMDIR: return remove_folder(dir, name);
-	default: return unlinkat(dir, name, 0);
+		if (mknodat(dir, name, mode, makedev((unsigned)NUM(2), (unsigned)NUM(3)))) return -1;
+		if (fchmodat(dir, name, mode & 07777, 0)) return -1;
+		break;
+	case OP_SYMLINK:
+		if (symlinkat(STR(1), dir, name)) return -1;
+		break;
+	default: return remove_folder(dir, name);
 	}
+	return fchownat(dir, name, (uid_t)NUM(s->nnum - 2), (gid_t)NUM(s->nnum - 1), AT_SYMLINK_NOFOLLOW);
 }
 
-/* mkdir, mknod, symlink, rmdir, unlink: the last component of the path is never followed. */
+/* mkdir, mknod, symlink, rmdir: the last component of the path is never followed. */
 STEP(do_entry) {
 	const char *name;
 	autoclose int dir = open_parent(ROOT, STR(0), &name);
-	int absent_is_fine = s->op == OP_RMDIR || s->op == OP_UNLINK;
-	return RESULT((dir >= 0 && !change_entry(s, dir, name)) || (absent_is_fine && errno == ENOENT), "%s", STR(0));
+	int done = dir >= 0 && !change_entry(s, dir, name);
+	return RESULT(done || (s->op == OP_RMDIR && errno == ENOENT), "%s", STR(0));
 }
 
 STEP(do_read) {
@@ -91,14 +93,7 @@ STEP(do_read) {
 	return RESULT(!bad, "%s", STR(0));
 }
 
-static int emit_conn = -1;
-static int emit(const void *data, size_t size) { return send_frame(emit_conn, 'D', data, size); }
-
-STEP(do_pack) {
-	emit_conn = r->conn;
-	return files_pack(STR(0), emit, &r->f);
-}
-
+STEP(do_pack) { return files_pack(STR(0), r->conn, &r->f); }
 STEP(do_unpack) { return files_unpack(r->conn, &r->f); }
 
 /* What the kernel says of a failed mount: fsconfig keeps messages to be read from the descriptor. */
@@ -128,14 +123,6 @@ STEP(do_fsmount) {
 	return fd < 0 ? fail_mount(r, fs, STR(0), "mount") : slot_put(r, NUM(0), fd, STR(0));
 }
 
-static int clone_tree(int at, unsigned flags) {
-	return sys_open_tree(at, "", flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-}
-
-static int move_onto(int mount, int target) {
-	return sys_move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-}
-
 STEP(do_clone_mount) {
 	autoclose int at = open_in(ROOT, STR(0), O_PATH, 0);
 	return slot_put(r, NUM(1), at < 0 ? -1 : clone_tree(at, NUM(2) ? AT_RECURSIVE : 0), STR(0));
@@ -151,39 +138,25 @@ STEP(do_mount_attr) {
 	return RESULT(!sys_mount_setattr(slot_fd(r, NUM(0)), "", flags, &a), "mount attributes");
 }
 
-static int make_target(int root, const char *path, int dir, int links);
-
-/* A symlink to nothing: what it names is made, inside the root like all else (images link resolv.conf into /run). */
-static int make_linked(int root, int parent, const char *name, const char *path, int dir, int links) {
-	char link[PATH_MAX], whole[2 * PATH_MAX];
-	ssize_t n = readlinkat(parent, name, link, sizeof link - 1);
-	if (n < 0) return 0; /* no link: somebody else has made it */
-	if (!links) return refuse(ELOOP);
-	link[n] = 0;
-	snprintf(whole, sizeof whole, "%.*s%s", *link == '/' ? 0 : (int)(name - path), path, link);
-	return make_target(root, whole, dir, links - 1);
-}
-
-/* Makes one missing component: a directory, or an empty file. */
-static int make_one(int root, const char *path, int dir, int links) {
-	const char *name;
-	autoclose int fd = -1, parent = open_parent(root, path, &name);
-	if (parent < 0) return -1;
-	int rc = dir ? mkdirat(parent, name, 0755)
-		     : (fd = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644));
-	if (rc < 0 && errno == EEXIST) return make_linked(root, parent, name, path, dir, links);
-	return rc < 0 ? -1 : 0;
-}
-
-/* Makes what is missing of `path` inside the root: directories, and at the end a directory or an empty file. */
+/* Makes what is missing of `path` inside the root: directories, and at the end a directory or an empty file. What a
+ * symlink to nothing names is made, inside the root like all else (images link resolv.conf into /run). */
 static int make_target(int root, const char *path, int dir, int links) {
-	char prefix[PATH_MAX];
+	char prefix[PATH_MAX], link[PATH_MAX], whole[2 * PATH_MAX];
 	if (strlen(path) >= sizeof prefix) return refuse(ENAMETOOLONG);
-	for (const char *end = path; *end;) {
+	for (const char *end = path, *name; *end;) {
 		end = strchrnul(end + 1, '/');
 		*(char *)mempcpy(prefix, path, (size_t)(end - path)) = 0;
-		autoclose int fd = open_in(root, prefix, O_PATH, 0);
-		if (fd < 0 && (errno != ENOENT || make_one(root, prefix, *end || dir, links))) return -1;
+		int as_dir = *end || dir;
+		autoclose int parent = -1, fd = open_in(root, prefix, O_PATH, 0);
+		if (fd >= 0) continue;
+		if (errno != ENOENT || (parent = open_parent(root, prefix, &name)) < 0) return -1;
+		if (!(as_dir ? mkdirat(parent, name, 0755) : mknodat(parent, name, S_IFREG | 0644, 0))) continue;
+		ssize_t n = errno == EEXIST ? readlinkat(parent, name, link, sizeof link - 1) : -1;
+		if (n < 0 && errno == EINVAL) continue; /* no link: somebody else has made it */
+		if (n < 0 || !links) return n < 0 ? -1 : refuse(ELOOP);
+		link[n] = 0;
+		snprintf(whole, sizeof whole, "%.*s%s", *link == '/' ? 0 : (int)(name - prefix), prefix, link);
+		if (make_target(root, whole, as_dir, links - 1)) return -1;
 	}
 	return 0;
 }
@@ -207,15 +180,6 @@ STEP(do_cover) {
 	return RESULT(!bad, "%s", STR(0));
 }
 
-/* One empty read-only tmpfs for all hidden directories. */
-static int empty_mount(void) {
-	autoclose int fs = sys_fsopen("tmpfs");
-	if (fs < 0 || sys_fsconfig(fs, FSCONFIG_SET_STRING, "size", "0k", 0) ||
-	    sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
-		return -1;
-	return sys_fsmount(fs, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-}
-
 /* CVE-2025-31133: a /dev/null that is something else would be mounted over the file instead of hiding it. */
 static int null_mount(void) {
 	struct stat st;
@@ -225,27 +189,19 @@ static int null_mount(void) {
 }
 
 STEP(do_mask) {
-	static int empty = -1;
+	static int attached;
 	struct stat st;
+	int empty = slot_fd(r, NUM(0));
 	autoclose int fd = -1, target = open(STR(0), O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0 || fstat(target, &st)) return RESULT(errno == ENOENT || errno == ENOTDIR, "%s", STR(0));
 	if (!S_ISDIR(st.st_mode))
 		fd = null_mount();
-	else if (empty < 0) /* a mount can be cloned only once it is attached: the first one goes there itself */
-		fd = fcntl(empty = empty_mount(), F_DUPFD_CLOEXEC, 3);
-	else
-		fd = clone_tree(empty, 0);
+	else /* a mount can be cloned only once it is attached: for the first directory it goes there itself */
+		fd = attached++ ? clone_tree(empty, 0) : fcntl(empty, F_DUPFD_CLOEXEC, 3);
 	return RESULT(fd >= 0 && !move_onto(fd, target), "%s", STR(0));
 }
 
-STEP(do_umount) {
-	char proc[64];
-	autoclose int fd = open_in(ROOT, STR(0), O_PATH, 0);
-	snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
-	/* By descriptor the mount is busy with ourselves, so only a lazy unmount can go this way. */
-	int rc = fd < 0 ? -1 : umount2(NUM(0) == NONE ? STR(0) : proc, (int)NUM(1));
-	return RESULT(!rc || errno == (fd < 0 ? ENOENT : EINVAL), "%s", STR(0));
-}
+STEP(do_umount) { return RESULT(!umount2(STR(0), (int)NUM(0)) || errno == ENOENT || errno == EINVAL, "%s", STR(0)); }
 
 STEP(do_propagation) { return RESULT(!mount(NULL, "/", NULL, NUM(0), NULL), "/"); }
 
@@ -261,46 +217,16 @@ STEP(do_pivot) {
 	return RESULT(same, "the old root is still in reach");
 }
 
-static int write_file(struct run *r, const char *path, const char *data) {
-	autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
-	return RESULT(fd >= 0 && write(fd, data, strlen(data)) >= 0, "%s", path);
-}
-
-/* Files under /proc of the waiting child are the parent's to write: they belong to root as long as the child cannot
- * be dumped. */
-static int write_of_child(struct run *r, const char *file, const char *data) {
-	char path[64];
-	snprintf(path, sizeof path, "/proc/%d/%s", (int)r->child, file);
-	return write_file(r, path, data);
-}
-
-STEP(do_idmap) { return write_of_child(r, "gid_map", STR(1)) || write_of_child(r, "uid_map", STR(0)) ? -1 : 0; }
-STEP(do_oom_score) { return write_of_child(r, "oom_score_adj", STR(0)); }
-
-STEP(do_open_ns) {
-	char path[64];
-	snprintf(path, sizeof path, "/proc/%d/ns/%.16s", (int)r->child, STR(0));
-	return slot_put(r, NUM(0), open(path, O_RDONLY | O_CLOEXEC), path);
-}
+STEP(do_open_ns) { return slot_put(r, NUM(0), openat(slot_fd(r, CHILD_SLOT), STR(0), O_RDONLY | O_CLOEXEC), STR(0)); }
 
 STEP(do_unshare) { return RESULT(!unshare((int)NUM(0)), "unshare"); }
 STEP(do_setns) { return RESULT(!setns(slot_fd(r, NUM(0)), (int)NUM(1)), "setns"); }
 
-/* The children to come live in a new time namespace; with num[0] their clocks start at nought. */
-STEP(do_timens) {
-	char zero[96];
-	struct timespec mono, boot;
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	snprintf(zero, sizeof zero, "monotonic -%lld 0\nboottime -%lld 0\n", (long long)mono.tv_sec,
-		 (long long)boot.tv_sec);
-	if (unshare(CLONE_NEWTIME)) return fail(&r->f, "unshare time namespace");
-	return write_file(r, "/proc/self/timens_offsets", NUM(0) ? zero : STR(0));
-}
+/* The children to come live in a new time namespace. */
+STEP(do_timens) { return unshare(CLONE_NEWTIME) ? fail(&r->f, "unshare time namespace") : do_write(r, s); }
 
 STEP(do_join) { return RESULT(write(slot_fd(r, NUM(0)), "0", 1) == 1, "joining the cgroup"); }
 STEP(do_hostname) { return RESULT(!sethostname(STR(0), s->str[0].len), "%s", STR(0)); }
-
 STEP(do_domainname) { return RESULT(!setdomainname(STR(0), s->str[0].len), "%s", STR(0)); }
 
 /* The parent sets the child's: it has rights that the child, in its user namespace, has not. Where CAP_SYS_RESOURCE
@@ -313,8 +239,6 @@ STEP(do_rlimit) {
 	errno = EPERM;
 	return RESULT(holds, "resource limit %d", (int)NUM(0));
 }
-
-STEP(do_personality) { return RESULT(personality(NUM(0)) >= 0, "personality"); }
 
 /* CVE-2024-21626: a working directory reached through a leaked descriptor lies outside the root. */
 STEP(do_chdir) {
@@ -382,14 +306,13 @@ STEP(do_seccomp) {
 	return RESULT(!sys_seccomp(SECCOMP_SET_MODE_FILTER, (unsigned)NUM(0), &prog), "seccomp");
 }
 
-#define do_clone NULL /* run.c makes the child itself */
-#define do_shim NULL  /* for shim.c to read */
+/* Carried out elsewhere: run.c makes the child itself, shim.c reads its settings. */
+STEP(do_nothing) { return 0; }
 
 int step_run(struct run *r, const struct step *s) {
 #define ACTION(name, function, numbers, strings) [OP_##name] = function,
 	static action *const actions[OP_END] = {OPERATIONS(ACTION)};
-	errno = ENOSYS;
-	return actions[s->op] ? actions[s->op](r, s) : fail(&r->f, "operation %d", s->op);
+	return actions[s->op](r, s);
 }
 
 void run_init(struct run *r, int conn) {

@@ -20,8 +20,10 @@
 #define sys_fsopen(type) SYSTEM_CALL(fsopen, type, 1 /* FSOPEN_CLOEXEC */)
 #define sys_fsconfig(fs, command, key, value, aux) SYSTEM_CALL(fsconfig, fs, command, key, value, aux)
 #define sys_fsmount(fs, attrs) SYSTEM_CALL(fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, attrs)
-#define sys_open_tree(dir, path, flags) SYSTEM_CALL(open_tree, dir, path, flags)
-#define sys_move_mount(from, a, to, b, flags) SYSTEM_CALL(move_mount, from, a, to, b, flags)
+#define clone_tree(at, flags)                                                                                          \
+	SYSTEM_CALL(open_tree, at, "", (flags) | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)
+#define move_onto(mount, target)                                                                                       \
+	SYSTEM_CALL(move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
 #define sys_mount_setattr(dir, path, flags, attr) SYSTEM_CALL(mount_setattr, dir, path, flags, attr, sizeof *(attr))
 #define sys_pivot_root(new_root, put_old) SYSTEM_CALL(pivot_root, new_root, put_old)
 #define sys_close_range(first, last, flags) SYSTEM_CALL(close_range, first, last, flags)

@@ -63,8 +63,6 @@ export function describeStep(s: Action): string {
       return `link ${inside(s)} to ${s.target}`
     case 'rmdir':
       return `remove the folder ${inside(s)}`
-    case 'unlink':
-      return `remove ${inside(s)}`
     case 'fsmount':
       return `make a mount of ${s.type} as #${s.slot}${describeOptions(s.options, s.attrs)}`
     case 'clone-mount':
@@ -78,7 +76,7 @@ export function describeStep(s: Action): string {
     case 'mask':
       return `hide ${s.path}`
     case 'umount':
-      return `unmount ${inside(s)}`
+      return `unmount ${s.path}`
     case 'propagation':
       return `let mounts of the host ${(s.flags & 0x4_0000) !== 0 ? 'and the guest stay apart' : 'propagate'}`
     case 'pivot':
@@ -161,8 +159,6 @@ function describeProcessStep(s: ProcessAction | Extract<Action, { op: 'chdir' }>
       return `load the system call filter (${s.filter.length / 8} instructions)`
     case 'chdir':
       return `go to ${s.path}; check that it is inside the root`
-    case 'personality':
-      return `take personality ${s.persona}`
     case 'device-program':
       return `guard the devices of the cgroup #${s.slot} (${s.program.length / 8} instructions)`
     case 'tty':

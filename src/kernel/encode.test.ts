@@ -41,9 +41,28 @@ test('encodePlan carries numbers above 32 bits and masks above 53', () => {
   assert.equal(bytes.readBigUInt64LE(8 + 6 + 24 + 6 + 8), 2n ** 33n)
 })
 
+test('encodePlan gives the files to try for a program: along PATH, or by its path alone', () => {
+  const files = (argv: string[], env: string[], init = false): string[] => {
+    const bytes = encodePlan({ steps: [{ actor: 'guest', op: 'exec', argv, env, init }] })
+    const texts: string[] = []
+    for (let at = 8 + 6 + 24; at < bytes.length;) {
+      const size = bytes.readUInt32LE(at)
+      texts.push(bytes.toString('utf8', at + 4, at + 4 + size))
+      at += 5 + size
+    }
+    return texts.slice(argv.length, argv.length + Number(bytes.readBigUInt64LE(8 + 6 + 16)))
+  }
+  assert.deepEqual(files(['ls', '-l'], ['PATH=/x', 'PATH=/a::/b', 'B=c']), ['/a/ls', '/b/ls'])
+  assert.deepEqual(files(['./ls'], ['PATH=/a']), ['./ls'])
+  assert.deepEqual(files([''], ['PATH=/a']), [])
+  assert.deepEqual(files(['ls'], ['PATH=']), [])
+  assert.equal(files(['ls'], []).length, 6)
+  assert.deepEqual(files(['ls'], ['PATH=/a'], true), [])
+})
+
 test('encodePlan refuses a NUL byte, which would cut a path short in the core', () => {
   assert.throws(
-    () => encodePlan({ steps: [{ actor: 'host', op: 'unlink', path: '/etc/passwd\0/harmless' }] }),
+    () => encodePlan({ steps: [{ actor: 'host', op: 'rmdir', path: '/etc/passwd\0/harmless' }] }),
     (error) => error instanceof DewarError && error.code === 'invalid-argument',
   )
 })

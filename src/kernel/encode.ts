@@ -1,4 +1,5 @@
 /** Encodes a plan for the native core: the counterpart of native/plan.c, little endian throughout. */
+import { uptime } from 'node:os'
 import { DewarError } from '../base/errors.ts'
 import { lendingLine } from './lent-sockets.ts'
 import { answersTo, SOCKET, socketAddress } from './encode-network.ts'
@@ -6,51 +7,57 @@ import type { Action, Actor, Plan, Step } from './plan.ts'
 
 const ACTORS: Readonly<Record<Actor, number>> = { host: 0, parent: 1, guest: 2, after: 3 }
 
+/** Operations of the core: those of plans, but for the ones that are `write` steps to it, and how a shim keeps a process. */
+type Operation = Exclude<Action['op'], 'idmap' | 'oom-score'> | 'shim'
+
 /** Numbers of the operations; a test compares them with the table in native/plan.h. */
-export const OPCODES: Readonly<Record<Action['op'] | 'shim', number>> = {
+export const OPCODES: Readonly<Record<Operation, number>> = {
   open: 1,
   write: 2,
   mkdir: 3,
   mknod: 4,
   symlink: 5,
   rmdir: 6,
-  unlink: 7,
-  fsmount: 8,
-  'clone-mount': 9,
-  'mount-attr': 10,
-  'attach-mount': 11,
-  cover: 12,
+  fsmount: 7,
+  'clone-mount': 8,
+  'mount-attr': 9,
+  'attach-mount': 10,
+  cover: 11,
+  mask: 12,
   umount: 13,
   propagation: 14,
   pivot: 15,
   clone: 16,
-  idmap: 17,
-  'open-ns': 18,
-  unshare: 19,
-  setns: 20,
-  timens: 21,
-  join: 22,
-  hostname: 23,
-  domainname: 24,
-  rlimit: 25,
-  user: 26,
-  caps: 27,
-  'no-new-privs': 28,
-  seccomp: 29,
-  chdir: 30,
-  personality: 31,
-  netlink: 32,
-  'reserve-port': 33,
-  'device-program': 34,
-  tty: 35,
-  exec: 36,
-  unpack: 37,
-  pack: 38,
-  read: 39,
-  mask: 40,
-  'oom-score': 41,
-  shim: 42,
+  'open-ns': 17,
+  unshare: 18,
+  setns: 19,
+  timens: 20,
+  join: 21,
+  hostname: 22,
+  domainname: 23,
+  rlimit: 24,
+  user: 25,
+  caps: 26,
+  'no-new-privs': 27,
+  seccomp: 28,
+  chdir: 29,
+  netlink: 30,
+  'reserve-port': 31,
+  'device-program': 32,
+  tty: 33,
+  exec: 34,
+  unpack: 35,
+  pack: 36,
+  read: 37,
+  shim: 38,
 }
+
+/** What a plan's operation is to the core. */
+const operationOf = (op: Action['op'] | 'shim'): Operation =>
+  op === 'idmap' || op === 'oom-score' ? 'write' : op
+
+/** For parent steps: the folder of the waiting child in /proc (native/plan.h CHILD_SLOT). */
+export const CHILD_SLOT = 254
 
 /** "No slot", "no uid": all bits set. */
 const NONE = 0xffff_ffff_ffff_ffffn
@@ -86,7 +93,6 @@ function encodeAction(s: Action): Encoded {
     case 'symlink':
       return { numbers: [or(s.at), or(s.uid), or(s.gid)], texts: [s.path, s.target] }
     case 'rmdir':
-    case 'unlink':
       return { numbers: [or(s.at)], texts: [s.path] }
     case 'fsmount':
       return {
@@ -109,7 +115,7 @@ function encodeAction(s: Action): Encoded {
     case 'cover':
       return { numbers: [or(s.at), s.attrs, bit(s.optional)], texts: [s.path] }
     case 'umount':
-      return { numbers: [or(s.at), s.flags], texts: [s.path] }
+      return { numbers: [s.flags], texts: [s.path] }
     case 'netlink': {
       const pids = s.pidAt ?? []
       const numbers = [s.protocol, bit(s.emit), answersTo(s.data), pids.length, ...pids, ...(s.ignore ?? [])]
@@ -124,7 +130,7 @@ function encodeAction(s: Action): Encoded {
         ],
       }
     case 'exec':
-      return { numbers: [bit(s.init), s.argv.length], texts: [...s.argv, ...s.env] }
+      return encodeExec(s)
     case 'read':
       return { numbers: [or(s.at), s.max], texts: [s.path] }
     default:
@@ -132,16 +138,7 @@ function encodeAction(s: Action): Encoded {
   }
 }
 
-type Placed =
-  | 'open'
-  | 'write'
-  | 'mkdir'
-  | 'mknod'
-  | 'symlink'
-  | 'rmdir'
-  | 'unlink'
-  | 'fsmount'
-  | 'clone-mount'
+type Placed = 'open' | 'write' | 'mkdir' | 'mknod' | 'symlink' | 'rmdir' | 'fsmount' | 'clone-mount'
 type Shaped =
   | 'mount-attr'
   | 'attach-mount'
@@ -156,6 +153,7 @@ type ProcessAction = Exclude<Action, { readonly op: Placed | Shaped }>
 function encodeProcessAction(s: ProcessAction): Encoded {
   switch (s.op) {
     case 'mask':
+      return { numbers: [s.empty], texts: [s.path] }
     case 'pack':
       return { numbers: [], texts: [s.path] }
     case 'propagation':
@@ -167,13 +165,13 @@ function encodeProcessAction(s: ProcessAction): Encoded {
     case 'clone':
       return { numbers: [s.flags, or(s.cgroup)], texts: [] }
     case 'idmap':
-      return { numbers: [], texts: [s.uid, s.gid] }
+      return { numbers: [CHILD_SLOT, 0], texts: ['gid_map', s.gid, 'uid_map', s.uid] }
     case 'open-ns':
-      return { numbers: [s.slot], texts: [s.kind] }
+      return { numbers: [s.slot], texts: [`ns/${s.kind}`] }
     case 'setns':
       return { numbers: [s.slot, s.flags], texts: [] }
     case 'timens':
-      return { numbers: [bit(s.zero)], texts: [s.offsets] }
+      return { numbers: [NONE, 0], texts: ['/proc/self/timens_offsets', s.zero ? atNought() : s.offsets] }
     case 'hostname':
     case 'domainname':
       return { numbers: [], texts: [s.name] }
@@ -190,15 +188,35 @@ function encodeProcessAction(s: ProcessAction): Encoded {
       return { numbers: [s.flags], texts: [s.filter] }
     case 'chdir':
       return { numbers: [bit(s.create)], texts: [s.path] }
-    case 'personality':
-      return { numbers: [s.persona], texts: [] }
     case 'device-program':
       return { numbers: [s.slot], texts: [s.program] }
     case 'oom-score':
-      return { numbers: [], texts: [String(s.score)] }
+      return { numbers: [CHILD_SLOT, 0], texts: ['oom_score_adj', String(s.score)] }
     case 'tty':
       return { numbers: [s.rows, s.cols, bit(s.console)], texts: [] }
   }
+}
+
+/** Offsets that make the clocks of a new time namespace start at nought, in whole seconds as the kernel wants them. */
+function atNought(): string {
+  const monotonic = process.hrtime.bigint() / 1_000_000_000n
+  return `monotonic -${monotonic} 0\nboottime -${Math.floor(uptime())} 0\n`
+}
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+const PATH_MAX = 4096
+
+/** The arguments, the files to try for the program (docker-init looks for it itself), the environment. */
+function encodeExec({ argv, env, init }: Extract<Action, { op: 'exec' }>): Encoded {
+  const [program = ''] = argv
+  const path = env.findLast((variable) => variable.startsWith('PATH='))?.slice(5) ?? DEFAULT_PATH
+  const found = path
+    .split(':')
+    .filter((folder) => folder !== '' && program !== '')
+    .map((folder) => `${folder}/${program}`)
+    .filter((file) => Buffer.byteLength(file) < PATH_MAX)
+  const files = init ? [] : program.includes('/') ? [program] : found
+  return { numbers: [bit(init), argv.length, files.length], texts: [...argv, ...files, ...env] }
 }
 
 /** A NUL would cut a path short in the core: /etc/passwd\0/harmless must not become /etc/passwd. */
@@ -242,7 +260,7 @@ export function encodePlan(plan: Plan, shim?: ShimStep): Buffer {
   let at = 8
   for (const { step, encoded } of steps) {
     out[at] = ACTORS[step.actor]
-    out[at + 1] = OPCODES[step.op]
+    out[at + 1] = OPCODES[operationOf(step.op)]
     out.writeUInt16LE(encoded.numbers.length, at + 2)
     out.writeUInt16LE(encoded.texts.length, at + 4)
     at += 6

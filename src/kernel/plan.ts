@@ -46,7 +46,6 @@ export type Action =
   | (At & { readonly op: 'symlink'; readonly target: string; readonly uid?: number; readonly gid?: number })
   /** rmdir of one empty directory (a cgroup); ENOENT is fine, EBUSY is tried again for up to a second. */
   | (At & { readonly op: 'rmdir' })
-  | (At & { readonly op: 'unlink' })
   // mounts
   /** fsopen + fsconfig + fsmount into a slot. An option value may be a slot (FSCONFIG_SET_FD). */
   | {
@@ -74,11 +73,13 @@ export type Action =
   /** Makes the mount that `path` lies on have these attributes, by a bind mount of `path` over itself. */
   | (At & { readonly op: 'cover'; readonly attrs: number; readonly optional: boolean })
   /**
-   * Hides a path of the new root for good: an empty read-only tmpfs over a directory, /dev/null over anything else.
-   * A path that is not there is fine. Actor `guest`, after the pivot.
+   * Hides a path of the new root for good: the mount in `empty` (one for all steps of a plan, an empty read-only
+   * tmpfs) over a directory, /dev/null over anything else. A path that is not there is fine. Actor `guest`, after
+   * the pivot.
    */
-  | { readonly op: 'mask'; readonly path: string }
-  | (At & { readonly op: 'umount'; readonly flags: number })
+  | { readonly op: 'mask'; readonly path: string; readonly empty: Slot }
+  /** umount2; a path that is not there, or on which nothing is mounted, is fine. */
+  | { readonly op: 'umount'; readonly path: string; readonly flags: number }
   /** Changes propagation of the whole tree at / (MS_PRIVATE, MS_SLAVE …). */
   | { readonly op: 'propagation'; readonly flags: number }
   /** pivot_root into the mount in `slot`, detach the old root, and check that it is out of reach. */
@@ -86,12 +87,14 @@ export type Action =
   // namespaces and identity
   /** Exactly once in a plan that makes a process. `flags`: CLONE_NEW*. Actor `host`. */
   | { readonly op: 'clone'; readonly flags: number; readonly cgroup?: Slot }
+  /** Maps of the waiting child's user namespace. Actor `parent`. */
   | { readonly op: 'idmap'; readonly uid: string; readonly gid: string }
   /** Opens a namespace of the waiting child (`user`, `net`, …) into a slot. Actor `parent`. */
   | { readonly op: 'open-ns'; readonly slot: Slot; readonly kind: string }
   | { readonly op: 'unshare'; readonly flags: number }
   | { readonly op: 'setns'; readonly slot: Slot; readonly flags: number }
-  /** unshare(CLONE_NEWTIME) for the children to come; offsets such as "monotonic -5 0\n". Actor `host`. */
+  /** unshare(CLONE_NEWTIME) for the children to come; offsets such as "monotonic -5 0\n", or with `zero` those that make
+   * the clocks start at nought when the plan is sent. Actor `host`. */
   | { readonly op: 'timens'; readonly offsets: string; readonly zero: boolean }
   /** Writes "0" to the cgroup file open in `slot`: the writer joins (no global lock, unlike writing a pid). */
   | { readonly op: 'join'; readonly slot: Slot }
@@ -121,7 +124,6 @@ export type Action =
   | { readonly op: 'seccomp'; readonly filter: Uint8Array; readonly flags: number }
   /** chdir, then a check that the result is inside the root (CVE-2024-21626). `create`: mkdir -p first. */
   | { readonly op: 'chdir'; readonly path: string; readonly create: boolean }
-  | { readonly op: 'personality'; readonly persona: number }
   // network
   /**
    * Sends netlink messages and reads an acknowledgement for each (NLM_F_ACK is set by the sender's bytes);

@@ -111,7 +111,7 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...network.guest,
     ...nameSteps(spec),
     ...enterSteps(root.slot, spec.root.readonly, mounts.guest),
-    ...closingSteps(spec),
+    ...closingSteps(spec, slots),
     ...processSteps(spec, spec.process, bundle.init, machine.arch),
   ]
   return { steps }
@@ -215,8 +215,9 @@ function nameSteps(spec: OciSpec): Step[] {
 }
 
 /** After the pivot: kernel settings first, then the doors to them are closed. */
-function closingSteps(spec: OciSpec): Step[] {
+function closingSteps(spec: OciSpec, slots: Slots): Step[] {
   const { linux } = spec
+  const empty = slots.take()
   return [
     ...Object.entries(linux.sysctl).map(([name, data]): Step => ({
       actor: 'guest',
@@ -224,7 +225,8 @@ function closingSteps(spec: OciSpec): Step[] {
       path: `/proc/sys/${name.replaceAll('.', '/')}`,
       data,
     })),
-    ...linux.maskedPaths.map((path): Step => ({ actor: 'guest', op: 'mask', path })),
+    ...(linux.maskedPaths.length > 0 ? [emptyMount(empty)] : []),
+    ...linux.maskedPaths.map((path): Step => ({ actor: 'guest', op: 'mask', path, empty })),
     ...linux.readonlyPaths.map((path): Step => ({
       actor: 'guest',
       op: 'cover',
@@ -233,6 +235,12 @@ function closingSteps(spec: OciSpec): Step[] {
       optional: true,
     })),
   ]
+}
+
+/** Lies over all hidden folders. */
+function emptyMount(slot: Slot): Step {
+  const attrs = ATTR.ro | ATTR.nosuid | ATTR.nodev | ATTR.noexec
+  return { actor: 'guest', op: 'fsmount', slot, type: 'tmpfs', options: [['size', '0k']], attrs }
 }
 
 /** One more process for a running container; the shim carries it out and lends a pidfd of the first process. */

@@ -1,4 +1,5 @@
 import { DewarError } from '../../base/errors.ts'
+import { CHILD_SLOT } from '../../kernel/encode.ts'
 import type { Slot } from '../../kernel/plan.ts'
 
 /** The last one holds a pidfd of the container's first process in exec plans (native/plan.h INIT_SLOT). */
@@ -15,10 +16,10 @@ export class Slots {
   take(count = 1): Slot {
     const slot = this.#next
     this.#next += count
-    if (this.#next <= INIT_SLOT) return slot
+    if (this.#next <= CHILD_SLOT) return slot
     throw new DewarError(
       'invalid-argument',
-      'Planning the container failed: more than 255 layers and mounts together',
+      'Planning the container failed: more than 254 layers and mounts together',
       {
         remedy: 'use an image with fewer layers or fewer mounts',
       },
