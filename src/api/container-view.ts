@@ -177,7 +177,7 @@ function ipamJson(ipam: NonNullable<EndpointState['ipamConfig']>): object {
 export function summaryJson(view: ContainerView, image: string, minor: number, now: number): object {
   return {
     Id: view.id,
-    Names: [slashed(view.name)],
+    Names: [slashed(view.name), ...view.linkNames],
     Image: image,
     ImageID: view.imageId,
     Command: commandText(view),

@@ -71,6 +71,13 @@ export function containerRoutes({ app, engine }: Room): void {
     })
     return sendEmpty(call.reply, 204)
   })
+  // `docker rm --link PARENT/ALIAS` sends the slash as it is.
+  on(app, 'DELETE', '/containers/:id/:alias', async (call) => {
+    const ref = `${idOf(call)}/${call.param('alias')}`
+    if (!flagOf(call.query, 'link')) throw new DewarError('not-found', 'page not found')
+    await containers.remove(ref, { force: false, volumes: false, link: true })
+    return sendEmpty(call.reply, 204)
+  })
   stateRoutes({ app }, containers)
 }
 

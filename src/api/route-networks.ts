@@ -68,12 +68,9 @@ function networkRequest(body: unknown): Partial<NetworkView> & { name: string } 
   const { configOnly, scope, ...request } = NETWORK_CREATE.decode(body)
   if (configOnly === true)
     throw new DewarError('not-implemented', 'config-only networks are not supported by Dewar')
-  if (scope !== undefined && scope !== 'local') {
-    throw new DewarError(
-      'invalid-argument',
-      `network scope ${scope} is not supported: only local networks are, as there is no swarm`,
-    )
-  }
+  // dockerd's words for a swarm's networks where there is no swarm.
+  if (scope !== undefined && scope !== '' && scope !== 'local')
+    throw new DewarError('forbidden', 'cannot create a swarm scoped network when swarm is not active')
   return request
 }
 

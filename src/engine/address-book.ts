@@ -13,6 +13,7 @@ export class AddressBook {
   give(networkId: string, pool: IpPool | undefined, wanted: string | undefined): string | undefined {
     if (pool === undefined) return undefined
     const used = this.#usedOf(networkId)
+    for (const other of Object.values(pool.auxiliary ?? {})) used.add(other)
     const address = wanted ? claimAddress(poolOf(pool), wanted, used) : allocateAddress(poolOf(pool), used)
     used.add(address)
     return address

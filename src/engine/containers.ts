@@ -34,6 +34,7 @@ import type {
   WaitCondition,
 } from './types.ts'
 import { validateResources } from './validate.ts'
+import { linkNames, removeLink, shownLinks } from './links.ts'
 import { containerView } from './view.ts'
 import { treeSize } from './walk.ts'
 
@@ -81,9 +82,13 @@ export class ContainerService implements Containers {
   }
 
   async #view(container: Container, size: boolean): Promise<ContainerView> {
-    if (!size) return containerView(container)
+    const links = {
+      shown: shownLinks(this.#services, container.record),
+      names: linkNames(this.#services, container.id),
+    }
+    if (!size) return containerView(container, links)
     const rw = await treeSize(container.paths.upper)
-    return containerView(container, {
+    return containerView(container, links, {
       rw,
       rootFs: rw + (await this.#images.size(container.record.imageId).catch(() => 0)),
     })
@@ -114,7 +119,7 @@ export class ContainerService implements Containers {
   }
 
   async rename(ref: string, given: string): Promise<void> {
-    const { containers, bus } = this.#services
+    const { containers, bus, networks } = this.#services
     if (ref === '' || given === '')
       throw new DewarError('invalid-argument', 'Neither old nor new names may be empty')
     const container = this.#find(ref)
@@ -130,6 +135,7 @@ export class ContainerService implements Containers {
       throw error
     }
     containers.freeName(oldName)
+    if (container.running !== undefined) networks.adopt(container.record)
     bus.emit('container', 'rename', container.id, { ...eventAttributes(container), oldName: `/${oldName}` })
   }
 
@@ -166,11 +172,7 @@ export class ContainerService implements Containers {
   }
 
   async remove(ref: string, options: Parameters<Containers['remove']>[1]): Promise<void> {
-    if (options.link)
-      throw new DewarError(
-        'not-implemented',
-        `removing the link ${ref} failed: links are not supported by this engine`,
-      )
+    if (options.link) return removeLink(this.#services, ref)
     await this.#lifecycle.remove(this.#find(ref), ref, options)
   }
 

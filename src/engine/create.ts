@@ -2,7 +2,7 @@
 import { chownSync, mkdirSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
-import { DewarError } from '../base/errors.ts'
+import { DewarError, messageOf } from '../base/errors.ts'
 import { containerCapabilities } from '../kernel/capabilities.ts'
 import { checkResources } from '../kernel/cgroup.ts'
 import { loadDockerProfile } from '../kernel/seccomp.ts'
@@ -13,9 +13,11 @@ import { storageError } from '../store/write-whole.ts'
 import { commandOf, completeHostConfig, mergeConfig } from './config.ts'
 import { Container } from './container.ts'
 import { copyUp } from './copy-up.ts'
+import { checkEndpoint } from './endpoint-check.ts'
 import { initLayer } from './init-layer.ts'
 import { tagFields } from './log-attributes.ts'
 import { canonicalModes, joinedRange } from './joins.ts'
+import { resolveLinks } from './links.ts'
 import { resolveMounts } from './mount-points.ts'
 import { mountRequests, type InheritedMount } from './mount-requests.ts'
 import { checkName, newId, randomName } from './names.ts'
@@ -80,9 +82,25 @@ async function acceptHostConfig(
   if (request.config.stopSignal) parseSignal(request.config.stopSignal)
   checkLog(host)
   checkNames(request, host)
+  checkEndpoints(services, request, host)
   const rules = (host.deviceCgroupRules ?? []).map(parseDeviceRule)
   const { warnings } = checkResources(services.cgroups, resources(host, rules, NO_BLOCK_DEVICES))
   return { host, warnings: [...security.warnings, ...warnings, ...ownWarnings(host)] }
+}
+
+/** A network that is not there (yet) is the start's business. */
+function checkEndpoints(services: Services, request: CreateContainer, host: HostConfig): void {
+  resolveLinks(services, host)
+  for (const [ref, endpoint] of Object.entries(request.endpoints)) {
+    const network = services.networks.lookup(ref)
+    if (network === undefined) continue
+    try {
+      checkEndpoint(network, endpoint)
+    } catch (error) {
+      const why = messageOf(error)
+      throw new DewarError('invalid-argument', `invalid config for network ${network.name}: ${why}`)
+    }
+  }
 }
 
 /** What would otherwise come out at the start only. */
@@ -190,6 +208,7 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
   const mounts = await resolveMounts(requests, services.volumes)
   const joined = joinedRange(host, services.containers)
   const range = joined !== undefined ? joined.range : runsInHostUserns(host) ? null : services.ranges.take(id)
+  const links = resolveLinks(services, host)
   const draft = { hostConfig: host, endpoints: request.endpoints, config }
   const record: ContainerRecord = {
     version: 1,
@@ -205,6 +224,7 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
     config,
     hostConfig: host,
     endpoints: request.endpoints,
+    ...(links.length === 0 ? {} : { links }),
     range,
     mounts,
     state: { status: 'created', exitCode: 0, error: '' },

@@ -1,23 +1,18 @@
 /** From a container's record to the bundle its level starts: the effects around the pure spec. */
-import { chmodSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
 import { release } from 'node:os'
 import { oomFile } from '../kernel/cgroup.ts'
 import { containerCapabilities } from '../kernel/capabilities.ts'
 import type { OciSeccomp } from '../kernel/oci.ts'
 import { defaultSeccompFor, loadDockerProfile } from '../kernel/seccomp.ts'
-import {
-  hostnameFile,
-  hostNetworkHostsFile,
-  hostsFile,
-  resolvConfFile,
-  resolvConfPath,
-} from '../network/resolver-files.ts'
 import { join } from 'node:path'
 import type { Bundle } from '../isolation/level.ts'
 import { bindParts } from './bind-parts.ts'
+import { writeEtcFiles } from './etc-files.ts'
 import type { Container } from './container.ts'
 import { refuseDeviceRequests, resolveBlockDevices, resolveDevices } from './devices.ts'
 import { joinPids, sharedShmOwner } from './joins.ts'
+import { linkVariables, requireLinks } from './links.ts'
 import { runFolder } from './options.ts'
 import type { ExecUser } from './passwd.ts'
 import type { ContainerRecord } from './record.ts'
@@ -55,6 +50,7 @@ interface LaunchPins {
 export async function bundleForStart(services: Services, container: Container): Promise<Bundle> {
   const { hostConfig, config } = container.record
   refuseDeviceRequests(hostConfig)
+  requireLinks(services, container.record)
   const joins = joinPids(hostConfig, services.containers, container.record.range)
   const [devices, blockDevices, user] = await Promise.all([
     resolveDevices(hostConfig),
@@ -111,9 +107,12 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
   }
 }
 
-/** A container in another's network has the other's name, too, as with Docker. */
+/** What its processes see: variables of links; in another's network the other's name, too, as with Docker. */
 export function namedConfig(services: Services, record: ContainerRecord): ContainerConfig {
-  const { config, hostConfig } = record
+  const { hostConfig } = record
+  const links = linkVariables(services, record)
+  const config =
+    links.length === 0 ? record.config : { ...record.config, env: [...links, ...record.config.env] }
   if (config.hostname !== '' || !hostConfig.networkMode.startsWith('container:')) return config
   const owner = services.containers.byId(hostConfig.networkMode.slice('container:'.length))?.record
   if (owner === undefined) return config
@@ -234,59 +233,6 @@ export function prepareFolders(services: Services, container: Container): void {
 function makeShm(path: string): void {
   mkdirSync(path, { recursive: true })
   chmodSync(path, 0o1777)
-}
-
-function writeEtcFiles(services: Services, container: Container): void {
-  const { record, paths } = container
-  const mode = record.hostConfig.networkMode
-  const shared = mode.startsWith('container:')
-    ? services.containers.find(mode.slice('container:'.length)).paths
-    : undefined
-  const hostname = effectiveHostname({
-    config: record.config,
-    host: record.hostConfig,
-    facts: services.facts,
-  })
-  if (shared !== undefined) {
-    for (const file of ['hosts', 'hostname', 'resolvConf'] as const)
-      writeFileSync(paths[file], readFileSync(shared[file]))
-    return
-  }
-  writeFileSync(paths.hostname, hostnameFile(hostname))
-  writeFileSync(paths.hosts, hostsContent(services, record, hostname))
-  writeFileSync(paths.resolvConf, resolvContent(services, record))
-}
-
-function hostsContent(services: Services, record: ContainerRecord, hostname: string): string {
-  const extraHosts = record.hostConfig.extraHosts ?? []
-  const bridge = services.networks.find('bridge')
-  // IPv4 alone where there is: most servers of a host listen there, and `getent hosts` would give IPv6 first.
-  const gateway = bridge.ipv4?.gateway ?? bridge.ipv6?.gateway
-  const hostGateway = gateway === undefined ? [] : [gateway]
-  if (record.hostConfig.networkMode === 'host')
-    return hostNetworkHostsFile(readText('/etc/hosts'), extraHosts, hostGateway)
-  // On the default bridge the name means the IPv4 address, as with Docker: `hostname -i` is taken for one address.
-  const addresses = record.network.attachments.flatMap(({ networkId, address, address6 }) =>
-    networkId === bridge.id && address !== undefined ? address : [address ?? [], address6 ?? []].flat(),
-  )
-  return hostsFile({ hostname, domainname: record.config.domainname, addresses, extraHosts, hostGateway })
-}
-
-export function resolvContent(services: Services, record: ContainerRecord): string {
-  const { dns, dnsSearch, dnsOptions, networkMode } = record.hostConfig
-  const internal = services.networks.servesNames(record)
-  // The engine itself asks the stub, which no container could.
-  const hostPath = internal ? '/etc/resolv.conf' : resolvConfPath(readText('/etc/resolv.conf'))
-  return resolvConfFile({
-    host: readText(hostPath),
-    hostPath,
-    dns,
-    search: dnsSearch,
-    options: dnsOptions,
-    ipv6: record.network.attachments.some((place) => place.address6 !== undefined),
-    hostNetwork: networkMode === 'host',
-    internal,
-  })
 }
 
 function readText(path: string): string {

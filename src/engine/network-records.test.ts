@@ -35,7 +35,7 @@ test('requestedNetwork refuses in dockerd’s words', () => {
   const cases: [NetworkRequest, RegExp][] = [
     [{ name: 'bridge' }, /operation is not permitted on predefined bridge network/],
     [{ name: '../x' }, /invalid network name/],
-    [{ name: 'n', driver: 'overlay' }, /could not find plugin overlay/],
+    [{ name: 'n', driver: 'overlay' }, /plugin "overlay" not found/],
     [{ name: 'n', ipam: pool('10.9.1.0/24') }, /Pool overlaps with other one on this address space/],
     [{ name: 'n', ipam: pool('10.1.0.0/16') }, /Pool overlaps/],
     [{ name: 'n', options: { 'com.docker.network.bridge.name': 'a/../b' } }, /interface name/],

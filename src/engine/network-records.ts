@@ -5,6 +5,7 @@ import { DewarError } from '../base/errors.ts'
 import { formatSubnet, overlaps, parseSubnet, type Subnet } from '../network/address.ts'
 import { chooseSubnet, privateSubnet6 } from '../network/ipam.ts'
 import { checkInterfaceName, defaultPool, type IpPool, type Network } from '../network/network.ts'
+import { BRIDGE_NAME, MTU, checkDriver, checkRequest, flagOf, mtuOf } from './network-options.ts'
 import type { NetworkView } from './types.ts'
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
@@ -14,6 +15,7 @@ const pool = z.object({
   gateway: z.string(),
   ipRange: z.string().exactOptional(),
   chosen: z.boolean().exactOptional(),
+  auxiliary: z.record(z.string(), z.string()).exactOptional(),
 })
 const schema = z.object({
   id: z.string().regex(/^[0-9a-f]{64}$/),
@@ -31,6 +33,7 @@ const schema = z.object({
   hostBinding: z.string(),
   options: z.record(z.string(), z.string()),
   labels: z.record(z.string(), z.string()),
+  ipamOptions: z.record(z.string(), z.string()).exactOptional(),
 })
 
 export function parseNetwork(value: unknown): Network {
@@ -118,47 +121,33 @@ export function requestedNetwork(
   if (others.some((network) => network.name === request.name)) {
     throw new DewarError('conflict', `network with name ${request.name} already exists`)
   }
-  const driver = request.driver || 'bridge'
-  if (driver !== 'bridge') {
-    throw new DewarError(
-      'not-found',
-      `could not find plugin ${driver} in v2 plugin registry: plugin not found`,
-      {
-        remedy: 'this engine has the driver bridge',
-      },
-    )
-  }
+  checkDriver(request.driver || 'bridge')
+  checkRequest(request)
   const id = newNetworkId()
   const options = request.options ?? {}
-  const flag = (name: string, otherwise: boolean): boolean => {
-    const value = options[`com.docker.network.bridge.${name}`]
-    return value === undefined ? otherwise : value !== 'false' && value !== '0'
+  const bridge = checkInterfaceName(options[BRIDGE_NAME] ?? `dw${instance.slice(0, 3)}-${id.slice(0, 9)}`)
+  const owner = others.find((network) => network.bridge === bridge)
+  if (owner !== undefined) {
+    throw new DewarError(
+      'forbidden',
+      `cannot create network ${id} (${bridge}): conflicts with network ${owner.id} (${bridge}): networks have same bridge name`,
+    )
   }
   return {
     ...blank(request.name, 'bridge'),
     id,
-    bridge: checkInterfaceName(
-      options['com.docker.network.bridge.name'] ?? `dw${instance.slice(0, 3)}-${id.slice(0, 9)}`,
-    ),
+    bridge,
     ...pools(request, others, taken, id),
     internal: request.internal ?? false,
     attachable: request.attachable ?? false,
-    mtu: mtuOf(options['com.docker.network.driver.mtu']),
-    icc: flag('enable_icc', true),
-    masquerade: flag('enable_ip_masquerade', true),
+    mtu: mtuOf(options[MTU]),
+    icc: flagOf(options, 'enable_icc', true),
+    masquerade: flagOf(options, 'enable_ip_masquerade', true),
     hostBinding: options['com.docker.network.bridge.host_binding_ipv4'] ?? '',
     options,
     labels: request.labels ?? {},
+    ...(request.ipam?.options ? { ipamOptions: request.ipam.options } : {}),
   }
-}
-
-function mtuOf(text: string | undefined): number {
-  if (text === undefined) return 1500
-  const mtu = Number(text)
-  if (Number.isInteger(mtu) && mtu >= 68 && mtu <= 65_535) return mtu
-  throw new DewarError('invalid-argument', `invalid MTU ${JSON.stringify(text)}`, {
-    remedy: 'use 68 to 65535',
-  })
 }
 
 function pools(
@@ -177,7 +166,7 @@ function pools(
     (config) => config.subnet !== undefined && config.subnet !== '',
   )
   const found: { ipv4?: IpPool; ipv6?: IpPool } = {}
-  for (const { subnet = '', gateway, ipRange } of asked) {
+  for (const { subnet = '', gateway, ipRange, auxiliaryAddresses: auxiliary } of asked) {
     const parsed = parseSubnet(subnet)
     if (used.some((other) => overlaps(parsed, other))) {
       throw new DewarError(
@@ -188,9 +177,15 @@ function pools(
         },
       )
     }
-    const made = { ...defaultPool(subnet, gateway || undefined), ...(ipRange ? { ipRange } : {}) }
-    if (parsed.base.length === 4) found.ipv4 = made
-    else found.ipv6 = made
+    const made = {
+      ...defaultPool(subnet, gateway || undefined),
+      ...(ipRange ? { ipRange } : {}),
+      ...(auxiliary === undefined ? {} : { auxiliary }),
+    }
+    const family = parsed.base.length === 4 ? 'ipv4' : 'ipv6'
+    if (found[family] !== undefined)
+      throw new DewarError('forbidden', "bridge driver doesn't support multiple subnets")
+    found[family] = made
   }
   if (found.ipv4 === undefined && request.enableIPv4 !== false)
     found.ipv4 = { ...defaultPool(formatSubnet(chooseSubnet(used))), chosen: true }
@@ -218,6 +213,7 @@ export function networkView(network: Network, members: readonly NetworkMember[])
             subnet: one.subnet,
             gateway: one.gateway,
             ...(one.ipRange === undefined ? {} : { ipRange: one.ipRange }),
+            ...(one.auxiliary === undefined ? {} : { auxiliaryAddresses: one.auxiliary }),
           },
         ],
   )
@@ -227,12 +223,12 @@ export function networkView(network: Network, members: readonly NetworkMember[])
     created: network.created,
     driver: network.driver,
     scope: 'local',
-    enableIPv4: true,
+    enableIPv4: network.driver !== 'bridge' || network.ipv4 !== undefined,
     enableIPv6: network.ipv6 !== undefined,
     internal: network.internal,
     attachable: network.attachable,
     ingress: false,
-    ipam: { driver: 'default', options: null, config },
+    ipam: { driver: 'default', options: network.ipamOptions ?? null, config },
     options: network.options,
     labels: network.labels,
     containers: Object.fromEntries(

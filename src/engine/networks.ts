@@ -74,22 +74,25 @@ export class NetworkService implements Networks {
     this.#emit(network, 'connect', container.id)
   }
 
-  async disconnect(ref: string, containerRef: string, _force: boolean): Promise<void> {
-    const { networks } = this.#services
+  async disconnect(ref: string, containerRef: string, force: boolean): Promise<void> {
+    const { networks, containers } = this.#services
     const network = networks.find(ref)
-    const container = this.#services.containers.find(containerRef)
+    // With force dockerd looks for an endpoint that has no container any more; here there are none.
+    if (force && containers.lookup(containerRef) === undefined)
+      throw new DewarError('not-found', `endpoint ${containerRef} not found`)
+    const container = containers.find(containerRef)
     await container.lock.run(async () => {
       const { record, running } = container
-      if (record.hostConfig.networkMode === 'host' || network.name === 'host') {
-        throw new DewarError(
-          'forbidden',
-          'container cannot be disconnected from host network or connected to host network',
-        )
-      }
       if (!isOn(record, network)) {
         throw new DewarError(
           'forbidden',
           `container ${container.id} is not connected to network ${network.name}`,
+        )
+      }
+      if (network.driver !== 'bridge') {
+        throw new DewarError(
+          'forbidden',
+          'container cannot be disconnected from host network or connected to host network',
         )
       }
       const change = endpointsWithout(record, network, (name) => networks.lookup(name))
@@ -106,7 +109,7 @@ export class NetworkService implements Networks {
       .filter(
         (network) =>
           !isPredefined(network) &&
-          this.#users(network).length === 0 &&
+          this.#members(network).length === 0 &&
           this.#matches(network, withoutUntil(filters)),
       )
     for (const network of unused) {
@@ -153,11 +156,15 @@ export class NetworkService implements Networks {
       name: (value) => network.name.includes(value),
       driver: (value) => network.driver === value,
       scope: (value) => value === 'local',
-      type: (value) => (value === 'custom') !== isPredefined(network),
+      type: (value) => {
+        if (value !== 'custom' && value !== 'builtin')
+          throw new DewarError('invalid-argument', `invalid filter: 'type'='${value}'`)
+        return (value === 'custom') !== isPredefined(network)
+      },
       label: (value) => matchesLabel(network.labels, value),
       'label!': (value) => !matchesLabel(network.labels, value),
       dangling: (value) =>
-        ['1', 'true'].includes(value) === (!isPredefined(network) && this.#users(network).length === 0),
+        ['1', 'true'].includes(value) === (!isPredefined(network) && this.#members(network).length === 0),
     }
     return [...filters].every(([key, values]) => {
       const test = tests[key]

@@ -67,6 +67,13 @@ export interface RecordedNetwork {
   readonly resolver?: boolean
 }
 
+/** `--link` on the default bridge. */
+export interface RecordedLink {
+  /** The neighbour's. */
+  readonly id: string
+  readonly alias: string
+}
+
 export interface ContainerRecord {
   readonly version: 1
   readonly id: string
@@ -84,6 +91,7 @@ export interface ContainerRecord {
   readonly endpoints: Readonly<Record<string, EndpointConfig>>
   /** It was disconnected from the network that `--network` named, and stays on the others. */
   readonly leftFirst?: boolean
+  readonly links?: readonly RecordedLink[]
   readonly range: IdRange | null
   readonly mounts: readonly RecordedMount[]
   readonly state: RecordedState
@@ -124,6 +132,7 @@ const schema = z.object({
   hostConfig: object<HostConfig>(),
   endpoints: object<Readonly<Record<string, EndpointConfig>>>(),
   leftFirst: z.boolean().exactOptional(),
+  links: z.array(z.object({ id: text, alias: text })).exactOptional(),
   range: z.object({ base: z.int().min(1), size: z.int().min(1) }).nullable(),
   mounts: list<RecordedMount>(),
   state: z.discriminatedUnion('status', [

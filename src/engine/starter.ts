@@ -10,6 +10,7 @@ import { abandonPending, connectPending } from './attach.ts'
 import type { Container } from './container.ts'
 import { HealthMonitor } from './health.ts'
 import { bundleForFiles, bundleForStart, prepareFolders } from './launch.ts'
+import { followLinks } from './links.ts'
 import { runFolder } from './options.ts'
 import type { ContainerRecord, RecordedState } from './record.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
@@ -88,6 +89,7 @@ export class Starter {
     this.adopt(container, shim, bundle)
     // Before anything else can happen: the end of a short run may be on its way already.
     emitVolumeEvents(this.#services, container.record, 'mount')
+    followLinks(this.#services, container)
     emitNetworkEvents(this.#services, container.record, 'connect')
     this.#services.bus.emit('container', 'start', container.id, eventAttributes(container))
     return shim

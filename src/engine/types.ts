@@ -245,6 +245,8 @@ export interface EndpointState extends EndpointConfig {
 export interface ContainerView {
   readonly id: string
   readonly name: string
+  /** "/other/alias" for each link to it on the default bridge. */
+  readonly linkNames: readonly string[]
   readonly created: number
   /** The image's id, sha256:… */
   readonly imageId: string

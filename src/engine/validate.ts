@@ -1,7 +1,6 @@
 /** Refusals of contradictory or impossible host configurations, in dockerd's words (its clients print them). */
 import { DewarError } from '../base/errors.ts'
 import { envName } from './config.ts'
-import { isPredefined } from './network-records.ts'
 import type { ContainerConfig, CreateContainer, HostConfig } from './types.ts'
 
 /** What the answers depend on. */
@@ -22,7 +21,6 @@ export function validateCreate(request: CreateContainer, host: HostConfig, limit
   validateConfig(request.config)
   validateModes(host)
   validateNetworkMode(request, host)
-  validateLinks(host)
   validateCgroupParent(host)
   validateRestart(host)
   validatePorts(request.config, host)
@@ -71,26 +69,8 @@ function validateModes(host: HostConfig): void {
   }
 }
 
-function refuseLinks(host: HostConfig): void {
-  const [link] = host.links ?? []
-  if (link === undefined) return
-  refuse(
-    `linking to ${link} failed: links are not supported by this engine (give the address with --add-host)`,
-  )
-}
-
-/** Addresses of the default bridge are given out in turn; two requests for one would meet. */
-function validateAddresses(request: CreateContainer): void {
-  for (const [network, { ipamConfig }] of Object.entries(request.endpoints)) {
-    const fixed = ipamConfig?.ipv4Address || ipamConfig?.ipv6Address
-    if (fixed && isPredefined({ name: network }))
-      refuse('user specified IP address is supported on user defined networks only')
-  }
-}
-
 function validateNetworkMode(request: CreateContainer, host: HostConfig): void {
   const mode = host.networkMode
-  validateAddresses(request)
   const hostname = request.config.hostname ?? ''
   if (host.utsMode === 'host' && hostname !== '') refuse('conflicting options: hostname and the UTS mode')
   if (mode === 'host' && (host.links?.length ?? 0) > 0) {
@@ -98,7 +78,7 @@ function validateNetworkMode(request: CreateContainer, host: HostConfig): void {
       "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
     )
   }
-  if (!mode.startsWith('container:')) return refuseLinks(host)
+  if (!mode.startsWith('container:')) return
   if (hostname !== '') refuse('conflicting options: hostname and the network mode')
   if ((host.links?.length ?? 0) > 0) {
     refuse(
@@ -128,20 +108,6 @@ function validateCgroupParent({ cgroupParent }: HostConfig): void {
   throw new DewarError('invalid-argument', `invalid cgroup parent ${JSON.stringify(cgroupParent)}`, {
     remedy: 'give a plain path such as /my/group',
   })
-}
-
-/** Taken and then ignored, a link would be missed only by the program that looks for its neighbour. */
-function validateLinks(host: HostConfig): void {
-  const [link] = host.links ?? []
-  if (link === undefined) return
-  throw new DewarError(
-    'not-implemented',
-    `Creating the container failed: links are not supported (${link})`,
-    {
-      remedy:
-        'name the neighbour with --add-host NAME:ADDRESS, or share its network with --network container:NAME',
-    },
-  )
 }
 
 function validatePorts({ exposedPorts = {} }: Partial<ContainerConfig>, { portBindings }: HostConfig): void {

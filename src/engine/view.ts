@@ -4,18 +4,20 @@ import type { ContainerState, ContainerView, Status } from './types.ts'
 
 export function containerView(
   container: Container,
+  links: { readonly shown: readonly string[] | null; readonly names: readonly string[] },
   sizes?: { readonly rw: number; readonly rootFs: number },
 ): ContainerView {
   const { record, paths } = container
   return {
     id: record.id,
     name: record.name,
+    linkNames: links.names,
     created: record.created,
     imageId: record.imageId,
     path: record.path,
     args: record.args,
     config: record.config,
-    hostConfig: record.hostConfig,
+    hostConfig: { ...record.hostConfig, links: links.shown },
     state: stateOf(container),
     restartCount: record.restartCount,
     mounts: record.mounts

@@ -11,6 +11,8 @@ export interface IpPool {
   readonly ipRange?: string
   /** The engine chose the subnet: nobody may count on an address of it. */
   readonly chosen?: boolean
+  /** `--aux-address`: addresses that others have, by name; never given to containers. */
+  readonly auxiliary?: Readonly<Record<string, string>>
 }
 
 export interface Network {
@@ -34,6 +36,8 @@ export interface Network {
   readonly hostBinding: string
   readonly options: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
+  /** What a client gave the address driver; only shown. */
+  readonly ipamOptions?: Readonly<Record<string, string>>
 }
 
 /** A network somebody made: its containers find each other by name. Those of the default bridge do not, as ever. */

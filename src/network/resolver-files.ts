@@ -10,6 +10,8 @@ export interface HostsRequest {
   readonly addresses: readonly string[]
   /** `--add-host`, "name:address" or "name=address"; the address may be host-gateway. */
   readonly extraHosts: readonly string[]
+  /** Lines for `--link` on the default bridge. */
+  readonly links?: readonly string[]
   /** What host-gateway stands for: addresses of the bridge. */
   readonly hostGateway: readonly string[]
 }
@@ -28,7 +30,7 @@ export function hostsFile(request: HostsRequest): string {
   const extra = request.extraHosts.flatMap((text) => parseExtraHost(text, request.hostGateway))
   const names = hostNames(request.hostname, request.domainname)
   const own = request.addresses.map((address) => `${address}\t${names}`)
-  return [...LOCAL_HOSTS, ...extra, ...own].map((line) => `${line}\n`).join('')
+  return [...LOCAL_HOSTS, ...extra, ...(request.links ?? []), ...own].map((line) => `${line}\n`).join('')
 }
 
 /** `--network host`: the host's own file, unless hosts are added. */

@@ -61,6 +61,7 @@ function viewOf(name: string): ContainerView {
   const { hostConfig = {}, image = '', networkingConfig: _, macAddress: __, ...config } = decoded
   return {
     id: String(json['Id']),
+    linkNames: [],
     name: String(json['Name']),
     created: 0,
     imageId: String(json['Image']),

@@ -1,0 +1,83 @@
+/** A container's /etc/hosts, /etc/hostname and /etc/resolv.conf, written anew at each start. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import {
+  hostnameFile,
+  hostNetworkHostsFile,
+  hostsFile,
+  resolvConfFile,
+  resolvConfPath,
+} from '../network/resolver-files.ts'
+import type { Container } from './container.ts'
+import { linkHosts } from './links.ts'
+import type { ContainerRecord } from './record.ts'
+import type { Services } from './services.ts'
+import { effectiveHostname } from './spec.ts'
+
+export function writeEtcFiles(services: Services, container: Container): void {
+  const { record, paths } = container
+  const mode = record.hostConfig.networkMode
+  const shared = mode.startsWith('container:')
+    ? services.containers.find(mode.slice('container:'.length)).paths
+    : undefined
+  const hostname = effectiveHostname({
+    config: record.config,
+    host: record.hostConfig,
+    facts: services.facts,
+  })
+  if (shared !== undefined) {
+    for (const file of ['hosts', 'hostname', 'resolvConf'] as const)
+      writeFileSync(paths[file], readFileSync(shared[file]))
+    return
+  }
+  writeFileSync(paths.hostname, hostnameFile(hostname))
+  writeFileSync(paths.hosts, hostsContent(services, record, hostname))
+  writeFileSync(paths.resolvConf, resolvContent(services, record))
+}
+
+function hostsContent(services: Services, record: ContainerRecord, hostname: string): string {
+  const extraHosts = record.hostConfig.extraHosts ?? []
+  const links = linkHosts(services, record)
+  const bridge = services.networks.find('bridge')
+  // IPv4 alone where there is: most servers of a host listen there, and `getent hosts` would give IPv6 first.
+  const gateway = bridge.ipv4?.gateway ?? bridge.ipv6?.gateway
+  const hostGateway = gateway === undefined ? [] : [gateway]
+  if (record.hostConfig.networkMode === 'host')
+    return hostNetworkHostsFile(readText('/etc/hosts'), extraHosts, hostGateway)
+  // On the default bridge the name means the IPv4 address, as with Docker: `hostname -i` is taken for one address.
+  const addresses = record.network.attachments.flatMap(({ networkId, address, address6 }) =>
+    networkId === bridge.id && address !== undefined ? address : [address ?? [], address6 ?? []].flat(),
+  )
+  return hostsFile({
+    hostname,
+    domainname: record.config.domainname,
+    addresses,
+    extraHosts,
+    hostGateway,
+    links,
+  })
+}
+
+export function resolvContent(services: Services, record: ContainerRecord): string {
+  const { dns, dnsSearch, dnsOptions, networkMode } = record.hostConfig
+  const internal = services.networks.servesNames(record)
+  // The engine itself asks the stub, which no container could.
+  const hostPath = internal ? '/etc/resolv.conf' : resolvConfPath(readText('/etc/resolv.conf'))
+  return resolvConfFile({
+    host: readText(hostPath),
+    hostPath,
+    dns,
+    search: dnsSearch,
+    options: dnsOptions,
+    ipv6: record.network.attachments.some((place) => place.address6 !== undefined),
+    hostNetwork: networkMode === 'host',
+    internal,
+  })
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,108 @@
+/** What is asked of a new network, checked, with dockerd's words for what cannot be. Pure. */
+import { DewarError } from '../base/errors.ts'
+import { contains, formatSubnet, parseAddress, parseSubnet, type Subnet } from '../network/address.ts'
+import type { NetworkView } from './types.ts'
+
+export const BRIDGE_NAME = 'com.docker.network.bridge.name'
+export const MTU = 'com.docker.network.driver.mtu'
+
+export function checkDriver(driver: string): void {
+  if (driver === 'bridge') return
+  if (driver === 'host' || driver === 'null')
+    throw new DewarError('forbidden', `only one instance of "${driver}" network is allowed`)
+  if (driver === 'macvlan' || driver === 'ipvlan') {
+    throw new DewarError(
+      'not-implemented',
+      `making a network of the driver ${driver} failed: this engine has none`,
+      {
+        remedy: 'use a bridge and publish ports, or the network of the host (--network host)',
+      },
+    )
+  }
+  throw new DewarError('not-found', `plugin "${driver}" not found`)
+}
+
+export function checkRequest(request: Partial<NetworkView>): void {
+  if (request.ingress === true)
+    throw new DewarError('forbidden', 'Ingress network can only be global scope network')
+  const problems = (request.ipam?.config ?? []).flatMap(poolProblems)
+  if (problems.length > 0)
+    throw new DewarError('invalid-argument', `invalid network config:\n${problems.join('\n')}`)
+}
+
+type AskedPool = NetworkView['ipam']['config'][number]
+
+/** In dockerd's words, which its client prints as a list. */
+function poolProblems({
+  subnet = '',
+  gateway = '',
+  ipRange = '',
+  auxiliaryAddresses = {},
+}: AskedPool): string[] {
+  if (subnet === '') return []
+  let parsed: Subnet
+  try {
+    parsed = parseSubnet(subnet)
+  } catch {
+    return [`invalid subnet ${subnet}: invalid CIDR block notation`]
+  }
+  const problems: string[] = []
+  if (formatSubnet(parsed) !== subnet && parsed.base.length === 4)
+    problems.push(`invalid subnet ${subnet}: it should be ${formatSubnet(parsed)}`)
+  const isInside = (text: string): boolean => {
+    const address = parseAddress(text)
+    return address !== undefined && contains(parsed, address)
+  }
+  if (gateway !== '' && !isInside(gateway)) {
+    problems.push(
+      parseAddress(gateway) === undefined
+        ? `invalid gateway ${gateway}: invalid address`
+        : `invalid gateway ${gateway}: parent subnet ${subnet} doesn't contain this address`,
+    )
+  }
+  if (ipRange !== '' && !isPart(parsed, ipRange))
+    problems.push(`invalid ip-range ${ipRange}: parent subnet ${subnet} doesn't contain ip-range`)
+  for (const [name, address] of Object.entries(auxiliaryAddresses)) {
+    if (!isInside(address))
+      problems.push(`invalid auxiliary address ${name}: parent subnet ${subnet} doesn't contain this address`)
+  }
+  return problems
+}
+
+function isPart(subnet: Subnet, text: string): boolean {
+  try {
+    const part = parseSubnet(text)
+    return part.prefix >= subnet.prefix && contains(subnet, part.base)
+  } catch {
+    return false
+  }
+}
+
+/** As Go's strconv.ParseBool. */
+export function flagOf(options: Readonly<Record<string, string>>, name: string, otherwise: boolean): boolean {
+  const key = `com.docker.network.bridge.${name}`
+  const value = options[key]
+  if (value === undefined) return otherwise
+  if (/^(1|t|T|true|TRUE|True)$/.test(value)) return true
+  if (/^(0|f|F|false|FALSE|False)$/.test(value)) return false
+  throw new DewarError(
+    'invalid-argument',
+    `failed to parse ${key} value: ${value} (strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax)`,
+  )
+}
+
+export function mtuOf(text: string | undefined): number {
+  if (text === undefined) return 1500
+  if (!/^[+-]?\d+$/.test(text)) {
+    throw new DewarError(
+      'invalid-argument',
+      `failed to parse ${MTU} value: ${text} (strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax)`,
+    )
+  }
+  const mtu = Number(text)
+  if (mtu === 0) return 1500
+  if (mtu >= 68 && mtu <= 65_535) return mtu
+  throw new DewarError('invalid-argument', `invalid MTU ${JSON.stringify(text)}`, {
+    remedy: 'use 68 to 65535',
+  })
+}
