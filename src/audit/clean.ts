@@ -1,6 +1,7 @@
 /** Removes what a journal says was planted: at the end of a run, and for runs that were killed. */
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { rmdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { messageOf } from '../base/errors.ts'
 import { connect, isNotFound } from '../client/connect.ts'
 import { hostCommand } from './host-command.ts'
@@ -58,6 +59,8 @@ async function removeOne(planted: Planted): Promise<void> {
 type OnEngine = Extract<Planted, { readonly socket: string }>
 
 async function removeFromEngine(planted: OnEngine): Promise<void> {
+  // An engine whose whole run folder is gone took its containers along, or nobody can reach them any more.
+  if (!existsSync(dirname(planted.socket))) return
   await using client = await connect({ socket: planted.socket })
   const { name } = planted
   const gone = {

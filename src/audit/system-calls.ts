@@ -9,7 +9,7 @@ bpf:321:280 brk:12:214 cachestat:451:451 capget:125:90 capset:126:91 chdir:80:49
 clock_adjtime:305:266 clock_getres:229:114 clock_gettime:228:113 clock_settime:227:112 clone:56:220
 clone3:435:435 close:3:57 close_range:436:436 connect:42:203 copy_file_range:326:285 delete_module:176:106
 dup:32:23 dup3:292:24 epoll_create1:291:20 epoll_ctl:233:21 epoll_pwait:281:22 eventfd2:290:19 execve:59:221
-execveat:322:281 exit:60:93 exit_group:231:94 faccessat:269:48 faccessat2:439:439 fallocate:285:47
+execveat:322:281 exit:60:93 exit_group:231:94 faccessat:269:48 faccessat2:439:439 fadvise64:221:223 fallocate:285:47
 fanotify_init:300:262 fanotify_mark:301:263 fchdir:81:50 fchmod:91:52 fchmodat:268:53 fchown:93:55
 fchownat:260:54 fcntl:72:25 fdatasync:75:83 finit_module:313:273 flock:73:32 fork:57:-1 fsconfig:431:431
 fsmount:432:432 fsopen:430:430 fspick:433:433 fstatfs:138:44 fsync:74:82 ftruncate:77:46 futex:202:98
@@ -22,7 +22,7 @@ ioctl:16:29 ioperm:173:-1 iopl:172:-1 ioprio_set:251:30 kcmp:312:272 kexec_file_
 kexec_load:246:104 keyctl:250:219 kill:62:129 landlock_create_ruleset:444:444 linkat:265:37 listen:50:201
 listmount:458:458 listxattr:194:11 lookup_dcookie:212:18 lseek:8:62 lsm_get_self_attr:459:459
 lsm_list_modules:461:461 madvise:28:233 map_shadow_stack:453:453 mbind:237:235 membarrier:324:283
-memfd_create:319:279 memfd_secret:447:447 migrate_pages:256:238 mkdirat:258:34 mknodat:259:33 mlock:149:228
+memfd_create:319:279 memfd_secret:447:447 migrate_pages:256:238 mincore:27:232 mkdirat:258:34 mknodat:259:33 mlock:149:228
 mlock2:325:284 mlockall:151:230 mmap:9:222 modify_ldt:154:-1 mount:165:40 mount_setattr:442:442
 move_mount:429:429 move_pages:279:239 mprotect:10:226 mq_open:240:180 mq_timedreceive:243:183
 mq_timedsend:242:182 mq_unlink:241:181 msgget:68:186 munmap:11:215 name_to_handle_at:303:264

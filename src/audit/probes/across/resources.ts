@@ -73,7 +73,8 @@ export const memoryHog: Probe = {
       seen,
       controls: [{ what: 'within its limit the neighbour gets memory', held: small }],
       leak: 'The limit does not hold, or the victim pays for the neighbour.',
-      contained: 'The neighbour was stopped at its limit, the victim works on. Without a limit nothing stops it.',
+      contained:
+        'The neighbour was stopped at its limit, the victim works on. Without a limit nothing stops it.',
     })
   },
 }
@@ -102,7 +103,8 @@ export const forkBomb: Probe = {
     const host = await hostCommand(['true'])
     const seen: Evidence[] = []
     if (made > PIDS) seen.push({ kind: 'measurement', text: `${made} processes with a limit of ${PIDS}` })
-    if (victim?.error !== '') seen.push({ kind: 'syscall', text: `clone of the victim: ${victim?.error ?? ''}` })
+    if (victim?.error !== '')
+      seen.push({ kind: 'syscall', text: `clone of the victim: ${victim?.error ?? ''}` })
     if (host.code !== 0) seen.push({ kind: 'process', text: 'the host could not start a program' })
     return conclude({
       seen,
@@ -183,7 +185,8 @@ export const inotifyQuota: Probe = {
   id: 'A15',
   slug: 'across.res.inotify-epoll',
   asset: 'resources',
-  question: 'Does a neighbour use up a quota that the kernel counts per user, so that another container gets none?',
+  question:
+    'Does a neighbour use up a quota that the kernel counts per user, so that another container gets none?',
   method: 'One container makes inotify instances up to the limit, for a second; the other tries to make one.',
   references: ['Demons 2021'],
   remedy: 'Give each container a range of user ids of its own (--userns-remap, or an engine that does).',

@@ -1,0 +1,34 @@
+import type { Probe } from '../../probe.ts'
+import { auditFlood, coreHelper, mergedPages, sharedInode, signals, timeLock } from './kernel.ts'
+import { arpSpoof, conntrack, discovery, receiveFlood, sendFlood } from './network.ts'
+import { cpuHog, descriptors, forkBomb, inotifyQuota, memoryHog, startStarve } from './resources.ts'
+import { diskFill, diskInodes } from './storage-room.ts'
+import { dentryFlood, dirtyThrottle, pageCache, syncStorm, writeFlood } from './storage-speed.ts'
+
+/** In the catalogue's order of importance. */
+export const ACROSS_PROBES: readonly Probe[] = [
+  sharedInode,
+  memoryHog,
+  forkBomb,
+  cpuHog,
+  timeLock,
+  diskFill,
+  diskInodes,
+  writeFlood,
+  conntrack,
+  descriptors,
+  pageCache,
+  dentryFlood,
+  sendFlood,
+  receiveFlood,
+  syncStorm,
+  coreHelper,
+  auditFlood,
+  dirtyThrottle,
+  inotifyQuota,
+  arpSpoof,
+  discovery,
+  signals,
+  startStarve,
+  mergedPages,
+]

@@ -1,0 +1,313 @@
+/** Channels through the kernel between neighbours: locks, page cache, signals, merged pages, audit. */
+import { readFileSync } from 'node:fs'
+import { randomInt } from 'node:crypto'
+import type { Guest } from '../../guest-types.ts'
+import { SHARED_FILE } from '../../image.ts'
+import type { Probe } from '../../probe.ts'
+import type { Evidence } from '../../types.ts'
+import { absent, conclude } from '../../verdict.ts'
+import { across, neighbours } from './neighbours.ts'
+
+const F_GETLK = 5
+const F_SETLK = 6
+const [F_RDLCK, F_WRLCK, F_UNLCK] = [0, 1, 2]
+const BITS = 12
+
+/** struct flock over one byte. */
+function flock(type: number, byte: number): Buffer {
+  const bytes = Buffer.alloc(32)
+  bytes.writeInt16LE(type, 0)
+  bytes.writeBigInt64LE(BigInt(byte), 8)
+  bytes.writeBigInt64LE(1n, 16)
+  return bytes
+}
+
+async function openNamespace(guest: Guest): Promise<bigint> {
+  return (await guest.syscall('openat', -100, { in: '/proc/self/ns/time\0' }, 0)).value
+}
+
+async function sendBit(guest: Guest, fd: bigint, byte: number, bit: boolean): Promise<string> {
+  return (await guest.syscall('fcntl', fd, F_SETLK, { in: flock(bit ? F_RDLCK : F_UNLCK, byte) })).error
+}
+
+async function readBit(guest: Guest, fd: bigint, byte: number): Promise<boolean> {
+  const { out } = await guest.syscall('fcntl', fd, F_GETLK, { inout: flock(F_WRLCK, byte) })
+  return out[0] !== undefined && out[0].readInt16LE(0) !== F_UNLCK
+}
+
+/** How many of the random bits arrive. */
+async function transmit(from: Guest, to: Guest): Promise<{ readonly sent: boolean; readonly right: number }> {
+  const [sender, receiver] = [await openNamespace(from), await openNamespace(to)]
+  let [right, sent] = [0, true]
+  for (let byte = 0; byte < BITS; byte += 1) {
+    // Both values occur, the rest is random.
+    const bit = byte < 2 ? byte === 0 : randomInt(2) === 1
+    if ((await sendBit(from, sender, byte, bit)) !== '') sent = false
+    if ((await readBit(to, receiver, byte)) === bit) right += 1
+    await sendBit(from, sender, byte, false)
+  }
+  return { sent, right }
+}
+
+export const timeLock: Probe = {
+  ...across,
+  id: 'A21',
+  slug: 'across.covert.timens-lock',
+  asset: 'covert channel',
+  question: 'Can two containers send each other bits with locks on the file of a shared time namespace?',
+  method: `One container locks bytes of /proc/self/ns/time, ${BITS} random bits; the other asks for the locks.`,
+  references: ['moby#52326', 'CWE-515'],
+  remedy: 'Use an engine that gives each container a time namespace of its own (Docker from 29.5).',
+  interference: 'none',
+  async run(context) {
+    const { victim, inVictim, inNeighbour } = await neighbours(context)
+    const second = await context.guest(victim)
+    if ((await openNamespace(inVictim)) < 0n) return absent('there is no time namespace inside')
+    const own = await transmit(inVictim, second)
+    const { sent, right } = await transmit(inNeighbour, inVictim)
+    return conclude({
+      seen: right === BITS ? [{ kind: 'measurement', text: `${right} of ${BITS} random bits arrived` }] : [],
+      controls: [
+        { what: 'two processes of one container send each other all bits', held: own.right === BITS },
+        { what: 'the neighbour can lock', held: sent },
+      ],
+      leak: 'Locks on the time namespace carry bits from one container to another.',
+      contained: `No more than chance: ${right} of ${BITS} bits.`,
+    })
+  },
+}
+
+const POSIX_FADV_DONTNEED = 4
+const PAGE = 4096
+const MAP_SHARED = 1
+
+/** Whether the first page of the shared file is in memory. */
+async function resident(guest: Guest): Promise<boolean> {
+  const [, , core] = await guest.batch([
+    { name: 'openat', args: [-100, { in: `${SHARED_FILE}\0` }, 0], ends: true },
+    { name: 'mmap', args: [0, PAGE, 1, MAP_SHARED, { result: 0 }, 0], ends: true },
+    { name: 'mincore', args: [{ result: 1 }, PAGE, { out: 1 }] },
+    { name: 'munmap', args: [{ result: 1 }, PAGE] },
+    { name: 'close', args: [{ result: 0 }] },
+  ])
+  return ((core?.out[0]?.[0] ?? 0) & 1) === 1
+}
+
+async function evict(guest: Guest): Promise<void> {
+  await guest.batch([
+    { name: 'openat', args: [-100, { in: `${SHARED_FILE}\0` }, 0], ends: true },
+    { name: 'fadvise64', args: [{ result: 0 }, 0, 0, POSIX_FADV_DONTNEED] },
+    { name: 'close', args: [{ result: 0 }] },
+  ])
+}
+
+/** Random bits by reading, or not, a page that was thrown out of memory before. */
+async function throughCache(from: Guest, to: Guest): Promise<number> {
+  let right = 0
+  for (let round = 0; round < BITS; round += 1) {
+    const bit = round < 2 ? round === 0 : randomInt(2) === 1
+    await evict(to)
+    if (bit) await from.readFile(SHARED_FILE)
+    if ((await resident(to)) === bit) right += 1
+  }
+  return right
+}
+
+export const sharedInode: Probe = {
+  ...across,
+  id: 'A23',
+  slug: 'across.layer.shared-inode',
+  asset: 'page cache',
+  question: 'Do two containers of one image share the pages of its files in memory?',
+  method: `One container reads a file of the image or not, ${BITS} random bits; the other sees whether it is cached.`,
+  references: ['CVE-2026-31431', 'CVE-2022-0847', 'CWE-653'],
+  remedy: 'Give tenants who do not trust each other copies of the image of their own.',
+  interference: 'none',
+  async run(context) {
+    const { victim, inVictim, inNeighbour } = await neighbours(context)
+    const own = await throughCache(await context.guest(victim), inVictim)
+    const right = await throughCache(inNeighbour, inVictim)
+    const [a, b] = [await inVictim.stat(SHARED_FILE), await inNeighbour.stat(SHARED_FILE)]
+    const seen: Evidence[] = []
+    if (right === BITS) seen.push({ kind: 'measurement', text: `${right} of ${BITS} random bits arrived` })
+    if (seen.length > 0 && a.inode === b.inode)
+      seen.push({ kind: 'value', text: `both have inode ${a.inode}` })
+    return conclude({
+      seen,
+      controls: [
+        { what: `within one container all bits arrive (${own} of ${BITS})`, held: own === BITS },
+        { what: 'both have the file', held: a.size === b.size && a.size > 0 },
+      ],
+      leak: 'Containers of one image share pages: each sees what the other reads, and a kernel flaw reaches all.',
+      contained: `No more than chance: ${right} of ${BITS} bits.`,
+    })
+  },
+}
+
+const KEY = 0x1dea5eed
+const IPC_CREAT = 0o1000
+
+export const signals: Probe = {
+  ...across,
+  id: 'A31',
+  slug: 'across.proc.signal',
+  asset: 'processes',
+  question: "Does a container reach another one's processes or its shared memory?",
+  method:
+    "One container lists /proc, signals (with 0) the other's pids, and asks for its System V memory by key.",
+  references: ['CWE-653'],
+  remedy: 'Give each container PID and IPC namespaces of its own (no --pid=host, --ipc=host or shared ones).',
+  interference: 'none',
+  async run(context) {
+    const words = { words: [`deadbeef${randomInt(2 ** 40).toString(16)}`] }
+    const { victim, inVictim, inNeighbour } = await neighbours(context, { victim: words })
+    const memory = await inVictim.syscall('shmget', KEY, PAGE, IPC_CREAT | 0o600)
+    const again = await inVictim.syscall('shmget', KEY, 0, 0)
+    const foreign = await inNeighbour.syscall('shmget', KEY, 0, 0)
+    const seen: Evidence[] = []
+    if (foreign.error === '') seen.push({ kind: 'syscall', text: "shmget finds the victim's memory" })
+    for (const { name } of await inNeighbour.listFolder('/proc')) {
+      if (!/^\d+$/.test(name)) continue
+      const line = await inNeighbour.readFile(`/proc/${name}/cmdline`).catch(() => Buffer.alloc(0))
+      if (line.includes(words.words[0] ?? ''))
+        seen.push({ kind: 'process', text: `/proc/${name} is the victim's` })
+    }
+    const signalled = await inNeighbour.syscall('kill', victim.pid, 0)
+    if (signalled.error === '' && victim.pid > 1000)
+      seen.push({ kind: 'syscall', text: `kill(${victim.pid}, 0) reaches the victim` })
+    await inVictim.syscall('shmctl', memory.value, 0, 0)
+    const own = await inVictim.readFile('/proc/1/cmdline')
+    return conclude({
+      seen,
+      controls: [
+        { what: 'the victim finds its own memory by key', held: again.error === '' },
+        { what: 'the victim sees its own word in /proc', held: own.includes(words.words[0] ?? '') },
+      ],
+      leak: "A container reaches another one's processes or memory.",
+      contained: 'The neighbour finds neither processes nor memory of the victim.',
+    })
+  },
+}
+
+export const mergedPages: Probe = {
+  ...across,
+  id: 'A30',
+  slug: 'across.mem.dedup',
+  asset: 'side channel',
+  question: 'Does the kernel merge equal pages of different containers, which write times betray?',
+  method: "The kernel's switch for merging pages and the counts of merged pages of the container are read.",
+  references: ['CVE-2015-2877'],
+  remedy: 'Switch kernel samepage merging off: echo 2 > /sys/kernel/mm/ksm/run.',
+  interference: 'none',
+  async run(context) {
+    const on = read('/sys/kernel/mm/ksm/run')
+    if (on === undefined) return absent('this kernel merges no pages')
+    const { subject } = await context.world()
+    const seen: Evidence[] = []
+    for (const pid of await subject.pids()) {
+      const merged = read(`/proc/${pid}/ksm_merging_pages`) ?? '0'
+      if (merged !== '0') seen.push({ kind: 'value', text: `process ${pid} has ${merged} merged pages` })
+    }
+    return conclude({
+      seen,
+      controls: [
+        {
+          what: 'the count of merged pages can be read',
+          held: read('/proc/self/ksm_merging_pages') !== undefined,
+        },
+      ],
+      leak: 'Pages of the container are merged with those of others.',
+      contained: `Merging is ${on === '1' ? 'on, and no process of the container takes part' : 'off'}.`,
+    })
+  },
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
+
+export const coreHelper: Probe = {
+  ...across,
+  id: 'A18',
+  slug: 'across.cpu.core-storm',
+  asset: 'accounting',
+  question: 'Does a crash inside start a helper on the host that no container pays for?',
+  method:
+    "The kernel's core_pattern is read: with a pipe, each crash runs a program outside all control groups.",
+  references: ['Houdini 1'],
+  remedy: 'Write core files instead of piping them: sysctl kernel.core_pattern=core, or --ulimit core=0.',
+  interference: 'none',
+  async run(context) {
+    const pattern = read('/proc/sys/kernel/core_pattern') ?? ''
+    if (!pattern.startsWith('|')) return absent(`core_pattern is "${pattern}": the kernel starts no helper`)
+    const { guest } = await context.world()
+    const limit = /^Max core file size\s+(\S+)/m.exec(
+      (await guest.readFile('/proc/self/limits')).toString(),
+    )?.[1]
+    return conclude({
+      // core(5): with a pipe the limit counts only when it is 1; 0 stops it from 2.6.24 on for files alone.
+      seen: [
+        { kind: 'value', text: `core_pattern "${pattern}" runs for crashes inside, limit ${limit ?? '?'}` },
+      ],
+      controls: [],
+      leak: 'Each crash inside starts a program of the host, outside all limits.',
+      contained: '',
+    })
+  },
+}
+
+const AF_NETLINK = 16
+const NETLINK_AUDIT = 9
+const AUDIT_USER = 1005
+
+export const auditFlood: Probe = {
+  ...across,
+  id: 'A20',
+  slug: 'across.audit.flood',
+  asset: 'resources',
+  question: "Can a container write into the host's audit log, and so flood it?",
+  method: 'One message is sent to the audit subsystem; the kernel answers whether it took it.',
+  references: ['Houdini 3'],
+  remedy: 'Drop CAP_AUDIT_WRITE (--cap-drop AUDIT_WRITE), or use user namespaces.',
+  interference: 'none',
+  async run(context) {
+    const { guest, subject } = await context.world()
+    const message = Buffer.alloc(16 + 16)
+    message.writeUInt32LE(message.length, 0)
+    message.writeUInt16LE(AUDIT_USER, 4)
+    message.writeUInt16LE(5, 6) // a request that wants an answer
+    message.write('dewar audit', 16)
+    const [socket, sent, answer] = await guest.inChild([
+      { name: 'socket', args: [AF_NETLINK, 3, NETLINK_AUDIT], ends: true },
+      {
+        name: 'sendto',
+        args: [{ result: 0 }, { in: message }, message.length, 0, { in: netlinkKernel() }, 12],
+        ends: true,
+      },
+      { name: 'recvfrom', args: [{ result: 0 }, { out: 64, short: true }, 64, 0x40, 0, 0] },
+    ])
+    const refused = socket?.error || sent?.error || ''
+    const code =
+      answer?.out[0] !== undefined && answer.out[0].length >= 20 ? answer.out[0].readInt32LE(16) : undefined
+    const taken = refused === '' && code === 0
+    return conclude({
+      seen: taken ? [{ kind: 'syscall', text: 'AUDIT_USER was taken by the kernel' }] : [],
+      controls: [
+        { what: 'the container runs', held: await subject.alive() },
+        { what: 'the kernel answered', held: refused !== '' || code !== undefined },
+      ],
+      leak: "A container writes into the host's audit log.",
+      contained: `The kernel refuses it: ${refused === '' ? `error ${-(code ?? 0)}` : refused}.`,
+    })
+  },
+}
+
+function netlinkKernel(): Buffer {
+  const address = Buffer.alloc(12)
+  address.writeUInt16LE(AF_NETLINK, 0)
+  return address
+}

@@ -1,0 +1,283 @@
+/** The network between neighbours: who reaches whom, who can lie about addresses, who floods. */
+import { makeCanary } from '../../canary.ts'
+import type { Call, Guest } from '../../guest-types.ts'
+import { hostCommand } from '../../host-command.ts'
+import { tryInterference } from '../../interference.ts'
+import { exchange, inetAddress, listenUdp, sendUdp } from '../../packets.ts'
+import type { Probe, ProbeContext } from '../../probe.ts'
+import type { Subject } from '../../target.ts'
+import { absent, conclude, inconclusive } from '../../verdict.ts'
+import { across } from './neighbours.ts'
+
+const NO_NETWORK = 'containers of this target have no network unless somebody gives them one'
+const PORT = 4712
+
+interface Connected {
+  readonly subject: Subject
+  readonly guest: Guest
+  readonly host: string
+}
+
+async function connected(context: ProbeContext): Promise<Connected | undefined> {
+  const subject = await context.create()
+  const host = await subject.address()
+  return host === undefined ? undefined : { subject, guest: await context.guest(subject), host }
+}
+
+export const discovery: Probe = {
+  ...across,
+  id: 'A29',
+  slug: 'across.net.discovery',
+  asset: 'names, ports',
+  question: 'Does a container reach a port of another one that it never published?',
+  method: 'On the default network one container sends a random word to a port on which another one listens.',
+  references: ['T1046', 'T1613'],
+  remedy: 'Put containers that need not speak with each other into networks of their own.',
+  interference: 'none',
+  async run(context) {
+    const [victim, neighbour] = [await connected(context), await connected(context)]
+    if (victim === undefined || neighbour === undefined) return absent(NO_NETWORK)
+    const fd = await listenUdp(victim.guest, PORT)
+    const control = makeCanary('control')
+    const at = { guest: victim.guest, fd, host: victim.host, port: PORT }
+    const own = await exchange(await context.guest(victim.subject), at, control)
+    const arrived = await exchange(neighbour.guest, at, makeCanary('traffic'))
+    return conclude({
+      seen: arrived ? [{ kind: 'packet', text: `from ${neighbour.host} to ${victim.host}:${PORT}` }] : [],
+      controls: [{ what: 'the container receives what it sends itself', held: own }],
+      leak: 'Containers of the default network reach all ports of each other.',
+      contained: 'The port that was not published is closed to the neighbour.',
+    })
+  },
+}
+
+const AF_PACKET = 17
+const SOCK_RAW = 3
+const ARP = 0x0806
+
+interface Link {
+  readonly name: string
+  readonly index: number
+  readonly address: Buffer
+}
+
+async function linkOf(guest: Guest): Promise<Link> {
+  const names = (await guest.listFolder('/sys/class/net'))
+    .map(({ name }) => name)
+    .filter((name) => name !== 'lo')
+  const [name = 'eth0'] = names
+  const [index, address] = [
+    await guest.readFile(`/sys/class/net/${name}/ifindex`),
+    await guest.readFile(`/sys/class/net/${name}/address`),
+  ]
+  return { name, index: Number(index.toString()), address: bytesOf(address.toString().trim()) }
+}
+
+function bytesOf(mac: string): Buffer {
+  return Buffer.from(mac.replaceAll(':', ''), 'hex')
+}
+
+/** The gateway of the default route, out of /proc/net/route (little-endian hex). */
+async function gatewayOf(guest: Guest): Promise<string | undefined> {
+  const routes = (await guest.readFile('/proc/net/route')).toString().split('\n')
+  const hex = routes.map((line) => line.split('\t')).find((fields) => fields[1] === '00000000')?.[2]
+  return hex === undefined ? undefined : [...Buffer.from(hex, 'hex')].reverse().join('.')
+}
+
+/** The hardware address that the victim believes the gateway to have. */
+async function believed(guest: Guest, gateway: string): Promise<string | undefined> {
+  const table = (await guest.readFile('/proc/net/arp')).toString().split('\n')
+  return table.map((line) => line.split(/\s+/)).find((fields) => fields[0] === gateway)?.[3]
+}
+
+export const arpSpoof: Probe = {
+  ...across,
+  id: 'A28',
+  slug: 'across.net.arp-raw',
+  asset: 'traffic',
+  question: 'Can a neighbour make a container believe that it is the gateway?',
+  method: "A container sends another one a false ARP answer; the other one's table is read afterwards.",
+  references: ['CVE-2020-13401', 'T1557.002'],
+  remedy: 'Drop CAP_NET_RAW (--cap-drop NET_RAW), or use an engine that filters ARP on its bridge.',
+  interference: 'none',
+  async run(context) {
+    const [victim, neighbour] = [await connected(context), await connected(context)]
+    if (victim === undefined || neighbour === undefined) return absent(NO_NETWORK)
+    const gateway = await gatewayOf(victim.guest)
+    if (gateway === undefined) return absent('the container has no gateway')
+    // The victim learns the true address first.
+    for (let tries = 0; tries < 20 && (await believed(victim.guest, gateway)) === undefined; tries += 1) {
+      await sendUdp(victim.guest, gateway, 9, Buffer.from('hello'))
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    const before = await believed(victim.guest, gateway)
+    // arp(7) locktime: an entry is not replaced within a second of its last confirmation.
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    const [mine, theirs] = [await linkOf(neighbour.guest), await linkOf(victim.guest)]
+    const refused = await sendFrames(
+      neighbour.guest,
+      mine.index,
+      falseAnswer(mine, theirs, gateway, victim.host),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const after = await believed(victim.guest, gateway)
+    const fooled = after !== undefined && after === macOf(mine.address)
+    const why = refused === '' ? 'its frames change nothing' : `it may send none (${refused})`
+    return conclude({
+      seen: fooled
+        ? [{ kind: 'packet', text: `${gateway} is at ${after} now, was at ${before ?? 'nowhere'}` }]
+        : [],
+      controls: [{ what: `the victim knows its gateway (${before ?? 'not'})`, held: before !== undefined }],
+      leak: "The neighbour has taken the gateway's place in the victim's table.",
+      contained: `The neighbour cannot take the gateway's place: ${why}.`,
+    })
+  },
+}
+
+function macOf(address: Buffer): string {
+  return [...address].map((byte) => byte.toString(16).padStart(2, '0')).join(':')
+}
+
+/** An ARP answer, to the victim alone: GATEWAY is at my address. */
+function falseAnswer(mine: Link, theirs: Link, gateway: string, victim: string): Buffer {
+  const ip = (text: string): Buffer => Buffer.from(text.split('.').map(Number))
+  return Buffer.concat([
+    ...[theirs.address, mine.address, Buffer.from([ARP >> 8, ARP & 0xff])],
+    Buffer.from([0, 1, 8, 0, 6, 4, 0, 2]),
+    ...[mine.address, ip(gateway), theirs.address, ip(victim)],
+  ])
+}
+
+/** The name of the error, '' when they went out. */
+async function sendFrames(guest: Guest, index: number, frame: Buffer): Promise<string> {
+  const address = Buffer.alloc(20)
+  address.writeUInt16LE(AF_PACKET, 0)
+  address.writeUInt16BE(ARP, 2)
+  address.writeInt32LE(index, 4)
+  address[11] = 6
+  frame.copy(address, 12, 0, 6)
+  const send: Call = {
+    name: 'sendto',
+    args: [{ result: 0 }, { in: frame }, frame.length, 0, { in: address }, 20],
+    ends: true,
+  }
+  const answers = await guest.inChild([
+    { name: 'socket', args: [AF_PACKET, SOCK_RAW, 0], ends: true },
+    ...Array.from({ length: 5 }, () => send),
+  ])
+  return answers.find(({ error }) => error !== '')?.error ?? ''
+}
+
+/** The victim's work: a packet to itself through its own stack and back. */
+async function roundTrips(guest: Guest, fd: bigint, host: string): Promise<readonly bigint[]> {
+  const bytes = Buffer.alloc(64)
+  const calls: readonly Call[] = [
+    { name: 'sendto', args: [fd, { in: bytes }, 64, 0, { in: inetAddress(host, PORT) }, 16] },
+    { name: 'recvfrom', args: [fd, { out: 64 }, 64, 0, 0, 0] },
+  ]
+  return (await guest.repeat(calls, { times: 5000, milliseconds: 1200 })).nanoseconds
+}
+
+async function flooded(context: ProbeContext, receiver: 'gateway' | 'neighbour'): ReturnType<Probe['run']> {
+  const [victim, neighbour, third] = [
+    await connected(context),
+    await connected(context),
+    await connected(context),
+  ]
+  if (victim === undefined || neighbour === undefined || third === undefined) return absent(NO_NETWORK)
+  const fd = await listenUdp(victim.guest, PORT)
+  const gateway = await gatewayOf(neighbour.guest)
+  if (gateway === undefined) return absent('the container has no gateway')
+  const [from, to] = receiver === 'gateway' ? [neighbour, gateway] : [third, neighbour.host]
+  const packet = Buffer.alloc(64)
+  const send: Call = {
+    name: 'sendto',
+    args: [{ result: 0 }, { in: packet }, 64, 0x40, { in: inetAddress(to, 9) }, 16],
+  }
+  const calls: readonly Call[] = [
+    { name: 'socket', args: [2, 2, 0], ends: true },
+    ...Array.from({ length: 400 }, () => send),
+    { name: 'close', args: [{ result: 0 }] },
+  ]
+  return tryInterference({
+    measure: () => roundTrips(victim.guest, fd, victim.host),
+    load: async () => (await from.guest.repeat(calls, { milliseconds: 1600, processes: 2 })).rounds,
+    most: 2.5,
+    what: 'a packet to itself and back',
+    unit: 'times 400 packets',
+  })
+}
+
+export const sendFlood: Probe = {
+  ...across,
+  id: 'A10',
+  slug: 'across.net.send-flood',
+  asset: 'resources',
+  question: "Does a neighbour that sends masses of small packets slow another container's network down?",
+  method: 'Two senders to the gateway in one container; packets of another one to itself are timed.',
+  references: ['Matthews 2007', 'T1498'],
+  remedy: 'Give containers --cpus; shape their traffic (tc) where the engine does not.',
+  interference: 'bounded',
+  run: (context) => flooded(context, 'gateway'),
+}
+
+export const receiveFlood: Probe = {
+  ...across,
+  id: 'A11',
+  slug: 'across.net.recv-flood',
+  asset: 'resources',
+  question: "Does a neighbour that receives masses of small packets slow another container's network down?",
+  method: 'A third container floods the neighbour; packets of the victim to itself are timed.',
+  references: ['Matthews 2007'],
+  remedy: 'Give containers --cpus; shape their traffic (tc) where the engine does not.',
+  interference: 'bounded',
+  run: (context) => flooded(context, 'neighbour'),
+}
+
+const FLOWS = 2000
+
+export const conntrack: Probe = {
+  ...across,
+  id: 'A12',
+  slug: 'across.net.conntrack',
+  asset: 'resources',
+  question: "Can a neighbour fill the table of flows that all containers' connections need?",
+  method: `One container makes ${FLOWS} flows; it is counted how many of them stand in the host's table.`,
+  references: ['Demons 2021'],
+  remedy: 'Raise net.netfilter.nf_conntrack_max, or use rules that do not track (notrack).',
+  interference: 'bounded',
+  async run(context) {
+    const neighbour = await connected(context)
+    if (neighbour === undefined) return absent(NO_NETWORK)
+    const before = await flowsOf(context)
+    if (before === undefined) return absent('this kernel tracks no flows where the engine is')
+    const gateway = await gatewayOf(neighbour.guest)
+    if (gateway === undefined) return absent('the container has no gateway')
+    const fd = await listenUdp(neighbour.guest, PORT)
+    const send = (index: number): Call => ({
+      name: 'sendto',
+      args: [fd, { in: Buffer.from('x') }, 1, 0x40, { in: inetAddress(gateway, 10_000 + index) }, 16],
+    })
+    const sent = await neighbour.guest.batch(Array.from({ length: FLOWS }, (_, index) => send(index)))
+    const went = sent.filter(({ error }) => error === '' || error === 'ECONNREFUSED').length
+    const after = await flowsOf(context)
+    if (after === undefined) return inconclusive('the table of flows went away meanwhile')
+    const grown = after.count - before.count
+    const text = `${grown} more of at most ${after.most} flows in the table of all`
+    return conclude({
+      seen: grown > FLOWS / 2 ? [{ kind: 'measurement', text }] : [],
+      controls: [{ what: `the neighbour sent (${went} of ${FLOWS})`, held: went > FLOWS / 2 }],
+      leak: 'Each flow of a container takes a place in the one table of all, and nothing bounds it.',
+      contained: `Its flows take no places there: ${grown} more.`,
+    })
+  },
+}
+
+async function flowsOf({ target }: ProbeContext): Promise<{ count: number; most: number } | undefined> {
+  const enter = target.networkNamespace === undefined ? [] : ['nsenter', `--net=${target.networkNamespace}`]
+  const folder = '/proc/sys/net/netfilter'
+  const files = [`${folder}/nf_conntrack_count`, `${folder}/nf_conntrack_max`]
+  const { stdout, code } = await hostCommand([...enter, 'cat', ...files])
+  const [count, most] = stdout.trim().split('\n').map(Number)
+  return code !== 0 || count === undefined || most === undefined ? undefined : { count, most }
+}
