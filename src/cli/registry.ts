@@ -51,6 +51,7 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   unpause: async () => (await import('./commands/lifecycle.ts')).unpause,
   update: async () => (await import('./commands/update.ts')).update,
   wait: async () => (await import('./commands/lifecycle.ts')).wait,
+  compare: async () => (await import('./commands/compare.ts')).compare,
   completion: async () => (await import('./commands/completion.ts')).completion,
 }
 

@@ -92,7 +92,7 @@ export function readText(file: string): string {
   }
 }
 
-function checkWritable(file: string): void {
+export function checkWritable(file: string): void {
   const folder = dirname(resolve(file))
   try {
     accessSync(folder, constants.W_OK)
@@ -106,7 +106,7 @@ function checkWritable(file: string): void {
 }
 
 /** Whole or not at all; a device or a pipe (`/dev/stdout`) is written as it is. */
-function writeWhole(file: string, text: string): void {
+export function writeWhole(file: string, text: string): void {
   if (file.startsWith('/dev/')) return writeFileSync(file, text)
   const temporary = `${file}.${process.pid}.part`
   try {

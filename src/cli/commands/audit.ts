@@ -1,6 +1,5 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseAddress } from '../../client/connect.ts'
 import { audit as runAudit } from '../../audit/audit.ts'
 import { discover } from '../../audit/discover/discover.ts'
 import { PROBES } from '../../audit/probes/index.ts'
@@ -9,12 +8,13 @@ import type { AuditEvent } from '../../audit/run.ts'
 import { selectProbes, secondsOf } from '../../audit/select.ts'
 import { diffFiles, readReport } from '../audit/kept-reports.ts'
 import { orCouldNotRun, OUTPUT_FLAGS, prepareOutputs } from '../audit/outputs.ts'
+import { auditSurroundings } from '../audit/surroundings.ts'
 import type { Cli } from '../cli.ts'
 import { atLeast, command, type ValuesOf } from '../command-spec.ts'
 import { Failure } from '../failure.ts'
 import { bool, integer, string, strings } from '../flags.ts'
 import { packageRoot, packageVersion } from '../package-root.ts'
-import { runArgumentsBody, splitWords } from '../run-arguments.ts'
+import { splitWords } from '../run-arguments.ts'
 
 const FLAGS = {
   direction: strings('Only probes of this direction: out, in, across'),
@@ -76,13 +76,11 @@ async function carryOut(flags: Flags, [verb = '', ...files]: readonly string[], 
   const interrupted = (): void => stop.abort()
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
   const report = await runAudit({
-    ...{ targets, probes, runArguments, load: flags.load, env: cli.env, version: packageVersion() },
-    runBody: runArgumentsBody(runArguments),
-    program,
+    ...auditSurroundings(cli, runArguments),
+    ...{ targets, probes, load: flags.load, version: packageVersion(), program },
     ...(flags.discover
       ? { discover: (target, signal) => discover(target, { program, folder: tmpdir(), signal }) }
       : {}),
-    dewar: () => dewarSocket(cli),
     signal: stop.signal,
     limit: flags.limit * 1000,
     onEvent: (event) => progress(cli, event),
@@ -98,17 +96,6 @@ function announce(cli: Cli, targets: readonly string[], probes: readonly Probe[]
   cli.warn(
     `${probes.length} probes on ${targets.join(', ')}: starts containers of its own, plants random words in them, ` +
       `searches this machine for those, and removes all of it. About ${about} seconds.`,
-  )
-}
-
-/** The engine of this command line, started where that is ours to do. */
-async function dewarSocket(cli: Cli): Promise<string> {
-  await cli.client()
-  const address = parseAddress(cli.place.host)
-  if (address.kind === 'unix') return address.path
-  throw new Failure(
-    `auditing ${cli.place.host} failed: the engine must be on this machine (give its unix socket)`,
-    2,
   )
 }
 
