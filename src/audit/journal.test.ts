@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { deadRuns, openJournal, startOf } from './journal.ts'
+
+function inFolder(work: (folder: string) => void): void {
+  const folder = mkdtempSync(join(tmpdir(), 'dwt-journal-'))
+  try {
+    work(folder)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test('openJournal writes down what is planted before, and forgets what is gone', () => {
+  inFolder((folder) => {
+    const journal = openJournal('a1', folder)
+    const gone = journal.plan({ kind: 'file', path: '/one' })
+    journal.plan({ kind: 'file', path: '/two' })
+    gone()
+    assert.deepEqual(journal.open(), [{ kind: 'file', path: '/two' }])
+    assert.match(readFileSync(join(folder, 'a1.jsonl'), 'utf8'), /\/two/)
+  })
+})
+
+test('deadRuns leaves a run alone whose process lives', () => {
+  inFolder((folder) => {
+    openJournal('a1', folder).plan({ kind: 'file', path: '/one' })
+    assert.deepEqual(deadRuns(folder), [])
+  })
+})
+
+test('deadRuns finds what a killed run left, last planted first, also after half a line', () => {
+  inFolder((folder) => {
+    const journal = openJournal('a1', folder)
+    journal.plan({ kind: 'file', path: '/one' })
+    journal.plan({ kind: 'file', path: '/two' })
+    const path = join(folder, 'a1.jsonl')
+    // Our pid with another start time: it was another process.
+    const text = readFileSync(path, 'utf8').replace(startOf(process.pid), '1')
+    writeFileSync(path, text)
+    appendFileSync(path, '{"id":3,"pla')
+    const [run] = deadRuns(folder)
+    assert.deepEqual(run?.left, [
+      { kind: 'file', path: '/two' },
+      { kind: 'file', path: '/one' },
+    ])
+    run.forget()
+    assert.ok(!existsSync(path))
+  })
+})
