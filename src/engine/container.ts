@@ -55,6 +55,7 @@ export interface ContainerPaths {
   readonly hosts: string
   readonly hostname: string
   readonly resolvConf: string
+  readonly bootId: string
 }
 
 export function containerPaths(folder: string): ContainerPaths {
@@ -66,6 +67,7 @@ export function containerPaths(folder: string): ContainerPaths {
     hosts: join(folder, 'hosts'),
     hostname: join(folder, 'hostname'),
     resolvConf: join(folder, 'resolv.conf'),
+    bootId: join(folder, 'boot-id'),
   }
 }
 

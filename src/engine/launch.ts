@@ -1,5 +1,6 @@
 /** From a container's record to the bundle its level starts: the effects around the pure spec. */
-import { chmodSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { chmodSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { oomFile } from '../kernel/cgroup.ts'
 import { containerCapabilities } from '../kernel/capabilities.ts'
@@ -89,7 +90,7 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
       user: pins.user,
       range: record.range ?? undefined,
       mounts: pins.cold ? record.mounts : withFolderModes(withParts(record), [paths.upper, ...record.lower]),
-      files: etcFiles(container),
+      files: { ...etcFiles(container), ...bootIdFile(container) },
       sharedShm: sharedShm(services, container),
       joins: pins.joins,
       facts: services.facts,
@@ -217,6 +218,14 @@ function etcFiles(container: Container): EtcFiles {
   return { hosts, hostname, resolvConf }
 }
 
+/** Only where /proc is not left open: whoever opens it wants the host's. */
+function bootIdFile(container: Container): EtcFiles {
+  const { privileged, maskedPaths, securityOpt } = container.record.hostConfig
+  const open =
+    privileged || maskedPaths?.length === 0 || securityOpt?.includes('systempaths=unconfined') === true
+  return open ? {} : { bootId: container.paths.bootId }
+}
+
 /** The folders and files a start needs. Small and synchronous: together about 0.2 ms, and nothing can come between. */
 export function prepareFolders(services: Services, container: Container): void {
   const { record } = container
@@ -227,6 +236,8 @@ export function prepareFolders(services: Services, container: Container): void {
     if (mount.createSource && !mount.file) mkdirSync(mount.source, { recursive: true, mode: 0o755 })
   }
   writeEtcFiles(services, container)
+  // A start of the container is what booting is for a machine.
+  writeFileSync(container.paths.bootId, `${randomUUID()}\n`)
 }
 
 /** Idmapped when it is mounted, so it belongs to root here; mkdir's own mode would be cut by the umask. */

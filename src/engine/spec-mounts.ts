@@ -54,6 +54,8 @@ export interface EtcFiles {
   readonly hosts?: string
   readonly hostname?: string
   readonly resolvConf?: string
+  /** Over /proc/sys/kernel/random/boot_id, by which containers of one host recognise each other. */
+  readonly bootId?: string
 }
 
 export function mounts(input: MountInput): OciMount[] {
@@ -154,6 +156,7 @@ function etcMounts(input: MountInput): OciMount[] {
     ...bind('/etc/resolv.conf', input.files.resolvConf),
     ...bind('/etc/hostname', input.files.hostname),
     ...bind('/etc/hosts', input.files.hosts),
+    ...bind('/proc/sys/kernel/random/boot_id', input.files.bootId),
   ]
 }
 
@@ -201,6 +204,32 @@ const MASKED: readonly string[] = [
   '/proc/modules',
   '/sys/module',
   '/sys/devices/virtual/dmi', // the machine's make and serial numbers
+  '/proc/pressure', // how busy the host is; a container's own pressure is in its control group (as for the next ones)
+  '/proc/softirqs',
+  '/proc/schedstat',
+  '/proc/irq',
+  '/sys/kernel/irq',
+  '/proc/buddyinfo', // how the host's memory is used (as for the next ones)
+  '/proc/pagetypeinfo',
+  '/proc/zoneinfo',
+  '/proc/kpagecount',
+  '/proc/kpageflags',
+  '/proc/kpagecgroup',
+  '/proc/slabinfo',
+  '/sys/kernel/slab',
+  '/proc/swaps',
+  '/proc/sys/fs/file-nr', // how many files the host has open (as for the next ones)
+  '/proc/sys/fs/inode-nr',
+  '/proc/sys/fs/inode-state',
+  '/proc/sys/fs/dentry-state',
+  '/proc/sys/fs/aio-nr',
+  '/proc/sys/fs/quota',
+  '/proc/bus/pci', // the host's devices
+  '/sys/devices/virtual/bdi', // file systems and memory of the host
+  '/sys/devices/virtual/block',
+  '/proc/config.gz', // how the host's kernel was built
+  '/sys/kernel/vmcoreinfo', // where the host's kernel is in memory
+  '/sys/kernel/uevent_seqnum', // what comes and goes on the host
 ]
 
 const READONLY: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']

@@ -6,7 +6,7 @@
  * probes themselves work.
  */
 import assert from 'node:assert/strict'
-import { closeSync, constants, openSync, statSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, statSync } from 'node:fs'
 import { readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -160,6 +160,12 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
       '/proc/scsi',
       '/sys/firmware',
       '/sys/devices/virtual/powercap',
+      ...['/proc/pressure', '/proc/softirqs', '/proc/schedstat', '/proc/irq', '/sys/kernel/irq'],
+      ...['/proc/buddyinfo', '/proc/zoneinfo', '/proc/pagetypeinfo', '/proc/slabinfo', '/sys/kernel/slab'],
+      ...['/proc/kpagecount', '/proc/kpageflags', '/proc/swaps', '/proc/config.gz', '/proc/bus/pci'],
+      ...['/proc/sys/fs/file-nr', '/proc/sys/fs/inode-nr', '/proc/sys/fs/dentry-state', '/proc/sys/fs/quota'],
+      ...['/sys/devices/virtual/bdi', '/sys/devices/virtual/block'],
+      ...['/sys/kernel/vmcoreinfo', '/sys/kernel/uevent_seqnum'],
     ]
     const masked = await inside([], 'read', ...paths)
     for (const [path, result] of masked) assert.match(result, /^0$|^ENOENT$|^EACCES$/, path)
@@ -168,7 +174,23 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
       'read',
       ...paths,
     )
-    assert.match(bare.get('/proc/keys') ?? '', /^[1-9]/, 'unmasked, the same probe reads /proc/keys')
+    for (const path of ['/proc/keys', '/proc/zoneinfo', '/proc/sys/fs/file-nr', '/sys/kernel/slab'])
+      assert.match(bare.get(path) ?? '', /^[1-9]/, `unmasked, the same probe reads ${path}`)
+  })
+
+  test('the host’s boot id is not inside, unless /proc is left open', async () => {
+    const path = '/proc/sys/kernel/random/boot_id'
+    const read = async (...flags: string[]) => {
+      const argv = ['docker', 'run', '--rm', ...flags, 'probe', 'cat', path]
+      return (await server().run(argv, { check: true })).stdout.trim()
+    }
+    const [one, two] = [await read(), await read()]
+    const host = readFileSync(path, 'utf8').trim()
+    for (const id of [one, two]) assert.match(id, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+    assert.equal(new Set([one, two, host]).size, 3)
+    assert.equal(await read('--security-opt', 'systempaths=unconfined'), host)
+    const { code } = await server().run(['docker', 'run', '--rm', 'probe', 'sh', '-c', `echo x >${path}`])
+    assert.notEqual(code, 0)
   })
 
   test('the kernel’s switches cannot be opened for writing', async () => {
