@@ -97,7 +97,7 @@ async function findingOf(
     return inconclusive('the time for the whole audit was over (choose fewer probes, or --limit)')
   if (probe.interference === 'load' && !surroundings.load)
     return inconclusive('it makes more load than a safe default allows (--load)')
-  const limit = Math.min(probe.timeout ?? PROBE_LIMIT, rest)
+  const limit = Math.floor(Math.min(probe.timeout ?? PROBE_LIMIT, rest))
   await using watchdog = watchHost(probe.interference !== 'none')
   const over = AbortSignal.any([signal, AbortSignal.timeout(limit), watchdog.signal])
   await using context = new Context(surroundings, shared, over)
