@@ -7,6 +7,11 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 
+static int give_up(const char *what, const char *object, int code) {
+	dprintf(2, "%s %s failed: %s\n", what, object, strerror(errno));
+	return code;
+}
+
 static pid_t init_child;
 
 static void forward(int sig) { kill(init_child, sig); }
@@ -18,8 +23,7 @@ static void init_start(char **argv) {
 	signal(SIGTTOU, SIG_DFL);
 	mask_signals(SIG_UNBLOCK);
 	execvp(argv[0], argv);
-	dprintf(2, "docker-init: starting %s failed: %s\n", argv[0], strerror(errno));
-	_exit(errno == ENOENT ? 127 : 126);
+	_exit(give_up("docker-init: starting", argv[0], errno == ENOENT ? 127 : 126));
 }
 
 /* First process of `--init`: starts argv, forwards signals, reaps. All signals come blocked, so that those wait that are
@@ -29,10 +33,7 @@ static int init_main(char **argv) {
 	pid_t pid;
 	prctl(PR_SET_NAME, "docker-init");
 	init_child = fork();
-	if (init_child < 0) {
-		dprintf(2, "docker-init: starting %s failed: %s\n", argv[0], strerror(errno));
-		return 126;
-	}
+	if (init_child < 0) return give_up("docker-init: starting", argv[0], 126);
 	if (init_child == 0) init_start(argv);
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sig != SIGCHLD) signal(sig, sig == SIGTTIN || sig == SIGTTOU ? SIG_IGN : forward);
@@ -85,18 +86,13 @@ static int seal_myself(char **argv) {
 	return sys_execveat(to, argv, environ);
 }
 
-static int give_up(const char *what, const char *object) {
-	dprintf(2, "%s %s failed: %s\n", what, object, strerror(errno));
-	return 1;
-}
-
 static int spawner_main(char **argv) {
-	if (seal_myself(argv)) return give_up("sealing", argv[0]);
+	if (seal_myself(argv)) return give_up("sealing", argv[0], 1);
 	prctl(PR_SET_NAME, "dewar-spawner");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_IGN); /* the kernel reaps */
 	int s = listen_at(argv[2], 0);
-	if (s < 0) return give_up("listening on", argv[2]);
+	if (s < 0) return give_up("listening on", argv[2], 1);
 	if (write(1, "ready\n", 6) != 6) return 1;
 	for (;;) {
 		struct pollfd p[2] = {{.fd = 0, .events = POLLIN}, {.fd = s, .events = POLLIN}};

@@ -300,11 +300,7 @@ struct seen {
 	char name[];
 };
 
-static int by_inode(const void *left, const void *right) {
-	const struct seen *a = left, *b = right;
-	if (a->ino != b->ino) return a->ino < b->ino ? -1 : 1;
-	return a->dev < b->dev ? -1 : a->dev > b->dev;
-}
+static int by_inode(const void *a, const void *b) { return memcmp(a, b, offsetof(struct seen, name)); }
 
 /* The name this inode was packed under first; "" when it is new, and now remembered; NULL on failure. */
 static const char *seen_as(const struct stat *st) {

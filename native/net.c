@@ -44,7 +44,7 @@ static int *netlink_socket(const struct step *s) {
 	return sock;
 }
 
-int do_netlink(struct run *r, const struct step *s) {
+STEP(do_netlink) {
 	uint32_t len = s->str[0].len, pid = (uint32_t)r->child;
 	struct sockaddr_nl to = {.nl_family = AF_NETLINK};
 	int *sock = netlink_socket(s), err = 0;
@@ -58,30 +58,26 @@ int do_netlink(struct run *r, const struct step *s) {
 	free(data);
 	if (s->actor == GUEST) close_fd(sock);
 	errno = err;
-	return err ? fail(&r->f, "netlink") : 0;
+	return RESULT(!err, "netlink");
 }
 
 /* Sockets that keep published ports, as long as the container lives. */
 static int reserved[RESERVED_MAX], reserved_count;
 
-/* IPv4 ports listen: every connection to them is redirected before it could get here, and SO_REUSEADDR, which
- * closed connections (TIME_WAIT) make necessary, only excludes others from a port that listens. IPv6 ports are
- * only bound, since [::1] cannot be redirected: a client there shall be refused and go on to 127.0.0.1. */
-int do_reserve_port(struct run *r, const struct step *s) {
+/* Which option (with its level) and whether to listen is decided in encode-network.ts. */
+STEP(do_reserve_port) {
 	struct sockaddr_storage address = {0};
 	socklen_t len = s->str[0].len;
 	if (reserved_count == RESERVED_MAX || len > sizeof address) return refuse(EINVAL), fail(&r->f, "port");
-	memcpy(&address, s->str[0].s, len);
-	int v6 = address.ss_family == AF_INET6, tcp4 = !v6 && s->num[1] == IPPROTO_TCP;
-	autoclose int fd = socket(address.ss_family, (int)s->num[0] | SOCK_CLOEXEC, (int)s->num[1]);
-	if (tcp4) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-	if (v6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int));
-	if (fd < 0 || bind(fd, (void *)&address, len) || (tcp4 && listen(fd, 0)))
-		return fail(&r->f, "port %u", (unsigned)s->num[2]);
+	memcpy(&address, STR(0), len);
+	autoclose int fd = socket(address.ss_family, (int)NUM(0) | SOCK_CLOEXEC, (int)NUM(1));
+	if (NUM(3) != NONE) setsockopt(fd, (int)NUM(3), (int)NUM(4), &(int){1}, sizeof(int));
+	if (fd < 0 || bind(fd, (void *)&address, len) || (NUM(5) && listen(fd, 0)))
+		return fail(&r->f, "port %u", (unsigned)NUM(2));
 	if (s->str[1].len) {
 		/* Node.js acknowledges each socket; nobody waits for that. */
 		while (recv(CHANNEL, answer, sizeof answer, MSG_DONTWAIT) > 0) {}
-		return send_with(CHANNEL, s->str[1].s, s->str[1].len, fd) ? fail(&r->f, "handing a socket over") : 0;
+		return RESULT(!send_with(CHANNEL, STR(1), s->str[1].len, fd), "handing a socket over");
 	}
 	reserved[reserved_count++] = fd;
 	fd = -1;
@@ -92,21 +88,19 @@ void release_ports(void) {
 	while (reserved_count) close(reserved[--reserved_count]);
 }
 
-int do_device_program(struct run *r, const struct step *s) {
-	union bpf_attr load = {0}, attach = {0};
+STEP(do_device_program) {
 	uint64_t *code = malloc(s->str[0].len + 8); /* aligned for the kernel */
 	if (!code) return fail(&r->f, "device program");
-	memcpy(code, s->str[0].s, s->str[0].len);
-	load.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
-	load.insns = (uint64_t)(uintptr_t)code;
-	load.insn_cnt = s->str[0].len / 8;
-	load.license = (uint64_t)(uintptr_t) "Apache-2.0";
+	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+			       .insns = (uint64_t)(uintptr_t)memcpy(code, STR(0), s->str[0].len),
+			       .insn_cnt = s->str[0].len / 8,
+			       .license = (uint64_t)(uintptr_t) "Apache-2.0"};
 	autoclose int prog = sys_bpf(BPF_PROG_LOAD, &load);
 	free(code);
 	if (prog < 0) return fail(&r->f, "loading the device program");
-	attach.target_fd = s->num[0] < SLOTS ? (uint32_t)r->slot[s->num[0]] : ~0U;
-	attach.attach_bpf_fd = (uint32_t)prog;
-	attach.attach_type = BPF_CGROUP_DEVICE;
-	attach.attach_flags = BPF_F_ALLOW_MULTI;
-	return sys_bpf(BPF_PROG_ATTACH, &attach) ? fail(&r->f, "attaching the device program") : 0;
+	union bpf_attr attach = {.target_fd = (uint32_t)SLOT(NUM(0)),
+				 .attach_bpf_fd = (uint32_t)prog,
+				 .attach_type = BPF_CGROUP_DEVICE,
+				 .attach_flags = BPF_F_ALLOW_MULTI};
+	return RESULT(!sys_bpf(BPF_PROG_ATTACH, &attach), "attaching the device program");
 }

@@ -26,7 +26,7 @@ enum actor { HOST, PARENT, GUEST, AFTER };
 	OP(HOSTNAME, do_hostname, 0, 1)         OP(DOMAINNAME, do_domainname, 0, 1)     OP(RLIMIT, do_rlimit, 3, 0) \
 	OP(USER, do_user, 3, 0)                 OP(CAPS, do_caps, 5, 0)                 OP(NO_NEW_PRIVS, do_no_new_privs, 0, 0) \
 	OP(SECCOMP, do_seccomp, 1, 1)           OP(CHDIR, do_chdir, 1, 1)               OP(NETLINK, do_netlink, 4, 1) \
-	OP(RESERVE_PORT, do_reserve_port, 3, 2) OP(DEVICE_PROGRAM, do_device_program, 1, 1) OP(TTY, do_tty, 3, 0) \
+	OP(RESERVE_PORT, do_reserve_port, 6, 2) OP(DEVICE_PROGRAM, do_device_program, 1, 1) OP(TTY, do_tty, 3, 0) \
 	OP(EXEC, do_exec, 3, 2)                 OP(UNPACK, do_unpack, 0, 0)             OP(PACK, do_pack, 0, 1) \
 	OP(READ, do_read, 2, 1)                 OP(SHIM, do_nothing, 8, 4)
 #define OP_NUMBER(name, function, numbers, strings) OP_##name,

@@ -54,10 +54,10 @@ static int hear(int sync, struct message *m, int *fd) {
 
 /* A terminal of the container's own devpts. It is a stranger's file system when the container runs already,
  * so it is checked to be devpts and its slave is opened by ioctl, never by name (CVE-2025-52565). */
-int do_tty(struct run *r, const struct step *s) {
+STEP(do_tty) {
 	struct statfs fs;
 	struct stat st;
-	struct winsize size = {.ws_row = (unsigned short)s->num[0], .ws_col = (unsigned short)s->num[1]};
+	struct winsize size = {.ws_row = (unsigned short)NUM(0), .ws_col = (unsigned short)NUM(1)};
 	autoclose int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW), slave = -1;
 	if (master < 0 || fstatfs(master, &fs) || fs.f_type != DEVPTS_MAGIC || fstat(master, &st) ||
 	    st.st_rdev != makedev(5, 2))
@@ -66,7 +66,7 @@ int do_tty(struct run *r, const struct step *s) {
 	    (slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0 ||
 	    (size.ws_row && ioctl(master, TIOCSWINSZ, &size)))
 		return fail(&r->f, "terminal");
-	if (s->num[2]) {
+	if (NUM(2)) {
 		autoclose int console =
 			open("/dev/console", O_CREAT | O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0600);
 		autoclose int tree = clone_tree(slave, 0);
@@ -96,11 +96,11 @@ static char **strings(const struct text *from, size_t n, size_t skip) {
 	return list;
 }
 
-int do_exec(struct run *r, const struct step *s) {
-	size_t argc = (size_t)s->num[1], files = (size_t)s->num[2];
-	char **argv = strings(s->str, argc, s->num[0] ? 2 : 0), **tried = strings(s->str + argc, files, 0);
+STEP(do_exec) {
+	size_t argc = (size_t)NUM(1), files = (size_t)NUM(2);
+	char **argv = strings(s->str, argc, NUM(0) ? 2 : 0), **tried = strings(s->str + argc, files, 0);
 	char **env = strings(s->str + argc + files, s->nstr - argc - files, 0);
-	int exe = s->num[0] ? self_exe() : -1;
+	int exe = NUM(0) ? self_exe() : -1;
 	if (!argv || !tried || !env) return fail(&r->f, "exec");
 	/* Nothing of ours is inherited: all but the standard streams close at execve. */
 	if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC)) return fail(&r->f, "close_range");
@@ -108,8 +108,8 @@ int do_exec(struct run *r, const struct step *s) {
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	tell(r->sync, (struct message){.type = 'e'}, -1);
 	for (int sig = 1; sig < NSIG; sig++) signal(sig, SIG_DFL);
-	mask_signals(s->num[0] ? SIG_BLOCK : SIG_UNBLOCK);
-	if (s->num[0]) {
+	mask_signals(NUM(0) ? SIG_BLOCK : SIG_UNBLOCK);
+	if (NUM(0)) {
 		argv[0] = "/sbin/docker-init";
 		argv[1] = "--";
 		sys_execveat(exe, argv, env);
@@ -191,7 +191,7 @@ static int make_child(struct run *r, const struct step *s, const int stdio[3]) {
 	struct clone_args a = {.flags = s->num[0] | CLONE_PIDFD | CLONE_FILES, .exit_signal = SIGCHLD};
 	a.pidfd = (uint64_t)(uintptr_t)&r->pidfd;
 	if (s->num[1] != NONE) a.flags |= CLONE_INTO_CGROUP;
-	if (s->num[1] != NONE) a.cgroup = s->num[1] < SLOTS ? (uint64_t)r->slot[s->num[1]] : ~0ULL;
+	if (s->num[1] != NONE) a.cgroup = (uint64_t)SLOT(NUM(1));
 	r->sync = pair[1];
 	pid_t pid = (pid_t)sys_clone3(&a);
 	if (pid == 0) child_main(r, stdio, pair[0]);

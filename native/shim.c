@@ -215,12 +215,10 @@ static int oom_happened(void) {
 	return at && atoi(at + 9) > 0;
 }
 
-/* The exit is on disk before anyone hears of it: an engine that comes later reads it there. */
-static void record_exit(int oom, uint64_t at) {
+/* On disk before anyone hears of it: an engine that comes later reads it there. */
+static void record_exit(const char *exit, size_t n) {
 	autoclose int fd = open("exit.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	const char *text = "{\"code\":%d,\"oomKilled\":%s,\"at\":%llu}\n";
-	if (fd >= 0 && dprintf(fd, text, shim.code, oom ? "true" : "false", (unsigned long long)at) > 0)
-		rename("exit.tmp", "exit");
+	if (fd >= 0 && !write_full(fd, exit, n)) rename("exit.tmp", "exit");
 }
 
 /* The process has ended: what it said is read to the end as clients take it, then its streams end. What it said
@@ -229,21 +227,19 @@ static void finish(void) {
 	for (int i = 0; i < 2; i++)
 		while (shim.reads_after_end < (i + 1) * READS_AFTER_END && pump(i)) shim.reads_after_end++;
 	if (held()) return;
+	char exit[96];
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	struct __attribute__((packed)) {
-		uint32_t code;
-		uint8_t oom;
-		uint64_t at;
-	} end = {(uint32_t)shim.code, (uint8_t)oom_happened(),
-		 (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000};
+	int n = snprintf(exit, sizeof exit, "{\"code\":%d,\"oomKilled\":%s,\"at\":%lld}\n", shim.code,
+			 oom_happened() ? "true" : "false", now.tv_sec * 1000LL + now.tv_nsec / 1000000);
 	log_end(&shim.log);
 	release_ports();
 	run_after(&shim.run, shim.run.plan.count);
-	if (*shim.str[DIR].s) record_exit(end.oom, end.at);
-	unlink(shim.str[SOCKET].s);
+	/* The first one's socket stays: without an exit it tells that there was a start. */
+	if (*shim.str[DIR].s) record_exit(exit, (size_t)n);
+	if (!*shim.str[DIR].s) unlink(shim.str[SOCKET].s);
 	for (struct conn *c = shim.conns; c; c = c->next)
-		if (c->watches) conn_send(c, 'X', &end, sizeof end);
+		if (c->watches) conn_send(c, 'X', exit, (size_t)n);
 	shim.over = 1;
 }
 

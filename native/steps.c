@@ -13,17 +13,8 @@
 #define GROUPS_MAX 4096
 #define READ_MAX (1u << 24)
 
-#define UNUSED __attribute__((unused))
-#define STEP(name) static int name(UNUSED struct run *r, UNUSED const struct step *s)
-#define NUM(i) (s->num[i])
-#define STR(i) (s->str[i].s)
 /* Where the path of a step begins whose first number says it. */
-#define ROOT (NUM(0) == NONE ? HERE : slot_fd(r, NUM(0)))
-/* 0 when ok, else the failure with its path. */
-#define RESULT(ok, ...) ((ok) ? 0 : fail(&r->f, __VA_ARGS__))
-
-static int slot_fd(const struct run *r, uint64_t slot) { return slot < SLOTS ? r->slot[slot] : -1; }
-
+#define ROOT (NUM(0) == NONE ? HERE : SLOT(NUM(0)))
 /* What a step made goes into its slot; nothing made is its failure. */
 static int slot_put(struct run *r, uint64_t slot, int fd, const char *path) {
 	if (fd < 0) return fail(&r->f, "%s", path);
@@ -33,10 +24,10 @@ static int slot_put(struct run *r, uint64_t slot, int fd, const char *path) {
 	return 0;
 }
 
-STEP(do_open) { return slot_put(r, NUM(1), open_in(ROOT, STR(0), (int)NUM(2), (mode_t)NUM(3)), STR(0)); }
+static STEP(do_open) { return slot_put(r, NUM(1), open_in(ROOT, STR(0), (int)NUM(2), (mode_t)NUM(3)), STR(0)); }
 
 /* Pairs of a path and what is to be written there. */
-STEP(do_write) {
+static STEP(do_write) {
 	for (uint16_t i = 0; i < s->nstr; i += 2) {
 		autoclose int fd = open_in(ROOT, STR(i), O_WRONLY | O_NOCTTY, 0);
 		ssize_t len = s->str[i + 1].len, n = fd < 0 ? -1 : write(fd, STR(i + 1), (size_t)len);
@@ -74,14 +65,14 @@ static int change_entry(const struct step *s, int dir, const char *name) {
 }
 
 /* mkdir, mknod, symlink, rmdir: the last component of the path is never followed. */
-STEP(do_entry) {
+static STEP(do_entry) {
 	const char *name;
 	autoclose int dir = open_parent(ROOT, STR(0), &name);
 	int done = dir >= 0 && !change_entry(s, dir, name);
 	return RESULT(done || (s->op == OP_RMDIR && errno == ENOENT), "%s", STR(0));
 }
 
-STEP(do_read) {
+static STEP(do_read) {
 	struct stat st;
 	uint64_t max = NUM(1) > READ_MAX ? READ_MAX : NUM(1), size = 0;
 	autoclose int fd = open_in(ROOT, STR(0), O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
@@ -93,8 +84,8 @@ STEP(do_read) {
 	return RESULT(!bad, "%s", STR(0));
 }
 
-STEP(do_pack) { return files_pack(STR(0), r->conn, &r->f); }
-STEP(do_unpack) { return files_unpack(r->conn, &r->f); }
+static STEP(do_pack) { return files_pack(STR(0), r->conn, &r->f); }
+static STEP(do_unpack) { return files_unpack(r->conn, &r->f); }
 
 /* What the kernel says of a failed mount: fsconfig keeps messages to be read from the descriptor. */
 static int fail_mount(struct run *r, int fs, const char *type, const char *key) {
@@ -110,10 +101,10 @@ static int fail_mount(struct run *r, int fs, const char *type, const char *key) 
 static int configure(const struct run *r, int fs, uint64_t how, const char *key, const char *value) {
 	if (how == NONE) return sys_fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0);
 	if (how == NONE - 1) return sys_fsconfig(fs, FSCONFIG_SET_FLAG, key, NULL, 0);
-	return sys_fsconfig(fs, FSCONFIG_SET_FD, key, NULL, slot_fd(r, how));
+	return sys_fsconfig(fs, FSCONFIG_SET_FD, key, NULL, SLOT(how));
 }
 
-STEP(do_fsmount) {
+static STEP(do_fsmount) {
 	autoclose int fs = sys_fsopen(STR(0));
 	for (uint16_t i = 0; fs >= 0 && i + 2 < s->nnum; i++)
 		if (configure(r, fs, NUM(2 + i), STR(1 + 2 * i), STR(2 + 2 * i)))
@@ -123,19 +114,19 @@ STEP(do_fsmount) {
 	return fd < 0 ? fail_mount(r, fs, STR(0), "mount") : slot_put(r, NUM(0), fd, STR(0));
 }
 
-STEP(do_clone_mount) {
+static STEP(do_clone_mount) {
 	autoclose int at = open_in(ROOT, STR(0), O_PATH, 0);
 	return slot_put(r, NUM(1), at < 0 ? -1 : clone_tree(at, NUM(2) ? AT_RECURSIVE : 0), STR(0));
 }
 
-STEP(do_mount_attr) {
+static STEP(do_mount_attr) {
 	struct mount_attr a = {.attr_set = NUM(1), .attr_clr = NUM(2), .propagation = NUM(3)};
 	if (NUM(4) != NONE) {
 		a.attr_set |= MOUNT_ATTR_IDMAP;
-		a.userns_fd = (uint64_t)slot_fd(r, NUM(4));
+		a.userns_fd = (uint64_t)SLOT(NUM(4));
 	}
 	unsigned flags = AT_EMPTY_PATH | (NUM(5) ? AT_RECURSIVE : 0);
-	return RESULT(!sys_mount_setattr(slot_fd(r, NUM(0)), "", flags, &a), "mount attributes");
+	return RESULT(!sys_mount_setattr(SLOT(NUM(0)), "", flags, &a), "mount attributes");
 }
 
 /* Makes what is missing of `path` inside the root: directories, and at the end a directory or an empty file. What a
@@ -161,9 +152,9 @@ static int make_target(int root, const char *path, int dir, int links) {
 	return 0;
 }
 
-STEP(do_attach_mount) {
+static STEP(do_attach_mount) {
 	struct stat st;
-	int fd = slot_fd(r, NUM(1));
+	int fd = SLOT(NUM(1));
 	if (NUM(2) && (fstat(fd, &st) || make_target(ROOT, STR(0), S_ISDIR(st.st_mode), LINKS_MAX)))
 		return fail(&r->f, "%s", STR(0));
 	autoclose int target = open_in(ROOT, STR(0), O_PATH, 0);
@@ -171,7 +162,7 @@ STEP(do_attach_mount) {
 }
 
 /* A clone of the mount at the path gets the attributes and is put over its origin. */
-STEP(do_cover) {
+static STEP(do_cover) {
 	struct mount_attr a = {.attr_set = NUM(1)};
 	autoclose int fd = open_in(ROOT, STR(0), O_PATH, 0);
 	if (fd < 0 && NUM(2) && errno == ENOENT) return 0;
@@ -188,10 +179,10 @@ static int null_mount(void) {
 	return clone_tree(fd, 0);
 }
 
-STEP(do_mask) {
+static STEP(do_mask) {
 	static int attached;
 	struct stat st;
-	int empty = slot_fd(r, NUM(0));
+	int empty = SLOT(NUM(0));
 	autoclose int fd = -1, target = open(STR(0), O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (target < 0 || fstat(target, &st)) return RESULT(errno == ENOENT || errno == ENOTDIR, "%s", STR(0));
 	if (!S_ISDIR(st.st_mode))
@@ -201,14 +192,16 @@ STEP(do_mask) {
 	return RESULT(fd >= 0 && !move_onto(fd, target), "%s", STR(0));
 }
 
-STEP(do_umount) { return RESULT(!umount2(STR(0), (int)NUM(0)) || errno == ENOENT || errno == EINVAL, "%s", STR(0)); }
+static STEP(do_umount) {
+	return RESULT(!umount2(STR(0), (int)NUM(0)) || errno == ENOENT || errno == EINVAL, "%s", STR(0));
+}
 
-STEP(do_propagation) { return RESULT(!mount(NULL, "/", NULL, NUM(0), NULL), "/"); }
+static STEP(do_propagation) { return RESULT(!mount(NULL, "/", NULL, NUM(0), NULL), "/"); }
 
 /* After pivot_root(".", ".") the old root lies over the new one; once detached, ".." of / must be / itself. */
-STEP(do_pivot) {
+static STEP(do_pivot) {
 	struct stat root, up, want;
-	int fd = slot_fd(r, NUM(0));
+	int fd = SLOT(NUM(0));
 	if (fstat(fd, &want) || fchdir(fd) || sys_pivot_root(".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
 		return fail(&r->f, "pivot_root");
 	errno = EXDEV;
@@ -217,21 +210,21 @@ STEP(do_pivot) {
 	return RESULT(same, "the old root is still in reach");
 }
 
-STEP(do_open_ns) { return slot_put(r, NUM(0), openat(slot_fd(r, CHILD_SLOT), STR(0), O_RDONLY | O_CLOEXEC), STR(0)); }
+static STEP(do_open_ns) { return slot_put(r, NUM(0), openat(SLOT(CHILD_SLOT), STR(0), O_RDONLY | O_CLOEXEC), STR(0)); }
 
-STEP(do_unshare) { return RESULT(!unshare((int)NUM(0)), "unshare"); }
-STEP(do_setns) { return RESULT(!setns(slot_fd(r, NUM(0)), (int)NUM(1)), "setns"); }
+static STEP(do_unshare) { return RESULT(!unshare((int)NUM(0)), "unshare"); }
+static STEP(do_setns) { return RESULT(!setns(SLOT(NUM(0)), (int)NUM(1)), "setns"); }
 
 /* The children to come live in a new time namespace. */
-STEP(do_timens) { return unshare(CLONE_NEWTIME) ? fail(&r->f, "unshare time namespace") : do_write(r, s); }
+static STEP(do_timens) { return unshare(CLONE_NEWTIME) ? fail(&r->f, "unshare time namespace") : do_write(r, s); }
 
-STEP(do_join) { return RESULT(write(slot_fd(r, NUM(0)), "0", 1) == 1, "joining the cgroup"); }
-STEP(do_hostname) { return RESULT(!sethostname(STR(0), s->str[0].len), "%s", STR(0)); }
-STEP(do_domainname) { return RESULT(!setdomainname(STR(0), s->str[0].len), "%s", STR(0)); }
+static STEP(do_join) { return RESULT(write(SLOT(NUM(0)), "0", 1) == 1, "joining the cgroup"); }
+static STEP(do_hostname) { return RESULT(!sethostname(STR(0), s->str[0].len), "%s", STR(0)); }
+static STEP(do_domainname) { return RESULT(!setdomainname(STR(0), s->str[0].len), "%s", STR(0)); }
 
 /* The parent sets the child's: it has rights that the child, in its user namespace, has not. Where CAP_SYS_RESOURCE
  * is missing a limit cannot be raised; that is no failure when it holds already. */
-STEP(do_rlimit) {
+static STEP(do_rlimit) {
 	struct rlimit now, want = {NUM(1), NUM(2)};
 	pid_t who = s->actor == PARENT ? r->child : 0;
 	if (!prlimit(who, (int)NUM(0), &want, NULL)) return 0;
@@ -241,7 +234,7 @@ STEP(do_rlimit) {
 }
 
 /* CVE-2024-21626: a working directory reached through a leaked descriptor lies outside the root. */
-STEP(do_chdir) {
+static STEP(do_chdir) {
 	char where[PATH_MAX];
 	if ((NUM(0) && make_target(HERE, STR(0), 1, LINKS_MAX)) || chdir(STR(0))) return fail(&r->f, "%s", STR(0));
 	errno = EXDEV;
@@ -249,7 +242,7 @@ STEP(do_chdir) {
 }
 
 /* Capabilities survive the change (PR_SET_KEEPCAPS) until the `caps` step sets them. */
-STEP(do_user) {
+static STEP(do_user) {
 	gid_t groups[GROUPS_MAX], gid = (gid_t)NUM(1);
 	uid_t uid = (uid_t)NUM(0);
 	size_t n = (size_t)s->nnum - 3;
@@ -277,7 +270,7 @@ static uint64_t permitted(void) {
 	return d[0].permitted | (uint64_t)d[1].permitted << 32;
 }
 
-STEP(do_caps) {
+static STEP(do_caps) {
 	uint64_t held = permitted();
 	if (set_caps(held, held, 0)) return fail(&r->f, "capset");
 	for (unsigned cap = 0; cap < 64; cap++)
@@ -295,9 +288,9 @@ STEP(do_caps) {
 	return RESULT(!regained, "dropped capabilities could be regained");
 }
 
-STEP(do_no_new_privs) { return RESULT(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs"); }
+static STEP(do_no_new_privs) { return RESULT(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs"); }
 
-STEP(do_seccomp) {
+static STEP(do_seccomp) {
 	static struct sock_filter copy[BPF_MAXINSNS]; /* the plan's bytes need not be aligned */
 	struct sock_fprog prog = {(unsigned short)(s->str[0].len / sizeof *copy), copy};
 	errno = EINVAL;
@@ -307,7 +300,7 @@ STEP(do_seccomp) {
 }
 
 /* Carried out elsewhere: run.c makes the child itself, shim.c reads its settings. */
-STEP(do_nothing) { return 0; }
+static STEP(do_nothing) { return 0; }
 
 int step_run(struct run *r, const struct step *s) {
 #define ACTION(name, function, numbers, strings) [OP_##name] = function,

@@ -5,10 +5,10 @@
 import { existsSync } from 'node:fs'
 import { readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { z } from 'zod'
 import { errnoOf, messageOf } from '../base/errors.ts'
 import { removeTree } from '../kernel/cgroup-live.ts'
 import type { Exit } from '../kernel/core-api.ts'
+import { exitSchema } from '../kernel/shim.ts'
 import { TEMPORARY_PREFIX } from '../store/write-whole.ts'
 import { Container } from './container.ts'
 import { cgroupsPath } from './launch.ts'
@@ -128,8 +128,6 @@ async function findRunning({ services, lifecycle }: Reconciler, container: Conta
   if (!neverStarted) await lifecycle.foundEnded(container, exit)
   else await lifecycle.neverStarted(container)
 }
-
-const exitSchema = z.object({ code: z.number(), oomKilled: z.boolean(), at: z.number() })
 
 async function readExit(run: string): Promise<Exit | undefined> {
   try {

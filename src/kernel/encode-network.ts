@@ -1,7 +1,7 @@
 /** What the steps netlink and reserve-port are encoded to for native/net.c. */
 
 /** SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET, and IPPROTO_*. */
-export const SOCKET = { tcp: [1, 6], udp: [2, 17], sctp: [5, 132] } as const
+const SOCKET = { tcp: [1, 6], udp: [2, 17], sctp: [5, 132] } as const
 
 const NLM_F_ACK = 4
 const NLM_F_DUMP = 0x300
@@ -26,4 +26,22 @@ export function socketAddress(address: Uint8Array, port: number): Buffer {
   out.writeUInt16BE(port, 2)
   out.set(address, v6 ? 8 : 4)
   return out
+}
+
+/** Level and name of socket options, both the same on x86-64 and arm64. */
+const SO_REUSEADDR = [1, 2] as const
+const IPV6_V6ONLY = [41, 26] as const
+const NO_OPTION = [-1, 0] as const
+
+/**
+ * The numbers of a reserve-port step. IPv4 ports of TCP listen: every connection to them is redirected before it could
+ * get here, and SO_REUSEADDR, which closed connections (TIME_WAIT) make necessary, only excludes others from a port that
+ * listens. IPv6 ports are only bound, since [::1] cannot be redirected: a client there shall be refused and go on to
+ * 127.0.0.1.
+ */
+export function socketNumbers(protocol: keyof typeof SOCKET, address: Uint8Array, port: number): number[] {
+  const v6 = address.length === 16
+  const listens = !v6 && protocol === 'tcp'
+  const option = v6 ? IPV6_V6ONLY : listens ? SO_REUSEADDR : NO_OPTION
+  return [...SOCKET[protocol], port, ...option, listens ? 1 : 0]
 }

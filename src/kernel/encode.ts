@@ -2,7 +2,7 @@
 import { uptime } from 'node:os'
 import { DewarError } from '../base/errors.ts'
 import { lendingLine } from './lent-sockets.ts'
-import { answersTo, SOCKET, socketAddress } from './encode-network.ts'
+import { answersTo, socketAddress, socketNumbers } from './encode-network.ts'
 import type { Action, Actor, Plan, Step } from './plan.ts'
 
 const ACTORS: Readonly<Record<Actor, number>> = { host: 0, parent: 1, guest: 2, after: 3 }
@@ -123,7 +123,7 @@ function encodeAction(s: Action): Encoded {
     }
     case 'reserve-port':
       return {
-        numbers: [...SOCKET[s.protocol], s.port],
+        numbers: socketNumbers(s.protocol, s.address, s.port),
         texts: [
           socketAddress(s.address, s.port),
           s.lendAs === undefined ? '' : lendingLine(s.protocol, s.lendAs),

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
+import { z } from 'zod'
 import { DewarError } from '../base/errors.ts'
 import type { AttachOptions, ExecOptions, Exit, LogEnd, Shim, ShimOptions, ShimProcess } from './core-api.ts'
 import { AttachedStream } from './attached-stream.ts'
@@ -78,13 +79,10 @@ export class Control {
   }
 }
 
-function exitOf(payload: Buffer): Exit {
-  return {
-    code: payload.readUInt32LE(0),
-    oomKilled: payload[4] === 1,
-    at: Number(payload.readBigUInt64LE(5)),
-  }
-}
+/** What a shim tells of the end, and writes into the file `exit`. */
+export const exitSchema = z.object({ code: z.number(), oomKilled: z.boolean(), at: z.number() })
+
+const exitOf = (payload: Buffer): Exit => exitSchema.parse(JSON.parse(payload.toString()))
 
 /** A process of the container, the first one or an exec, by its shim. */
 class Process implements ShimProcess {
