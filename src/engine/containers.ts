@@ -15,7 +15,7 @@ import type { ImageRoom } from './image-room.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { logAttributes } from './log-attributes.ts'
 import { checkReadable } from './log-driver.ts'
-import { readLogs } from './logs.ts'
+import { openedLogs } from './logs.ts'
 import { checkName } from './names.ts'
 import { eventAttributes, type Services } from './services.ts'
 import { NO_BLOCK_DEVICES, resources } from './spec-resources.ts'
@@ -219,7 +219,7 @@ export class ContainerService implements Containers {
     const tty = container.record.config.tty
     return {
       tty,
-      stream: readLogs(
+      stream: await openedLogs(
         {
           path: container.paths.log,
           tty,

@@ -4,7 +4,7 @@ import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { readLogs } from './logs.ts'
+import { openedLogs, readLogs } from './logs.ts'
 import type { LogsRequest } from './types.ts'
 
 const request: LogsRequest = {
@@ -122,4 +122,16 @@ test('readLogs stops following when the client goes', async () => {
   )
   stream.once('data', () => abort.abort())
   assert.equal(await text(stream), 'l0\n')
+})
+
+test('openedLogs gives the whole log of a container that is removed before anything is read', async () => {
+  using folder = new Folder()
+  writeFileSync(folder.path, range(0, 3))
+  for (const follow of [false, true]) {
+    const source = { path: folder.path, tty: true, ended: Promise.resolve() }
+    const stream = await openedLogs(source, { ...request, follow }, new AbortController().signal)
+    renameSync(folder.path, `${folder.path}-gone`)
+    assert.equal(await text(stream), 'l0\nl1\nl2\n')
+    renameSync(`${folder.path}-gone`, folder.path)
+  }
 })

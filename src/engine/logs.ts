@@ -14,6 +14,26 @@ export interface LogSource {
   readonly ended: Promise<unknown> | undefined
   /** Only what stands between these places; such a request is not followed and has no tail. */
   readonly range?: LogRange
+  /** Called when the files are open, whatever becomes of their names. */
+  readonly onOpen?: () => void
+}
+
+/**
+ * The same with its files open: whoever has the answer's headers may remove the container and read the rest then, as
+ * docker-py's run(remove=True) does.
+ */
+export function openedLogs(source: LogSource, request: LogsRequest, signal: AbortSignal): Promise<Readable> {
+  return new Promise((resolve, reject) => {
+    const onOpen = (): void => {
+      stream.off('error', reject)
+      resolve(stream)
+    }
+    const stream = readLogs({ ...source, onOpen }, request, signal)
+    stream.once('error', reject)
+    stream.once('close', onOpen)
+    // Starts the reading, and takes nothing.
+    stream.read(0)
+  })
 }
 
 export function readLogs(source: LogSource, request: LogsRequest, signal: AbortSignal): Readable {
@@ -41,6 +61,7 @@ async function* chunks(source: LogSource, request: LogsRequest, signal: AbortSig
   const cursors = await (source.range === undefined
     ? openAtTail(source.path, request.tail)
     : openRange(source.path, source.range))
+  source.onOpen?.()
   try {
     for (let last = cursors[0]; last !== undefined; last = cursors[0]) {
       for (let lines = await last.next(); lines !== undefined && !signal.aborted; lines = await last.next()) {
