@@ -43,7 +43,7 @@ const PROBE_LINES = 430
 
 /** Files longer than SOURCE_LINES, how long they may be, and why they are better whole. */
 const LONGER: Readonly<Record<string, { readonly lines: number; readonly why: string }>> = {
-  'src/engine/types.ts': { lines: 730, why: "the engine's contract: types only, read as one page" },
+  'src/engine/types.ts': { lines: 750, why: "the engine's contract: types only, read as one page" },
   'src/client/types.ts': { lines: 360, why: "Docker's JSON as one table of shapes" },
   'src/client/containers.ts': { lines: 340, why: 'one method per endpoint of a container, with its comment' },
   'src/engine/network-manager.ts': {

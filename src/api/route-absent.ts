@@ -33,12 +33,6 @@ export function absentRoutes({ app }: Pick<Room, 'app'>): void {
   for (const method of ['POST', 'DELETE'] as const)
     refuse(method, '/plugins/*', 'not-implemented', 'Dewar has no plugins')
 
-  refuse(
-    'GET',
-    '/distribution/*',
-    'not-implemented',
-    'reading manifests from a registry is not supported by Dewar yet; docker pull is',
-  )
   // With an Upgrade header it never comes here.
   refuse(
     'GET',

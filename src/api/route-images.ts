@@ -40,9 +40,6 @@ export function imageRoutes({ app, engine }: Room): void {
     })
   })
   on(app, 'GET', '/images/get', (call) => save(call, images, call.query.getAll('names')))
-  on(app, 'GET', '/images/search', () => {
-    throw new DewarError('not-implemented', 'searching a registry is not supported by Dewar')
-  })
   on(app, 'POST', '/commit', (call) => commit(call, images))
   on(app, 'DELETE', '/images/*', async (call) => {
     const options = { force: flagOf(call.query, 'force'), noPrune: flagOf(call.query, 'noprune') }

@@ -11,6 +11,7 @@ import { containerRoutes } from './route-containers.ts'
 import { execRoutes } from './route-execs.ts'
 import { imageRoutes } from './route-images.ts'
 import { networkRoutes, volumeRoutes } from './route-networks.ts'
+import { registryRoutes } from './route-registry.ts'
 import { streamRoutes } from './route-streams.ts'
 import { systemRoutes } from './route-system.ts'
 import { sendJson } from './respond.ts'
@@ -33,6 +34,7 @@ export async function createApiServer(engine: EngineApi, product: Product): Prom
   systemRoutes(room)
   containerRoutes(room)
   streamRoutes(room)
+  registryRoutes(room)
   execRoutes(room)
   imageRoutes(room)
   buildRoutes(room)

@@ -97,6 +97,8 @@ export function completeHostConfig(given: Partial<HostConfig>, defaults: HostDef
     ...wanted,
     ...(paths === undefined ? {} : { maskedPaths: paths.masked, readonlyPaths: paths.readonly }),
     memorySwap: swapOf(wanted),
+    // The docker client says "as it is" by -1.
+    memorySwappiness: wanted.memorySwappiness === -1 ? null : wanted.memorySwappiness,
     // 0 and -1 mean no limit, as nothing does.
     pidsLimit: wanted.pidsLimit !== null && wanted.pidsLimit > 0 ? wanted.pidsLimit : null,
     logConfig: completeLog(given.logConfig, defaults.logConfig),

@@ -15,7 +15,7 @@ import { EventBus } from './events.ts'
 import { ExecService } from './exec.ts'
 import { readHostFacts } from './host-facts.ts'
 import { IdRanges } from './id-ranges.ts'
-import { imagesApi } from './engine-images.ts'
+import { imagesApi, registryOptions } from './engine-images.ts'
 import { makeInitLayer } from './init-layer.ts'
 import { ImageRoom } from './image-room.ts'
 import { Levels } from './levels.ts'
@@ -80,7 +80,11 @@ export class Engine implements EngineApi, AsyncDisposable {
     this.settings = services.settings
     this.containers = new ContainerService(services, this.#lifecycle, images)
     this.execs = new ExecService(services)
-    this.images = imagesApi(images.service, { services, lifecycle: this.#lifecycle, images: images.service })
+    this.images = imagesApi(
+      images.service,
+      { services, lifecycle: this.#lifecycle, images: images.service },
+      registryOptions(services.settings),
+    )
     this.builds = new BuildService({
       services,
       containers: this.containers,

@@ -64,7 +64,7 @@ export interface ImageServiceOptions {
   readonly foldersInUse?: () => ReadonlySet<string>
 }
 
-export class ImageService implements Omit<Images, 'commit'> {
+export class ImageService implements Omit<Images, 'commit' | 'distribution' | 'search'> {
   readonly #options: ImageServiceOptions
   readonly #registry: RegistryOptions
   readonly #shop: Workshop

@@ -99,7 +99,8 @@ export class Stopping {
 
   async unpause(container: Container): Promise<void> {
     const running = this.#needRunning(container)
-    if (!container.paused) throw new DewarError('conflict', `Container ${container.id} is not paused`)
+    // dockerd's status for it, surprising as it is beside that of pause.
+    if (!container.paused) throw new DewarError('system', `Container ${container.id} is not paused`)
     await running.level.unpause(this.#services.core, running.bundle)
     await this.#setPaused(container, running, false)
     this.#services.bus.emit('container', 'unpause', container.id, eventAttributes(container))

@@ -4,6 +4,8 @@
  * Times are milliseconds since the epoch unless said otherwise, durations in health checks nanoseconds as in the API.
  */
 import type { Readable, Duplex } from 'node:stream'
+import type { Distribution } from '../registry/distribution.ts'
+import type { SearchResult } from '../registry/search.ts'
 import type { Builds } from './build-types.ts'
 
 // ---------------------------------------------------------------- configuration (kept as given, echoed by inspect)
@@ -555,6 +557,13 @@ export interface Images {
       readonly signal: AbortSignal
     },
   ): Promise<void>
+  /** What a registry has, without pulling it. */
+  distribution(ref: string, auth: AuthConfig | undefined, signal: AbortSignal): Promise<Distribution>
+  /** `limit`: 1 to 100. */
+  search(
+    term: string,
+    options: { readonly limit: number; readonly auth: AuthConfig | undefined; readonly signal: AbortSignal },
+  ): Promise<SearchResult[]>
   tag(ref: string, target: string): Promise<void>
   remove(
     ref: string,

@@ -115,12 +115,16 @@ function noPlatform({ os, architecture, variant }: Platform): DewarError {
   return new DewarError('not-found', `no matching manifest for ${shown} in the manifest list entries`)
 }
 
-interface Fetched {
+export interface Fetched {
   readonly bytes: Buffer
   readonly digest: Digest
 }
 
-async function getManifest(repository: Repository, name: string, signal: AbortSignal): Promise<Fetched> {
+export async function getManifest(
+  repository: Repository,
+  name: string,
+  signal: AbortSignal,
+): Promise<Fetched> {
   const response = await repository.ask({
     method: 'GET',
     path: `manifests/${name}`,

@@ -56,6 +56,8 @@ export function fakeEngine(
       history: absent,
       pull: absent,
       push: absent,
+      distribution: absent,
+      search: absent,
       tag: absent,
       remove: absent,
       prune: async () => ({ deleted: [], reclaimed: 0 }),

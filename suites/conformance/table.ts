@@ -4,6 +4,7 @@ import { imageRows } from './rows/images.ts'
 import { inspectRows } from './rows/inspect-api.ts'
 import { lifeRows } from './rows/life.ts'
 import { networkRows } from './rows/network.ts'
+import { rawApiRows } from './rows/raw-api.ts'
 import { resourceRows } from './rows/resources.ts'
 import { runRows } from './rows/run.ts'
 import { volumeRows } from './rows/volumes.ts'
@@ -17,4 +18,5 @@ export const TABLE: readonly Row[] = [
   ...networkRows,
   ...volumeRows,
   ...inspectRows,
+  ...rawApiRows,
 ]
