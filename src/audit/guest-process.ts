@@ -1,11 +1,21 @@
 /** The two ways a guest's wire comes: an engine's exec connection, and a child of ours. */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import type { Duplex } from 'node:stream'
+import { readlink } from 'node:fs/promises'
 import { PassThrough } from 'node:stream'
 import { demultiplex } from '../client/connect.ts'
 import type { GuestProcess } from './guest-types.ts'
+import { GUEST_ARGV } from './target.ts'
 
 const COMPLAINT_BYTES = 4096
+
+/**
+ * The program serves where the PID namespace is not the first of a kernel. A container with --pid=host is known to be
+ * none the less a container by its mount namespace, which is not the auditor's.
+ */
+export async function guestArgv(): Promise<readonly string[]> {
+  return [...GUEST_ARGV, '--unlike', '/proc/self/ns/mnt', await readlink('/proc/self/ns/mnt')]
+}
 
 /** Of an exec or attach without a terminal. */
 export function processOfConnection(connection: Duplex): GuestProcess {

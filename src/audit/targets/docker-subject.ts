@@ -1,7 +1,6 @@
 import type { Client } from '../../client/connect.ts'
-import { processOfConnection } from '../guest-process.ts'
+import { guestArgv, processOfConnection } from '../guest-process.ts'
 import type { GuestProcess } from '../guest-types.ts'
-import { GUEST_ARGV } from '../target.ts'
 import type { ExecOptions, Subject } from '../target.ts'
 
 interface Parts {
@@ -35,7 +34,7 @@ export class DockerSubject implements Subject {
   async exec(options: ExecOptions = {}): Promise<GuestProcess> {
     const { execs } = this.#parts.client
     const id = await execs.create(this.id, {
-      Cmd: [...(options.argv ?? GUEST_ARGV)],
+      Cmd: [...(options.argv ?? (await guestArgv()))],
       AttachStdin: true,
       AttachStdout: true,
       AttachStderr: true,
