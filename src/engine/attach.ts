@@ -121,7 +121,10 @@ function replayThen(container: Container, request: AttachRequest, last: Duplex):
 
 /** The shim's socket is not there any more, or does not answer: the run is over. */
 function isGone(error: unknown): boolean {
-  return error instanceof ShimGone || ['ENOENT', 'ECONNREFUSED', 'ECONNRESET'].includes(errnoOf(error) ?? '')
+  return (
+    error instanceof ShimGone ||
+    ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(errnoOf(error) ?? '')
+  )
 }
 
 function ended(): Duplex {
