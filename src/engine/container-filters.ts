@@ -97,3 +97,16 @@ function portMatches(ports: readonly string[], value: string): boolean {
     return kind === protocol && Number(number) >= first && Number(number) <= last
   })
 }
+
+/** `until` is a time in seconds since the epoch, or RFC 3339; the API room hands durations over as the former. */
+export function prunable(container: Container, filters: Filters): boolean {
+  const { record } = container
+  const until = filters.get('until')?.[0]
+  if (until !== undefined) {
+    const time = /^[0-9.]+$/.test(until) ? Number(until) * 1000 : Date.parse(until)
+    if (Number.isNaN(time)) throw new DewarError('invalid-argument', `invalid filter 'until=${until}'`)
+    if (record.created >= time) return false
+  }
+  const rest = new Map([...filters].filter(([key]) => key !== 'until'))
+  return matchesFilters(container, rest, { ancestors: () => [], find: () => container })
+}

@@ -7,7 +7,7 @@ import { attachTo } from './attach.ts'
 import { containerChanges } from './changes.ts'
 import type { Container, WaitResult } from './container.ts'
 import { ContainerFiles } from './container-files.ts'
-import { checkFilters, matchesFilters } from './container-filters.ts'
+import { checkFilters, matchesFilters, prunable } from './container-filters.ts'
 import { containerStats } from './container-stats.ts'
 import { createContainer } from './create.ts'
 import { cgroupsPath } from './launch.ts'
@@ -241,6 +241,8 @@ export class ContainerService implements Containers {
         `cannot resize a stopped container: container ${container.id} is not running`,
       )
     await running.shim.resize(rows, cols)
+    const size = { height: String(rows), width: String(cols) }
+    this.#services.bus.emit('container', 'resize', container.id, { ...eventAttributes(container), ...size })
   }
 
   async top(ref: string, psArgs: string): ReturnType<Containers['top']> {
@@ -248,7 +250,9 @@ export class ContainerService implements Containers {
     if (container.running === undefined)
       throw new DewarError('conflict', `container ${container.id} is not running`)
     const pids = await pidsIn(this.#services.cgroups, cgroupsPath(this.#services, container.record))
-    return processTable(pids, psArgs)
+    const table = await processTable(pids, psArgs)
+    this.#services.bus.emit('container', 'top', container.id, eventAttributes(container))
+    return table
   }
 
   stats(ref: string): Promise<Stats> {
@@ -283,17 +287,4 @@ export class ContainerService implements Containers {
   #find(ref: string): Container {
     return this.#services.containers.find(ref)
   }
-}
-
-/** `until` is a time in seconds since the epoch, or RFC 3339; the API room hands durations over as the former. */
-function prunable(container: Container, filters: Filters): boolean {
-  const { record } = container
-  const until = filters.get('until')?.[0]
-  if (until !== undefined) {
-    const time = /^[0-9.]+$/.test(until) ? Number(until) * 1000 : Date.parse(until)
-    if (Number.isNaN(time)) throw new DewarError('invalid-argument', `invalid filter 'until=${until}'`)
-    if (record.created >= time) return false
-  }
-  const rest = new Map([...filters].filter(([key]) => key !== 'until'))
-  return matchesFilters(container, rest, { ancestors: () => [], find: () => container })
 }

@@ -189,4 +189,68 @@ describe('containers', { skip, concurrency: 1 }, () => {
       assert.ok(wait >= 100 * 2 ** n - 5, `wait ${n} was ${wait} ms of ${waits.join(', ')}`)
     assert.ok(waits.length >= 5)
   })
+
+  test('events have the actions and attributes of dockerd', async () => {
+    const since = Math.floor(Date.now() / 1000)
+    const { server } = live
+    const id = await run(server, {
+      Cmd: ['cat'],
+      Tty: true,
+      OpenStdin: true,
+      HostConfig: { NetworkMode: 'none' },
+    })
+    const post = (action: string) => server.api('POST', `/containers/${id}/${action}`)
+    expectStatus(await post('resize?h=11&w=22'), 200)
+    expectStatus(await get(`/containers/${id}/top`), 200)
+    for (const action of ['pause', 'unpause', 'rename?name=ev-new']) expectStatus(await post(action), 204)
+    expectStatus(await get(`/containers/${id}/archive?path=/etc/passwd`), 200)
+    expectStatus(await get(`/containers/${id}/export`), 200)
+    expectStatus(await server.api('POST', `/containers/${id}/update`, { PidsLimit: 9 }), 200)
+    expectStatus(await post('kill'), 204)
+    expectStatus(await server.api('DELETE', `/containers/${id}`), 204)
+    const until = Math.floor(Date.now() / 1000) + 1
+    const { text } = await get(`/events?since=${since}&until=${until}&${filters({ type: ['container'] })}`)
+    const events = text
+      .trim()
+      .split('\n')
+      .map(
+        (line) =>
+          JSON.parse(line) as {
+            readonly Action: string
+            readonly Actor: { readonly ID: string; readonly Attributes: object }
+          },
+      )
+      .filter(({ Actor }) => Actor.ID === id)
+    const actions = [
+      'create',
+      'start',
+      'resize',
+      'top',
+      'pause',
+      'unpause',
+      'rename',
+      'archive-path',
+      'export',
+      'update',
+      'kill',
+      'die',
+      'destroy',
+    ]
+    assert.deepEqual(
+      events.map(({ Action }) => Action),
+      actions,
+    )
+    const attributes = (action: string) =>
+      events.find(({ Action }) => Action === action)?.Actor.Attributes ?? {}
+    assert.equal(Reflect.get(attributes('create'), 'image'), 'busybox')
+    assert.deepEqual(
+      [Reflect.get(attributes('resize'), 'height'), Reflect.get(attributes('resize'), 'width')],
+      ['11', '22'],
+    )
+    assert.match(String(Reflect.get(attributes('rename'), 'oldName')), /^\/\w+$/)
+    assert.deepEqual(
+      [Reflect.get(attributes('kill'), 'signal'), Reflect.get(attributes('die'), 'exitCode')],
+      ['9', '137'],
+    )
+  })
 })
