@@ -102,7 +102,7 @@ async function runFile(file) {
     cwd: root,
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: 10 * MINUTES,
+    timeout: 25 * MINUTES,
   })
   let tap = ''
   child.stdout.on('data', (chunk) => (tap += chunk))
