@@ -64,17 +64,25 @@ export function containerRoutes({ app, engine }: Room): void {
   })
   on(app, 'POST', '/containers/:id/update', (call) => update(call, containers))
   on(app, 'DELETE', '/containers/:id', async (call) => {
-    await containers.remove(idOf(call), {
+    const link = flagOf(call.query, 'link')
+    // A link is named PARENT/ALIAS; some clients write the slash as %2F.
+    const [parent, alias] = link
+      ? call
+          .param('id')
+          .replace(/^\//, '')
+          .split(/\/(.*)/s)
+      : []
+    const ref = alias === undefined ? idOf(call) : `${checkRef(parent ?? '')}/${checkRef(alias)}`
+    await containers.remove(ref, {
       force: flagOf(call.query, 'force'),
       volumes: flagOf(call.query, 'v'),
-      link: flagOf(call.query, 'link'),
+      link,
     })
     return sendEmpty(call.reply, 204)
   })
-  // `docker rm --link PARENT/ALIAS` sends the slash as it is.
   on(app, 'DELETE', '/containers/:id/:alias', async (call) => {
-    const ref = `${idOf(call)}/${call.param('alias')}`
     if (!flagOf(call.query, 'link')) throw new DewarError('not-found', 'page not found')
+    const ref = `${idOf(call)}/${checkRef(call.param('alias'))}`
     await containers.remove(ref, { force: false, volumes: false, link: true })
     return sendEmpty(call.reply, 204)
   })

@@ -40,7 +40,7 @@ function addSets(batch: NftBatch, family: NftFamily, table: string): void {
     keyLength: 8,
     data,
   })
-  for (const name of ['bridges', 'outbound', 'routed']) {
+  for (const name of ['bridges', 'outbound', 'routed', 'internal']) {
     batch.set(family, table, { name, keyType: ifname, keyLength: 16, hostOrder: true })
   }
   batch.set(family, table, { name: 'open', keyType: joinedType(ifname, ifname), keyLength: 32 })
@@ -105,6 +105,9 @@ function addChains(batch: NftBatch, family: NftFamily, table: string): void {
 
   batch.chain(family, table, { name: 'forward', type: 'filter', hook: 'forward', priority: PRIORITY.filter })
   rule('forward', x.meta('iifname'), x.meta('oifname', 4), x.inSet('open'), x.verdict('accept'))
+  // Before what is published: a container of an internal network reaches no other network by a port of the host either.
+  rule('forward', x.meta('iifname'), x.inSet('internal'), x.verdict('drop'))
+  rule('forward', x.meta('oifname'), x.inSet('internal'), x.verdict('drop'))
   const established = [x.ct('state'), x.mask(x.u32(x.CT_ESTABLISHED_OR_RELATED)), x.compare('!=', x.u32(0))]
   rule('forward', x.meta('oifname'), x.inSet('bridges'), ...established, x.verdict('accept'))
   rule('forward', x.meta('oifname'), x.inSet('bridges'), ...publishedConnection, x.verdict('accept'))

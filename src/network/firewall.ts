@@ -7,6 +7,7 @@
  *   bridges          our bridges
  *   outbound         bridges whose containers may reach beyond the host, masqueraded
  *   routed           bridges whose containers may reach beyond the host under their own addresses
+ *   internal         bridges that nothing is forwarded from or to
  *   open             bridge . bridge, for networks whose containers may talk to each other
  *   local            bridge . its subnet, to recognise traffic that goes back to where it came from
  */
@@ -151,6 +152,7 @@ function networkElements(family: NftFamily, network: Network): (readonly [set: s
   const name = interfaceKey(network.bridge)
   const elements: (readonly [string, Element])[] = [['bridges', { key: name }]]
   if (network.icc) elements.push(['open', { key: Buffer.concat([name, name]) }])
+  if (network.internal) elements.push(['internal', { key: name }])
   const pool = family === 'ip' ? network.ipv4 : network.ipv6
   // A family the network does not have leads nowhere, even if a container sets it up by itself.
   if (pool === undefined) return elements

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { command } from '../harness/command.ts'
 import type { NetworkNamespace } from '../harness/network-namespace.ts'
+import { publishSteps, unpublishSteps } from '../../src/network/firewall.ts'
 import { missing } from '../harness/requirement.ts'
 import { World, ask } from './world.ts'
 import type { TestContainer } from './world.ts'
@@ -111,6 +112,17 @@ describe('a container network', { skip }, () => {
     assert.match(await ask(inner, 'tcp', '203.0.113.2', 80), /timeout|ENETUNREACH/)
     await command([...inner.enter, 'ip', 'route', 'add', 'default', 'via', '10.201.3.1'], { check: true })
     await refused([inner, '203.0.113.2'], [inner, '10.201.1.2'])
+  })
+
+  test('that is internal does not reach what others publish, by whatever address of the host', async () => {
+    const published = [
+      { protocol: 'tcp', hostAddress: '0.0.0.0', hostPort: 80, address: '10.201.1.2', port: 80 },
+      { protocol: 'udp', hostAddress: '0.0.0.0', hostPort: 80, address: '10.201.1.2', port: 80 },
+    ] as const
+    await world.core.run({ steps: publishSteps('host', world.table, published) })
+    assert.equal(await ask(two, 'tcp', '10.201.2.1', 80), '10.201.2.2')
+    await refused([inner, '10.201.3.1'], [inner, '203.0.113.1'])
+    await world.core.run({ steps: unpublishSteps('host', world.table, published) })
   })
 
   test('without inter-container communication keeps neighbours apart but lets them out', async () => {

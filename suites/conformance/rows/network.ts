@@ -214,4 +214,86 @@ export const networkRows: readonly Row[] = [
     code: 1,
     shows: /network nosuch not found|No such network/,
   },
+  {
+    name: 'names: getent and nslookup find a neighbour, an alias and a hostname',
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx --network n5 --network-alias www --hostname bee busybox sleep 99 >/dev/null; docker run --rm --network n5 busybox sh -c 'for n in cx www bee cx.n5; do nslookup -type=a $n | grep ^Address: | tail -1; done'; docker rm -f cx; docker network rm n5`,
+    shows: /172\.31\.10\.2/,
+  },
+  {
+    name: 'names: an address gives the name',
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx --network n5 busybox sleep 99 >/dev/null; docker run --rm --network n5 busybox nslookup 172.31.10.2 | grep name; docker rm -f cx; docker network rm n5`,
+    shows: /cx\.n5/,
+  },
+  {
+    name: 'names: resolv.conf names the server of the network',
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run --rm --network n5 --dns 192.0.2.1 --dns-search example.org --dns-option timeout:1 busybox grep -v '^#' /etc/resolv.conf | grep . | sort; docker network rm n5`,
+    shows: /nameserver 127\.0\.0\.11/,
+  },
+  {
+    name: "names: a network does not know another's names",
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker network create --internal --subnet 172.31.12.0/24 n7 >/dev/null; docker run -d --name cx --network n5 busybox sleep 99 >/dev/null; docker run --rm --network n7 busybox ping -c1 -w1 cx; docker rm -f cx; docker network rm n5 n7`,
+    shows: /bad address 'cx'/,
+  },
+  {
+    name: 'network connect with an alias and an address',
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx busybox sleep 99 >/dev/null; docker network connect --alias far --ip 172.31.10.9 n5 cx; docker run --rm --network n5 busybox ping -c1 -w2 far | head -1; docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.IPAddress}} {{end}}' cx; docker rm -f cx; docker network rm n5`,
+    shows: /172\.31\.10\.9/,
+  },
+  {
+    name: 'network connect twice',
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx --network n5 busybox sleep 99 >/dev/null; docker network connect n5 cx; echo $?; docker rm -f cx; docker network rm n5`,
+    shows: /already exists in network n5/,
+  },
+  {
+    name: 'network connect of host and none',
+    script: `docker run -d --name cx busybox sleep 99 >/dev/null; docker network connect host cx; docker network connect none cx; docker rm -f cx`,
+    shows: /host network/,
+  },
+  {
+    name: 'network disconnect of another network',
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx busybox sleep 99 >/dev/null; docker network disconnect n5 cx; echo $?; docker rm -f cx; docker network rm n5`,
+    shows: /is not connected to/,
+  },
+  {
+    name: 'network create with options and labels',
+    script: `docker network create -o com.docker.network.driver.mtu=1400 -o com.docker.network.bridge.enable_icc=false --label a=b --attachable n8 >/dev/null; docker network inspect -f '{{json .Options}} {{json .Labels}} {{.Attachable}}' n8; docker run --rm --network n8 busybox ip link show eth0 | grep -o 'mtu [0-9]*'; docker network ls --filter label=a --format '{{.Name}}'; docker network rm n8`,
+    shows: /mtu 1400/,
+  },
+  {
+    name: 'network create of a second host network',
+    script: `docker network create -d host hh`,
+    code: 1,
+    shows: /only one instance of/,
+  },
+  {
+    name: 'network create with ranges gives addresses of them',
+    script: `docker network create --subnet 172.31.13.0/24 --ip-range 172.31.13.128/25 --gateway 172.31.13.254 --aux-address r=172.31.13.129 n9 >/dev/null; docker network inspect -f '{{json .IPAM.Config}}' n9; docker network rm n9`,
+    shows: /172\.31\.13\.129/,
+  },
+  {
+    name: 'network prune takes what no running container has',
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker create --name cx --network n5 busybox true >/dev/null; docker network prune -f; docker rm cx`,
+    shows: /n5/,
+  },
+  {
+    name: 'run --link on the default bridge',
+    script: `docker run -d --name cx -e A=b --expose 80 busybox sleep 99 >/dev/null; docker run -d --name cy --link cx:db busybox sleep 99 >/dev/null; docker exec cy env | grep ^DB_ | sort; docker exec cy ping -c1 -w2 db | grep -c 'seq='; docker inspect -f '{{json .HostConfig.Links}}' cy; docker rm --link cy/db; docker inspect -f '{{json .HostConfig.Links}}' cy; docker rm -f cx cy`,
+    shows: /DB_PORT_80_TCP_PROTO=tcp/,
+  },
+  {
+    name: 'run --link to nobody',
+    script: `docker run --link nosuch:x busybox true`,
+    code: 125,
+    shows: /could not get container for nosuch/,
+  },
+  {
+    name: 'run --link on a network of its own',
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx --network n5 busybox sleep 99 >/dev/null; docker run --rm --network n5 --link cx:peer busybox ping -c1 -w2 peer | head -1; docker rm -f cx; docker network rm n5`,
+    shows: /PING peer/,
+  },
+  {
+    name: 'run --mac-address',
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run --rm --network n5 --mac-address 02:11:22:33:44:55 busybox cat /sys/class/net/eth0/address; docker network rm n5`,
+    shows: /02:11:22:33:44:55/,
+  },
 ]
