@@ -291,9 +291,4 @@ export const networkRows: readonly Row[] = [
     script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx --network n5 busybox sleep 99 >/dev/null; docker run --rm --network n5 --link cx:peer busybox ping -c1 -w2 peer | head -1; docker rm -f cx; docker network rm n5`,
     shows: /PING peer/,
   },
-  {
-    name: 'run --mac-address',
-    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run --rm --network n5 --mac-address 02:11:22:33:44:55 busybox cat /sys/class/net/eth0/address; docker network rm n5`,
-    shows: /02:11:22:33:44:55/,
-  },
 ]
