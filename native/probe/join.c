@@ -63,7 +63,9 @@ static int become(uid_t uid, gid_t gid, uint64_t effective, uint64_t bounding, i
 						 {.effective = high, .permitted = high}};
 	for (int cap = 0; cap < 64; cap++)
 		if (!(bounding >> cap & 1) && prctl(PR_CAPBSET_DROP, cap) && errno != EINVAL) return -1;
-	if (setgroups(0, NULL) || setresgid(gid, gid, gid) || prctl(PR_SET_KEEPCAPS, 1)) return -1;
+	/* EPERM: a user namespace that allows it nobody (/proc/PID/setgroups); its processes keep their groups too. */
+	if ((setgroups(0, NULL) && errno != EPERM) || setresgid(gid, gid, gid)) return -1;
+	if (prctl(PR_SET_KEEPCAPS, 1)) return -1;
 	if (setresuid(uid, uid, uid) || syscall(SYS_capset, &header, data)) return -1;
 	return no_new_privs ? prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) : 0;
 }

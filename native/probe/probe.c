@@ -241,7 +241,8 @@ static void __attribute__((noreturn)) wait_for_the_end(char **words) {
 	for (; *words; words++) {
 		char said[4096], *to = said; /* not in place: the command line itself is looked for too */
 		unsigned byte;
-		for (const char *from = *words; to < said + sizeof said - 1 && sscanf(from, "%2x", &byte) == 1; from += 2)
+		for (const char *from = *words; to < said + sizeof said - 1 && sscanf(from, "%2x", &byte) == 1;
+		     from += 2)
 			*to++ = (char)byte;
 		*to++ = '\n';
 		full(1, said, (size_t)(to - said));

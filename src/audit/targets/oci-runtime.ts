@@ -74,7 +74,9 @@ async function createBundle(place: Place, options: SubjectOptions): Promise<Subj
     gone()
   }
   try {
-    await mkdir(join(bundle, 'rootfs'), { recursive: true, mode: 0o700 })
+    await mkdir(bundle, { recursive: true, mode: 0o700 })
+    // The root inside: ordinary users of the container go through it.
+    await mkdir(join(bundle, 'rootfs'), { mode: 0o755 })
     await unpackImage(imageEntries(place.program), join(bundle, 'rootfs'))
     await must([place.path, 'spec', ...(place.name === 'runsc' ? ['--bundle', bundle] : ['-b', bundle])])
     const config: unknown = JSON.parse(await readFile(join(bundle, 'config.json'), 'utf8'))

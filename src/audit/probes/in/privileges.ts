@@ -252,7 +252,8 @@ export const devices: Probe = insideProbe(
   async ({ create, guest, observer }) => {
     const inside = await guest(await create())
     const seen: Evidence[] = []
-    for (const { name, type } of await inside.listFolder('/dev')) {
+    const kernel = await kernelOf(inside)
+    for (const { name, type } of kernel.shared ? await inside.listFolder('/dev') : []) {
       if (type !== 'other') continue
       const number = await deviceOf(inside, `/dev/${name}`)
       if (number === undefined || ORDINARY.has(number) || PSEUDO_TERMINAL.test(number)) continue
@@ -273,7 +274,7 @@ export const devices: Probe = insideProbe(
     )
     const opened = made.error === '' ? await inside.tryOpen(path, O_RDONLY) : made.error
     if (made.error === '') await inside.unlink(path)
-    if (opened === undefined && (await kernelOf(inside)).shared)
+    if (opened === undefined && kernel.shared)
       seen.push({ kind: 'device', text: `a node for ${name} (${major}:${minor}) opens` })
     return conclude({
       seen,
