@@ -60,12 +60,16 @@ export async function openLogs(path: string): Promise<OpenLog[]> {
  */
 async function listOnce(path: string): Promise<OpenLog[]> {
   const logs: OpenLog[] = []
+  // One name may be free while a rotation moves the files on, the oldest first; two in a row are the end.
+  let missing = false
   for (let n = 0; n < MOST_FILES; n += 1) {
     const log = await openLog(n === 0 ? path : `${path}.${n}`)
     if (log === undefined) {
-      if (n > 0) break
+      if (missing) break
+      missing = n > 0
       continue
     }
+    missing = false
     if (logs.some((other) => other.inode === log.inode)) await log.handle.close()
     else logs.unshift(log)
   }
@@ -75,10 +79,16 @@ async function listOnce(path: string): Promise<OpenLog[]> {
 /** The file that follows `inode` in time: its neighbour with the lower number; undefined while it is the last. */
 export async function openNext(path: string, inode: number): Promise<OpenLog | undefined> {
   let newer = path
+  let missing = false
   for (let n = 0; n < MOST_FILES; n += 1) {
     const here = n === 0 ? path : `${path}.${n}`
     const found = await inodeAt(here)
-    if (found === undefined && n > 0) break
+    if (found === undefined) {
+      if (missing) break
+      missing = n > 0
+      continue
+    }
+    missing = false
     if (found === inode && n === 0) return undefined
     if (found === inode) {
       const next = await openLog(newer)
