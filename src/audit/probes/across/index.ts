@@ -1,5 +1,6 @@
 import type { Probe } from '../../probe.ts'
-import { auditFlood, coreHelper, mergedPages, sharedInode, signals, timeLock } from './kernel.ts'
+import { auditFlood, coreHelper } from './accounting.ts'
+import { mergedPages, sharedInode, signals, timeLock } from './kernel.ts'
 import { arpSpoof, conntrack, discovery, receiveFlood, sendFlood } from './network.ts'
 import { cpuHog, descriptors, forkBomb, inotifyQuota, memoryHog, startStarve } from './resources.ts'
 import { diskFill, diskInodes } from './storage-room.ts'
