@@ -79,7 +79,8 @@ export function merge(below: Fields, above: Fields): Fields {
     const old = below[key]
     return [key, isRecord(value) && isRecord(old) ? merge(old, value) : value]
   })
-  return { ...below, ...Object.fromEntries(merged) }
+  const changed: Fields = Object.fromEntries(merged)
+  return { ...below, ...changed }
 }
 
 function maybe(key: string, value: unknown): Fields {
