@@ -75,11 +75,11 @@ function withoutAddress(body: Fields, apiVersion: string): Fields {
 
 /** Objects are merged, all else is replaced. */
 export function merge(below: Fields, above: Fields): Fields {
-  const merged = Object.entries(above).map(([key, value]) => {
+  const merged = Object.entries(above).map(([key, value]): readonly [string, unknown] => {
     const old = below[key]
     return [key, isRecord(value) && isRecord(old) ? merge(old, value) : value]
   })
-  const changed: Fields = Object.fromEntries(merged)
+  const changed: Fields = Object.fromEntries<unknown>(merged)
   return { ...below, ...changed }
 }
 
