@@ -53,7 +53,7 @@ export async function dockerTarget(options: DockerTargetOptions): Promise<Target
   const engine = await listenersOn(options.socket)
   const version = await client.system.version()
   const info: unknown = JSON.parse(await client.system.infoRaw())
-  const root = isRecord(info) && typeof info['DockerRootDir'] === 'string' ? info['DockerRootDir'] : ''
+  const root = rootFolderOf(info)
   return {
     report: {
       name,
@@ -90,6 +90,11 @@ function ignoreAbsence(error: unknown): void {
   if (!isNotFound(error)) throw error
 }
 
+/** Where the engine keeps things, as its `info` says; empty when it does not. */
+export function rootFolderOf(info: unknown): string {
+  return isRecord(info) && typeof info['DockerRootDir'] === 'string' ? info['DockerRootDir'] : ''
+}
+
 function defaultRuntime(info: unknown): string {
   const runtime = isRecord(info) ? info['DefaultRuntime'] : undefined
   return typeof runtime === 'string' && runtime !== '' ? runtime : 'default'
@@ -113,7 +118,7 @@ async function enginePids(engine: readonly number[]): Promise<readonly number[]>
 }
 
 /** The usual places, what the engine says, and every folder that its command line names. */
-async function foldersOf(
+export async function foldersOf(
   kind: TargetReport['kind'],
   root: string,
   engine: readonly number[],

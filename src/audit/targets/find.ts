@@ -1,6 +1,6 @@
 /** Which targets a machine has, and what to do about those it has not. */
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../base/errors.ts'
@@ -133,6 +133,17 @@ async function socketOf(kind: string, machine: Machine): Promise<string> {
   if (found !== undefined) return found
   if (kind === 'podman' && findProgram('podman') !== undefined) return await servePodman(machine.journal)
   throw new Error(`no engine listens at ${usual.join(' or ')}`)
+}
+
+/** Sockets on which an engine may listen now, without starting one. `first`: of the engine that was asked for. */
+export function listeningSockets(env: NodeJS.ProcessEnv, first: readonly string[]): readonly string[] {
+  const named = [env['DOCKER_HOST'], env['CONTAINER_HOST']].flatMap((host) => {
+    const address = host === undefined || host === '' ? undefined : parseAddress(host)
+    return address?.kind === 'unix' ? [address.path] : []
+  })
+  const all = [...first, ...named, ...DOCKER_SOCKETS, ...PODMAN_SOCKETS].filter((path) => existsSync(path))
+  // /run and /var/run are one folder.
+  return [...new Map(all.map((path) => [realpathSync(path), path])).values()]
 }
 
 /** Podman has no daemon: its API service is started for the time of the audit. */

@@ -1,11 +1,15 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { auditContainer } from '../../audit/audit-container.ts'
 import { audit as runAudit } from '../../audit/audit.ts'
 import { discover } from '../../audit/discover/discover.ts'
 import { PROBES } from '../../audit/probes/index.ts'
 import type { Probe } from '../../audit/probe.ts'
 import type { AuditEvent } from '../../audit/run.ts'
 import { selectProbes, secondsOf } from '../../audit/select.ts'
+import { listeningSockets, parseTarget } from '../../audit/targets/find.ts'
+import type { Report } from '../../audit/types.ts'
+import { parseAddress } from '../../client/connect.ts'
 import { diffFiles, readReport } from '../audit/kept-reports.ts'
 import { orCouldNotRun, OUTPUT_FLAGS, prepareOutputs } from '../audit/outputs.ts'
 import { auditSurroundings } from '../audit/surroundings.ts'
@@ -34,7 +38,7 @@ type Flags = ValuesOf<typeof FLAGS>
 export const audit = command({
   name: 'audit',
   summary: 'Find out what leaks out of containers, into them, and between them',
-  usage: '[OPTIONS] [TARGET... | show FILE | diff BEFORE AFTER]',
+  usage: '[OPTIONS] [TARGET... | container NAME [ENGINE] | show FILE | diff BEFORE AFTER]',
   arity: atLeast(0),
   flags: FLAGS,
   examples: [
@@ -43,6 +47,10 @@ export const audit = command({
     {
       command: "dewar audit --run-args '--security-opt seccomp=unconfined' docker",
       about: 'Your own configuration',
+    },
+    {
+      command: 'dewar audit container web',
+      about: 'A container that runs, of any engine: only looked at, never touched',
     },
     {
       command: 'dewar audit --html audit.html --sarif audit.sarif --policy policy.yaml docker',
@@ -61,34 +69,72 @@ async function carryOut(flags: Flags, [verb = '', ...files]: readonly string[], 
     const report = readReport(files[0] ?? '-')
     return prepareOutputs(flags, [...PROBES, ...report.probes], cli).deliver(report)
   }
-  const outputs = prepareOutputs(flags, PROBES, cli)
   if (process.getuid?.() !== 0)
     throw new Failure(
       'auditing failed: what the host sees of containers only its root can find out (use sudo)',
       2,
     )
-  const probes = selectProbes(PROBES, flags)
-  const targets = words.length === 0 ? ['dewar'] : words
-  const runArguments = splitWords(flags['run-args'])
-  announce(cli, targets, probes, flags.load)
-  const program = join(packageRoot(), 'native/build/dewar-probe')
+  const outputs = prepareOutputs(flags, PROBES, cli)
   const stop = new AbortController()
   const interrupted = (): void => stop.abort()
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
-  const report = await runAudit({
-    ...auditSurroundings(cli, runArguments),
-    ...{ targets, probes, load: flags.load, version: packageVersion(), program },
-    ...(flags.discover
-      ? { discover: (target, signal) => discover(target, { program, folder: tmpdir(), signal }) }
-      : {}),
-    signal: stop.signal,
-    limit: flags.limit * 1000,
-    onEvent: (event) => progress(cli, event),
-  })
+  const report = await (verb === 'container'
+    ? judgeContainer(flags, files, cli, stop.signal)
+    : judgeTargets(flags, words, cli, stop.signal))
   process.off('SIGINT', interrupted).off('SIGTERM', interrupted)
   const code = outputs.deliver(report)
   for (const leftover of report.leftovers) cli.warn(leftover)
   return stop.signal.aborted ? 130 : code
+}
+
+const programPath = (): string => join(packageRoot(), 'native/build/dewar-probe')
+
+function judgeTargets(
+  flags: Flags,
+  words: readonly string[],
+  cli: Cli,
+  signal: AbortSignal,
+): Promise<Report> {
+  const probes = selectProbes(PROBES, flags)
+  const targets = words.length === 0 ? ['dewar'] : words
+  const runArguments = splitWords(flags['run-args'])
+  const program = programPath()
+  announce(cli, targets, probes, flags.load)
+  return runAudit({
+    ...auditSurroundings(cli, runArguments),
+    ...{ targets, probes, load: flags.load, version: packageVersion(), program, signal },
+    ...(flags.discover
+      ? { discover: (target, over) => discover(target, { program, folder: tmpdir(), signal: over }) }
+      : {}),
+    limit: flags.limit * 1000,
+    onEvent: (event) => progress(cli, event),
+  })
+}
+
+/** `container NAME [ENGINE]`. */
+function judgeContainer(
+  flags: Flags,
+  [container, engine, ...more]: readonly string[],
+  cli: Cli,
+  signal: AbortSignal,
+): Promise<Report> {
+  if (container === undefined || more.length > 0)
+    throw new Failure('choosing a container failed: give one name (dewar audit container NAME [ENGINE])', 2)
+  const named = engine === undefined ? undefined : parseTarget(engine).socket
+  if (engine !== undefined && named === undefined)
+    throw new Failure(`choosing the engine ${engine} failed: give its socket (docker=SOCKET)`, 2)
+  const own = parseAddress(cli.place.host)
+  const first = own.kind === 'unix' ? [own.path] : []
+  const probes = selectProbes(PROBES, flags).filter(({ readOnly }) => readOnly)
+  cli.warn(
+    `${probes.length} probes that only look, on ${container}: a program joins its namespaces from this host; nothing is written into it.`,
+  )
+  return auditContainer({
+    ...{ container, probes, program: programPath(), version: packageVersion(), signal },
+    sockets: named === undefined ? listeningSockets(cli.env, first) : [named],
+    limit: flags.limit * 1000,
+    onEvent: (event) => progress(cli, event),
+  })
 }
 
 function announce(cli: Cli, targets: readonly string[], probes: readonly Probe[], load: boolean): void {
