@@ -58,6 +58,23 @@ async function socketsIn(guest: Guest, folder: string, depth: number): Promise<r
   return found
 }
 
+/**
+ * A socket that is mounted over a file: the folder goes on telling the type of the file below, so that only the list of
+ * mounts and stat(2) know of it. That is how engines' sockets get into containers.
+ */
+async function mountedSockets(guest: Guest): Promise<readonly string[]> {
+  const mounts = (await textInside(guest, '/proc/self/mountinfo')).split('\n')
+  const found: string[] = []
+  for (const path of mounts.map((line) => line.split(' ')[4] ?? '').filter((one) => one !== '')) {
+    const mode = await guest.stat(path).then(
+      (stat) => stat.mode,
+      () => 0,
+    )
+    if ((mode & 0o170000) === 0o140000) found.push(path)
+  }
+  return found
+}
+
 const PORTS = [2375, 2376, 4243, 5000, 6443, 8080, 10250, 10010]
 
 export const controlSockets: Probe = lookingProbe(
@@ -74,7 +91,8 @@ export const controlSockets: Probe = lookingProbe(
     const abstract = [...(await textInside(guest, '/proc/net/unix')).matchAll(/ (@\S+)$/gm)].map(
       (match) => match[1] ?? '',
     )
-    const paths = [...(await socketsIn(guest, '', 4)), ...new Set(abstract)].slice(0, 200)
+    const files = [...(await mountedSockets(guest)), ...(await socketsIn(guest, '', 4))]
+    const paths = [...new Set([...files, ...abstract])].slice(0, 200)
     const seen: Evidence[] = []
     for (const path of paths) {
       signal.throwIfAborted()

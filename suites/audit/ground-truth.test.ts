@@ -1,0 +1,94 @@
+/**
+ * The audit's own truth: targets that were made weak on purpose, one protection at a time. The probes of that protection
+ * must say LEAK, those beside it must go on saying CONTAINED, and no probe may say CONTAINED of what stands open.
+ */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { audit } from '../../src/audit/audit.ts'
+import { PROBES } from '../../src/audit/probes/index.ts'
+import type { Report, Result } from '../../src/audit/types.ts'
+import { runArgumentsBody, splitWords } from '../../src/cli/run-arguments.ts'
+import { PROJECT } from '../harness/project.ts'
+import { missing } from '../harness/requirement.ts'
+import { Scope } from '../harness/scope.ts'
+import { startSide } from '../harness/start-side.ts'
+import { tempFolder } from '../harness/temp-folder.ts'
+import { weaknessesOf, type Side, type Weakness } from './weaknesses.ts'
+
+const needs = missing('dockerd', 'docker', 'docker-registry', 'skopeo', 'busybox')
+
+class Bench {
+  readonly #socket: string
+  readonly #kind: Side
+  readonly #folder: string
+
+  constructor(kind: Side, socket: string, folder: string) {
+    this.#kind = kind
+    this.#socket = socket
+    this.#folder = folder
+  }
+
+  /** Verdicts of these probes on containers that are run with these options. */
+  async judge(ids: readonly string[], words: string): Promise<Report> {
+    const runArguments = splitWords(words.replaceAll('SOCKET', this.#socket))
+    const word = this.#kind === 'dewar' ? 'dewar' : 'docker'
+    return audit({
+      targets: [`${word}=${this.#socket}`],
+      probes: PROBES.filter(({ id }) => ids.includes(id)),
+      ...{ load: false, env: {}, version: 'test', runArguments, limit: 120_000 },
+      runBody: runArgumentsBody(runArguments),
+      dewar: async () => this.#socket,
+      program: join(PROJECT, 'native/build/dewar-probe'),
+      signal: AbortSignal.timeout(150_000),
+      onEvent: () => undefined,
+      journalFolder: join(this.#folder, 'journal'),
+    })
+  }
+}
+
+function of(report: Report, id: string): Result {
+  const found = report.results.find(({ probe }) => probe === id)
+  assert.ok(found, `${id} said nothing: ${report.targets.map(({ missing: why }) => why?.reason).join()}`)
+  return found
+}
+
+const told = ({ probe, verdict, reason, evidence }: Result): string =>
+  `${probe} ${verdict}: ${reason} ${evidence.map(({ text }) => text).join(' | ')}`.slice(0, 600)
+
+function assertCaught(report: Report, { caught, contained, never }: Weakness): void {
+  for (const id of caught) assert.equal(of(report, id).verdict, 'LEAK', told(of(report, id)))
+  for (const id of contained)
+    assert.match(of(report, id).verdict, /^(CONTAINED|ABSENT)$/, told(of(report, id)))
+  for (const id of never) assert.notEqual(of(report, id).verdict, 'CONTAINED', told(of(report, id)))
+}
+
+describe('ground truth', { skip: needs, concurrency: 2 }, () => {
+  for (const kind of ['dewar', 'dockerd'] as const)
+    describe(kind, { concurrency: 1 }, () => {
+      const scope = new Scope()
+      const weaknesses = weaknessesOf(kind)
+      let bench: Bench
+
+      before(async () => {
+        const { path } = scope.use(await tempFolder(`truth-${kind}`))
+        const { server } = await startSide(kind, scope)
+        bench = new Bench(kind, server.socket, path)
+      })
+      after(async () => scope[Symbol.asyncDispose]())
+
+      test('as it comes, none of these probes finds what is only then taken away', async () => {
+        const ids = [...new Set(weaknesses.flatMap(({ caught, contained }) => [...caught, ...contained]))]
+        const report = await bench.judge(ids, '')
+        for (const id of ids)
+          assert.match(of(report, id).verdict, /^(CONTAINED|ABSENT)$/, told(of(report, id)))
+        assert.deepEqual(report.leftovers, [])
+      })
+
+      for (const weakness of weaknesses)
+        test(`${weakness.words} is caught by ${weakness.caught.join(', ') || 'nobody’s CONTAINED'}`, async () => {
+          const { caught, contained, never, words } = weakness
+          assertCaught(await bench.judge([...caught, ...contained, ...never], words), weakness)
+        })
+    })
+})
