@@ -11,14 +11,9 @@ export type HostState = ReadonlySet<string>
  * threads). `ignore`: lines that are none of the test's doing.
  */
 export async function hostState(ignore: (line: string) => boolean = () => false): Promise<HostState> {
-  const parts = await Promise.all([
-    mounts(),
-    cgroups(),
-    interfaces(),
-    filterRules(),
-    processes(),
-    namedNamespaces(),
-  ])
+  const parts = await Promise.all([mounts(), cgroups(), interfaces(), filterRules(), namedNamespaces()])
+  // After those: what they start is not to be found.
+  parts.push(await processes())
   return new Set(parts.flat().filter((line) => !ignore(line)))
 }
 

@@ -172,7 +172,7 @@ export const execRows: readonly Row[] = [
   },
   {
     name: 'logs of a terminal',
-    script: `docker run -t --name cx busybox echo hi >/dev/null; docker logs cx | od -c | head -1`,
+    script: `docker run -t --name cx busybox echo hi >/dev/null; docker logs cx | od -c | sed -n 1p`,
     shows: /\\r/,
   },
   {

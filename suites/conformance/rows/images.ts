@@ -247,7 +247,7 @@ export const imageRows: readonly Row[] = [
   { name: 'load of a missing file', script: `docker load -i nosuch.tar`, code: 1, shows: /no such file/ },
   {
     name: 'import',
-    script: `mkdir -p r/bin; cp /bin/busybox r/bin/sh; tar cf - -C r . | docker import -c 'CMD ["sh","-c","echo imported"]' - imp:1 | cut -c1-7; docker run --rm imp:1; docker rmi imp:1 | head -1`,
+    script: `mkdir -p r/bin; cp /bin/busybox r/bin/sh; tar cf - -C r . | docker import -c 'CMD ["sh","-c","echo imported"]' - imp:1 | cut -c1-7; docker run --rm imp:1; docker rmi imp:1 | sed -n 1p`,
     shows: /sha256:\nimported/,
   },
   {
@@ -257,7 +257,7 @@ export const imageRows: readonly Row[] = [
   },
   {
     name: 'commit',
-    script: `docker run --name cx busybox sh -c 'echo made >/made'; docker commit -m note -a me -c 'CMD ["cat","/made"]' cx com:1 | cut -c1-7; docker run --rm com:1; docker inspect -f '{{.Comment}} {{.Author}}' com:1; docker rmi com:1 | head -1`,
+    script: `docker run --name cx busybox sh -c 'echo made >/made'; docker commit -m note -a me -c 'CMD ["cat","/made"]' cx com:1 | cut -c1-7; docker run --rm com:1; docker inspect -f '{{.Comment}} {{.Author}}' com:1; docker rmi com:1 | sed -n 1p`,
     shows: /made\nnote me/,
   },
   {

@@ -69,7 +69,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'run -p with a random port',
-    script: `docker run -d --name cx -p 80 busybox ${SERVE}; p=$(docker port cx 80 | head -1 | sed 's/.*://'); [ $p -gt 1024 ] && echo above; sleep 0.3; nc -w 2 127.0.0.1 $p </dev/null`,
+    script: `docker run -d --name cx -p 80 busybox ${SERVE}; p=$(docker port cx 80 | sed -n 1p | sed 's/.*://'); [ $p -gt 1024 ] && echo above; sleep 0.3; nc -w 2 127.0.0.1 $p </dev/null`,
     shows: /above\nhello/,
   },
   {
@@ -189,7 +189,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'a network of its own resolves names',
-    script: `docker network create --subnet 172.30.0.0/24 mynet >/dev/null; docker run -d --name web --network mynet --network-alias www busybox sleep 99 >/dev/null; docker run --rm --network mynet busybox sh -c 'ping -c 1 -w 2 web | grep -o "1 packets received"; ping -c1 -w 2 www | head -1 | cut -d" " -f2,3'; docker rm -f web; docker network rm mynet`,
+    script: `docker network create --subnet 172.30.0.0/24 mynet >/dev/null; docker run -d --name web --network mynet --network-alias www busybox sleep 99 >/dev/null; docker run --rm --network mynet busybox sh -c 'ping -c 1 -w 2 web | grep -o "1 packets received"; ping -c1 -w 2 www | sed -n 1p | cut -d" " -f2,3'; docker rm -f web; docker network rm mynet`,
     shows: /1 packets received\nwww \(172.30.0.2\)/,
   },
   {
@@ -236,7 +236,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'network connect with an alias and an address',
-    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx busybox sleep 99 >/dev/null; docker network connect --alias far --ip 172.31.10.9 n5 cx; docker run --rm --network n5 busybox ping -c1 -w2 far | head -1; docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.IPAddress}} {{end}}' cx; docker rm -f cx; docker network rm n5`,
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx busybox sleep 99 >/dev/null; docker network connect --alias far --ip 172.31.10.9 n5 cx; docker run --rm --network n5 busybox ping -c1 -w2 far | sed -n 1p; docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.IPAddress}} {{end}}' cx; docker rm -f cx; docker network rm n5`,
     shows: /172\.31\.10\.9/,
   },
   {
@@ -288,7 +288,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'run --link on a network of its own',
-    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx --network n5 busybox sleep 99 >/dev/null; docker run --rm --network n5 --link cx:peer busybox ping -c1 -w2 peer | head -1; docker rm -f cx; docker network rm n5`,
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx --network n5 busybox sleep 99 >/dev/null; docker run --rm --network n5 --link cx:peer busybox ping -c1 -w2 peer | sed -n 1p; docker rm -f cx; docker network rm n5`,
     shows: /PING peer/,
   },
 ]

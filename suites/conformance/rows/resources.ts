@@ -151,7 +151,7 @@ export const resourceRows: readonly Row[] = [
   },
   {
     name: 'stats table',
-    script: `docker run -d --name cx busybox sleep 99; docker stats --no-stream cx | head -1`,
+    script: `docker run -d --name cx busybox sleep 99; docker stats --no-stream cx | sed -n 1p`,
   },
   {
     name: 'stats of an unknown container',

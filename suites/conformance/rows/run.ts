@@ -428,7 +428,7 @@ export const runRows: readonly Row[] = [
   },
   {
     name: 'run passes signals on',
-    script: `docker run --name cx --rm busybox sh -c 'trap "echo got it; exit 9" TERM; echo ready; while :; do sleep 0.1; done' > out & until grep -q ready out; do sleep 0.05; done; kill -TERM $!; wait $!; echo $?; cat out`,
+    script: `docker run --name cx --rm busybox sh -c 'trap "echo got it; exit 9" TERM; echo ready; while :; do sleep 0.1; done' > out & until grep -qs ready out; do sleep 0.05; done; kill -TERM $!; wait $!; echo $?; cat out`,
     shows: /got it/,
   },
   {
@@ -443,7 +443,7 @@ export const runRows: readonly Row[] = [
   },
   {
     name: 'run sees a layered image as it should be',
-    script: `docker run --rm layered sh -c 'cd /l; find . | sort | cut -c1-60; cat changed; ls opaque; stat -c "%h %a %u %g %F" hard-a setuid owned fifo null link; cat link | head -1'`,
+    script: `docker run --rm layered sh -c 'cd /l; find . | sort | cut -c1-60; cat changed; ls opaque; stat -c "%h %a %u %g %F" hard-a setuid owned fifo null link; cat link | sed -n 1p'`,
     shows: /visible/,
   },
 ]

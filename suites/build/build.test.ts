@@ -1,0 +1,204 @@
+/** `docker build` on Dewar: what comes out, that it comes out the same again, and that no context leads out of it. */
+import assert from 'node:assert/strict'
+import { createWriteStream } from 'node:fs'
+import { mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { after, before, describe, test } from 'node:test'
+import { pack } from 'tar-stream'
+import { command } from '../harness/command.ts'
+import { missing } from '../harness/requirement.ts'
+import { Scope } from '../harness/scope.ts'
+import type { Server } from '../harness/server.ts'
+import { startEngine } from '../harness/start-engine.ts'
+import { tempFolder } from '../harness/temp-folder.ts'
+
+interface Entry {
+  readonly name: string
+  readonly type?: 'symlink' | 'link'
+  readonly linkname?: string
+  readonly content?: string
+}
+
+const APPLETS = ['sh', 'cat', 'echo', 'id', 'ls', 'mkdir', 'ln', 'test', 'env', 'stat']
+
+describe('docker build', { skip: missing('docker', 'busybox', 'tar', 'curl'), concurrency: 1 }, () => {
+  const scope = new Scope()
+  let server: Server
+  let folder = ''
+  let canary = ''
+
+  before(async () => {
+    folder = scope.use(await tempFolder('build')).path
+    server = scope.use(await startEngine({ folder, bridge: 'dwtb1', subnet: '172.29.1.0/24' }))
+    const root = join(folder, 'rootfs')
+    await mkdir(join(root, 'bin'), { recursive: true })
+    await command(['sh', '-c', `cp "$(command -v busybox)" '${root}/bin/busybox'`], { check: true })
+    for (const name of APPLETS) await symlink('busybox', join(root, 'bin', name))
+    await command(['tar', '-C', root, '-cf', join(folder, 'image.tar'), '.'], { check: true })
+    await server.docker('import', join(folder, 'image.tar'), 'base')
+    canary = join(folder, 'canary')
+    await mkdir(canary)
+    await writeFile(join(canary, 'secret'), 'of the host')
+  })
+  after(async () => scope[Symbol.asyncDispose]())
+
+  /** A context of its own with these files. */
+  async function context(files: Readonly<Record<string, string>>): Promise<string> {
+    const path = join(folder, `context-${Math.random().toString(36).slice(2)}`)
+    await mkdir(path)
+    for (const [name, content] of Object.entries(files)) await writeFile(join(path, name), content)
+    return path
+  }
+  const build = (path: string, ...options: readonly string[]) =>
+    server.run(['env', 'DOCKER_BUILDKIT=0', 'docker', 'build', ...options, path], { timeout: 60_000 })
+  async function idOf(path: string, ...options: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await build(path, '-q', ...options)
+    assert.equal(code, 0, stderr)
+    return stdout.trim()
+  }
+  const run = (image: string, ...argv: readonly string[]) =>
+    server.docker('run', '--rm', '--network', 'none', image, ...argv)
+
+  test('a build runs its steps, and takes from its cache what has not changed', async () => {
+    const path = await context({
+      Dockerfile: 'FROM base\nENV A=1\nCOPY one two /in/\nRUN echo "$A" > /made\nCMD ["cat", "/made"]\n',
+      one: '1',
+      two: '2',
+    })
+    const first = await build(path, '-t', 'built')
+    assert.match(first.stdout, /Successfully tagged built:latest/, first.stderr)
+    assert.equal(await run('built'), '1')
+    const again = await build(path)
+    assert.equal(again.stdout.match(/Using cache/g)?.length, 4)
+    // Another time is no change, another content is.
+    await utimes(join(path, 'one'), 1, 1)
+    assert.equal((await build(path)).stdout.match(/Using cache/g)?.length, 4)
+    await writeFile(join(path, 'two'), '3')
+    assert.equal((await build(path)).stdout.match(/Using cache/g)?.length, 1)
+  })
+
+  test('two builds of one context are one image, whenever they are made', async () => {
+    const path = await context({
+      Dockerfile:
+        'FROM base AS made\nRUN mkdir /out && echo a > /out/a\nFROM base\nCOPY --from=made /out /out\nCOPY f /\n',
+      f: 'f',
+    })
+    const first = await idOf(path, '--no-cache')
+    // The clock's second is another one.
+    await new Promise((resolve) => setTimeout(resolve, 1100))
+    assert.equal(await idOf(path, '--no-cache'), first)
+    await writeFile(join(path, 'f'), 'g')
+    assert.notEqual(await idOf(path, '--no-cache'), first)
+  })
+
+  test('a build argument is in no image that does not write it down itself', async () => {
+    const secret = 'argument-7c1d'
+    const path = await context({ Dockerfile: 'FROM base\nARG TOKEN\nRUN test -n "$TOKEN"\n' })
+    const image = await idOf(path, '--build-arg', `TOKEN=${secret}`)
+    const shown =
+      (await server.docker('history', '--no-trunc', image)) + (await server.docker('inspect', image))
+    assert.ok(!shown.includes(secret), shown)
+    await server.docker('save', '-o', join(folder, 'saved.tar'), image)
+    assert.ok(!(await readFile(join(folder, 'saved.tar'))).includes(secret), 'nor in what is saved')
+  })
+
+  test('a step that fails says how, and nothing gets the name', async () => {
+    const path = await context({ Dockerfile: 'FROM base\nRUN exit 3\n' })
+    const { code, stderr } = await build(path, '-t', 'failed')
+    assert.equal(code, 3, stderr)
+    assert.match(stderr, /The command '\/bin\/sh -c exit 3' returned a non-zero code: 3/)
+    assert.equal(await server.docker('images', '-q', 'failed'), '')
+    for (const [dockerfile, message] of [
+      ['FROM base\nCOPY nosuch /\n', /COPY failed: .*nosuch/],
+      ['FROM base\nNOSUCH x\n', /unknown instruction: NOSUCH/],
+      ['RUN true\n', /no build stage in current context/],
+      ['', /cannot be empty/],
+      ['FROM base:nosuch\n', /base:nosuch/],
+    ] as const) {
+      const wrong = await build(await context({ Dockerfile: dockerfile }))
+      assert.notEqual(wrong.code, 0, dockerfile)
+      assert.match(wrong.stderr + wrong.stdout, message)
+    }
+  })
+
+  test('a step is contained as a container is', async () => {
+    const path = await context({ Dockerfile: 'FROM base\nRUN cat /proc/self/uid_map /proc/1/cmdline\n' })
+    const { stdout } = await build(path, '--no-cache')
+    assert.match(stdout, /^ +0 +[1-9]\d{5,} +65536$/m, 'a range of ids of its own')
+    assert.match(stdout, /cat \/proc\/self\/uid_map/, 'its own processes, beginning with 1')
+  })
+
+  test('links in images, stages and contexts lead nowhere outside', async () => {
+    const path = await context({
+      Dockerfile: [
+        'FROM base AS stage',
+        `RUN mkdir -p /x && ln -s ${canary} /x/link && ln -s ${canary}/secret /x/file`,
+        // Written through links to a folder of the host: it is made inside.
+        'COPY f /x/link/f',
+        'WORKDIR /x/link/deeper',
+        'FROM base',
+        'COPY --from=stage /x/ /x/',
+        `RUN mkdir -p /y && ln -s ../../../../../../..${canary} /y/up`,
+        'COPY f /y/up/f',
+      ].join('\n'),
+      f: 'from the context',
+    })
+    const { code, stdout, stderr } = await build(path, '-t', 'linked', '--no-cache')
+    assert.equal(code, 0, stdout + stderr)
+    assert.deepEqual(await readdir(canary), ['secret'], 'nothing was written into the folder of the host')
+    assert.equal(await run('linked', 'cat', '/y/up/f'), 'from the context')
+
+    for (const from of ['--from=stage /x/file', '--from=stage /x/link/secret']) {
+      const file = `FROM base AS stage\nRUN mkdir /x; ln -s ${canary} /x/link; ln -s ${canary}/secret /x/file\nFROM base\nCOPY ${from} /got\n`
+      const read = await build(await context({ Dockerfile: file }), '-t', 'reader', '--no-cache')
+      const got =
+        read.code === 0 ? await server.run(['docker', 'run', '--rm', 'reader', 'cat', '/got']) : read
+      assert.ok(!got.stdout.includes('of the host'), `${from}: ${got.stdout}`)
+    }
+  })
+
+  /** The answer of the engine to a context that no client of good will sends. */
+  async function buildRaw(entries: readonly Entry[]): Promise<string> {
+    const tar = pack()
+    for (const { content, ...header } of entries) tar.entry(header, content ?? '')
+    tar.finalize()
+    const file = join(folder, 'hostile.tar')
+    await pipeline(tar, createWriteStream(file))
+    const { stdout } = await server.run(
+      [
+        ...['curl', '-s', '-m', '60', '--unix-socket', server.socket, '-X', 'POST'],
+        ...['-H', 'Content-Type: application/x-tar', '--data-binary', `@${file}`, 'http://d/build?t=hostile'],
+      ],
+      { timeout: 70_000 },
+    )
+    return stdout
+  }
+
+  test('a hostile context reaches no file of the host', async () => {
+    const file = { name: 'Dockerfile', content: 'FROM base\nCOPY . /all/\n' }
+    const link: Entry = { name: 'd', type: 'symlink', linkname: canary }
+    const hostile: readonly (readonly Entry[])[] = [
+      [file, { name: '../../escaped', content: 'x' }],
+      [file, { name: `${canary}/escaped`, content: 'x' }],
+      [file, link, { name: 'd/escaped', content: 'x' }],
+      [file, { name: 'hard', type: 'link', linkname: `${canary}/secret` }],
+      [file, { name: 'hard', type: 'link', linkname: `../../../../../..${canary}/secret` }],
+      [{ name: 'Dockerfile', type: 'symlink', linkname: `${canary}/secret` }],
+      [{ name: 'Dockerfile', content: 'FROM base\nCOPY d/secret /got\n' }, link],
+      [{ name: 'Dockerfile', content: 'FROM base\nADD ../canary/secret /got\n' }],
+      [{ name: 'Dockerfile', content: 'FROM base\nCOPY /../../canary/secret /got\n' }],
+    ]
+    for (const entries of hostile) {
+      const answer = await buildRaw(entries)
+      const what = JSON.stringify(entries)
+      assert.ok(!answer.includes('of the host'), `${what}: ${answer}`)
+      assert.deepEqual(await readdir(canary), ['secret'], what)
+      if (!answer.includes('Successfully built')) continue
+      await server.docker('save', '-o', join(folder, 'hostile-image.tar'), 'hostile')
+      assert.ok(!(await readFile(join(folder, 'hostile-image.tar'))).includes('of the host'), what)
+    }
+    assert.equal(await readFile(join(canary, 'secret'), 'utf8'), 'of the host')
+    await rm(join(folder, 'hostile.tar'))
+  })
+})
