@@ -54,6 +54,18 @@ export async function findAuth(config: ConfigFile, domain: string): Promise<Regi
   return isRecord(entry) ? fromEntry(entry, key) : undefined
 }
 
+/** What is stored for every registry that the settings name, by the names they have there. */
+export async function findAllAuths(config: ConfigFile): Promise<Readonly<Record<string, RegistryAuth>>> {
+  const names = ['auths', 'credHelpers'].flatMap((list) => {
+    const entries = config.raw[list]
+    return isRecord(entries) ? Object.keys(entries) : []
+  })
+  const found = await Promise.all(
+    [...new Set(names)].map(async (name) => [name, await findAuth(config, name)] as const),
+  )
+  return Object.fromEntries(found.flatMap(([name, auth]) => (auth === undefined ? [] : [[name, auth]])))
+}
+
 export function helperFor(config: ConfigFile, key: string): string | undefined {
   const helpers = config.raw['credHelpers']
   const own = isRecord(helpers) ? helpers[key] : undefined

@@ -11,6 +11,7 @@ export const COMMANDS: Readonly<Record<string, Load>> = {
   run: async () => (await import('./commands/run.ts')).run,
   exec: async () => (await import('./commands/exec.ts')).exec,
   ps: async () => (await import('./commands/ps.ts')).ps,
+  build: async () => (await import('./commands/build.ts')).build,
   pull: async () => (await import('./commands/pull.ts')).pull,
   push: async () => (await import('./commands/push.ts')).push,
   images: async () => (await import('./commands/images.ts')).images,
@@ -81,7 +82,7 @@ export const GROUPS: Readonly<Record<string, Group>> = {
   image: {
     summary: 'Manage images',
     commands: {
-      ...pick('history import load pull push save tag'.split(' ')),
+      ...pick('build history import load pull push save tag'.split(' ')),
       inspect: async () => (await import('./commands/inspect.ts')).inspectImage,
       ls: async () => (await import('./commands/images.ts')).imageList,
       prune: async () => (await import('./commands/prune.ts')).pruneImages,

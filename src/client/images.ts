@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { readJsonStream } from './ndjson.ts'
 import { list } from './shape.ts'
-import type { Call, Transport } from './transport.ts'
+import type { Call, Query, Transport } from './transport.ts'
 import {
   encodeFilters,
   historyShape,
@@ -91,6 +91,27 @@ export class ImagesClient {
       path: '/images/create',
       query,
       ...(body === undefined ? {} : { body }),
+    })
+  }
+
+  /**
+   * Builds an image. `context` is a tar; `query` has the parameters of `POST /build` as Docker spells them; `auths`
+   * what the engine may log in with, by registry.
+   */
+  build(options: {
+    context: Readable
+    query: Query
+    auths?: Readonly<Record<string, RegistryAuth>>
+    signal?: AbortSignal
+  }): AsyncGenerator<Progress> {
+    const registries = Buffer.from(JSON.stringify(options.auths ?? {})).toString('base64url')
+    return this.#progress({
+      method: 'POST',
+      path: '/build',
+      query: options.query,
+      body: options.context,
+      headers: { 'Content-Type': 'application/x-tar', 'X-Registry-Config': registries },
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
     })
   }
 

@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { after, before, describe, test } from 'node:test'
 import { pack } from 'tar-stream'
 import { command } from '../harness/command.ts'
+import { DEWAR } from '../harness/project.ts'
 import { missing } from '../harness/requirement.ts'
 import { Scope } from '../harness/scope.ts'
 import type { Server } from '../harness/server.ts'
@@ -101,6 +102,25 @@ describe('docker build', { skip: missing('docker', 'busybox', 'tar', 'curl'), co
     assert.ok(!shown.includes(secret), shown)
     await server.docker('save', '-o', join(folder, 'saved.tar'), image)
     assert.ok(!(await readFile(join(folder, 'saved.tar'))).includes(secret), 'nor in what is saved')
+  })
+
+  test('dewar build makes the image that docker build makes, and leaves out what .dockerignore names', async () => {
+    const path = await context({
+      Dockerfile: 'FROM base\nCOPY . /in/\nRUN ls /in > /list\n',
+      '.dockerignore': 'hidden*\n',
+      hidden: 'x',
+      shown: 'y',
+    })
+    const dewar = (...argv: readonly string[]) =>
+      server.run([DEWAR, '-H', `unix://${server.socket}`, 'build', ...argv], { timeout: 60_000 })
+    const idFile = join(folder, 'id')
+    const { code, stdout, stderr } = await dewar('-q', '-t', 'ours', '--iidfile', idFile, path)
+    assert.equal(code, 0, stderr)
+    assert.equal(stdout.trim(), await readFile(idFile, 'utf8'))
+    assert.equal(stdout.trim(), await idOf(path))
+    assert.ok(!(await run('ours', 'cat', '/list')).includes('hidden'))
+    const failed = await dewar('--no-cache', await context({ Dockerfile: 'FROM base\nRUN exit 4\n' }))
+    assert.equal(failed.code, 4, failed.stderr)
   })
 
   test('a step that fails says how, and nothing gets the name', async () => {

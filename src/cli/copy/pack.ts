@@ -41,31 +41,31 @@ async function addTree(archive: Pack, path: string, name: string, seen: Map<stri
   })
 }
 
-type Header = Parameters<Pack['entry']>[0]
+export type Header = Parameters<Pack['entry']>[0]
 
-function headerOf(info: Stats, name: string): Header {
+export function headerOf(info: Stats, name: string): Header {
   return { name, mode: info.mode & 0o7777, mtime: info.mtime, uid: info.uid, gid: info.gid }
 }
 
-function addEntry(archive: Pack, header: Header): Promise<void> {
+export function addEntry(archive: Pack, header: Header): Promise<void> {
   return new Promise((resolve, reject) => {
     archive.entry(header, (error) => (error === null || error === undefined ? resolve() : reject(error)))
   })
 }
 
-async function addFile(
+export async function addFile(
   archive: Pack,
   path: string,
   info: Stats,
   name: string,
   seen: Map<string, string>,
+  header: Header = headerOf(info, name),
 ): Promise<void> {
   const inode = `${info.dev}:${info.ino}`
   const first = info.nlink > 1 ? seen.get(inode) : undefined
-  if (first !== undefined)
-    return addEntry(archive, { ...headerOf(info, name), type: 'link', linkname: first })
+  if (first !== undefined) return addEntry(archive, { ...header, type: 'link', linkname: first })
   if (info.nlink > 1) seen.set(inode, name)
-  const entry = archive.entry({ ...headerOf(info, name), type: 'file', size: info.size })
+  const entry = archive.entry({ ...header, type: 'file', size: info.size })
   if (info.size === 0) {
     entry.end(Buffer.alloc(0))
     return
