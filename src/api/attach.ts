@@ -2,6 +2,7 @@
 import { Duplex } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
 import type { EngineApi } from '../engine/types.ts'
+import { attachesLate } from './client-quirks.ts'
 import { EXEC_START } from './container-schema.ts'
 import { flagOf, textOf } from './query.ts'
 import { checkExecRef, checkRef } from './ref.ts'
@@ -16,14 +17,16 @@ export async function attachContainer(
   engine: EngineApi,
   ref: string,
   query: URLSearchParams,
+  userAgent?: string,
 ): Promise<Attached> {
   const detachKeys = textOf(query, 'detachKeys')
+  const { state } = await engine.containers.inspect(checkRef(ref))
   return engine.containers.attach(checkRef(ref), {
     stream: flagOf(query, 'stream'),
     stdin: flagOf(query, 'stdin'),
     stdout: flagOf(query, 'stdout'),
     stderr: flagOf(query, 'stderr'),
-    logs: flagOf(query, 'logs'),
+    logs: flagOf(query, 'logs') || attachesLate(userAgent, state.startedAt),
     ...(detachKeys === undefined ? {} : { detachKeys }),
   })
 }

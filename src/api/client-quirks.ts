@@ -16,3 +16,14 @@ export function pauseAfterHeaders(userAgent: string | undefined): number {
 export function wantsContainerConfig(userAgent: string | undefined): boolean {
   return (userAgent ?? '').startsWith('docker-compose/1.')
 }
+
+/** Milliseconds after a start in which docker-compose v1 may still be on its way to attach. */
+const LATE_MS = 10_000
+
+/**
+ * `docker-compose run` of v1 starts a container and attaches then. dockerd takes so long to start one that this is in
+ * time; here what it printed by then would be lost to the client, so it gets the log first.
+ */
+export function attachesLate(userAgent: string | undefined, startedAt: number, now = Date.now()): boolean {
+  return wantsContainerConfig(userAgent) && startedAt > 0 && now - startedAt < LATE_MS
+}

@@ -23,7 +23,10 @@ const CONDITIONS: readonly WaitCondition[] = ['not-running', 'next-exit', 'remov
 export function streamRoutes({ app, engine }: Room): void {
   const { containers } = engine
   on(app, 'POST', '/containers/:id/attach', async (call) =>
-    sendAttached(call, await attachContainer(engine, call.param('id'), call.query)),
+    sendAttached(
+      call,
+      await attachContainer(engine, call.param('id'), call.query, call.header('user-agent')),
+    ),
   )
   on(app, 'POST', '/exec/:id/start', async (call) =>
     sendAttached(call, await startExec(engine, call.param('id'), await call.json())),

@@ -63,7 +63,12 @@ async function upgrade(
   const { body, rest } = await readBody(request, socket, head)
   const { stream, tty } =
     attach !== undefined
-      ? await attachContainer(engine, decodeURIComponent(attach), url.searchParams)
+      ? await attachContainer(
+          engine,
+          decodeURIComponent(attach),
+          url.searchParams,
+          request.headers['user-agent'],
+        )
       : await startExec(engine, decodeURIComponent(exec ?? ''), body)
   if (stream === undefined) {
     socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n${headers}\r\n`)
