@@ -2,7 +2,7 @@
 import { Duplex } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
 import type { EngineApi } from '../engine/types.ts'
-import { attachesLate } from './client-quirks.ts'
+import { attachesLate, wantsContainerConfig } from './client-quirks.ts'
 import { EXEC_START } from './container-schema.ts'
 import { flagOf, textOf } from './query.ts'
 import { checkExecRef, checkRef } from './ref.ts'
@@ -20,15 +20,21 @@ export async function attachContainer(
   userAgent?: string,
 ): Promise<Attached> {
   const detachKeys = textOf(query, 'detachKeys')
-  const { state } = await engine.containers.inspect(checkRef(ref))
+  const late = await isLate(engine, ref, userAgent)
   return engine.containers.attach(checkRef(ref), {
     stream: flagOf(query, 'stream'),
     stdin: flagOf(query, 'stdin'),
     stdout: flagOf(query, 'stdout'),
     stderr: flagOf(query, 'stderr'),
-    logs: flagOf(query, 'logs') || attachesLate(userAgent, state.startedAt),
+    logs: flagOf(query, 'logs') || late,
     ...(detachKeys === undefined ? {} : { detachKeys }),
   })
+}
+
+async function isLate(engine: EngineApi, ref: string, userAgent: string | undefined): Promise<boolean> {
+  if (!wantsContainerConfig(userAgent)) return false
+  const { state } = await engine.containers.inspect(checkRef(ref))
+  return attachesLate(userAgent, state.startedAt)
 }
 
 /**
