@@ -56,7 +56,7 @@ const LONGER: Readonly<Record<string, { readonly lines: number; readonly why: st
     why: 'one family of probes, whose questions and words are half of the lines',
   },
   'src/audit/probes/in/privileges.ts': {
-    lines: 310,
+    lines: 330,
     why: 'one family of probes, whose questions and words are half of the lines',
   },
   'src/engine/types.ts': { lines: 750, why: "the engine's contract: types only, read as one page" },

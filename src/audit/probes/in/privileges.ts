@@ -261,8 +261,7 @@ export const devices: Probe = insideProbe(
         seen.push({ kind: 'device', text: `/dev/${name} (${number}) opens` })
     }
     const host = await observer()
-    const disk = (await textOnHost('/proc/partitions')).split('\n').map((line) => line.trim().split(/\s+/))
-    const [major = '', minor = '', , name = ''] = disk.find(([one]) => /^\d+$/.test(one ?? '')) ?? []
+    const { major, minor, name } = await diskOf(host)
     if (name === '') return absent('this host has no disk')
     const path = `${WORK_FOLDER}/disk`
     const made = await inside.syscall(
@@ -290,6 +289,21 @@ export const devices: Probe = insideProbe(
     })
   },
 )
+
+/**
+ * A block device that the host itself opens, else its first disk: some machines refuse theirs even to root. A loop
+ * device without a file opens, too.
+ */
+async function diskOf(host: Guest): Promise<{ major: string; minor: string; name: string }> {
+  const rows = (await textOnHost('/proc/partitions')).split('\n').map((line) => line.trim().split(/\s+/))
+  const disks = rows
+    .filter(([one]) => /^\d+$/.test(one ?? ''))
+    .map(([major = '', minor = '', , name = '']) => ({ major, minor, name }))
+  for (const disk of [...disks, { major: '7', minor: '0', name: 'loop0' }]) {
+    if ((await host.tryOpen(`/dev/${disk.name}`)) === undefined) return disk
+  }
+  return disks[0] ?? { major: '', minor: '', name: '' }
+}
 
 /** struct statx: stx_rdev_major and minor. */
 async function deviceOf(guest: Guest, path: string): Promise<string | undefined> {
