@@ -94,6 +94,7 @@ export async function composeProject(
     project,
     attempt,
     run,
-    exec: (service, ...argv) => run('exec', '-T', service, ...argv),
+    // v1 loses output that comes together with the answer's headers, on dockerd too: the command waits a moment.
+    exec: (service, ...argv) => run('exec', '-T', service, 'sh', '-c', 'sleep 0.3; exec "$@"', 'sh', ...argv),
   }
 }
