@@ -41,13 +41,13 @@ export async function audit(options: AuditOptions): Promise<Report> {
   const discoveries: Discovery[] = []
   let leftovers: readonly string[] = []
   try {
-    for (const word of options.targets) {
-      for (const choice of await chooseTargets(word, machine)) {
-        const outcome = await judgeChoice(choice, options, machine)
-        targets.push(outcome.target)
-        results.push(...outcome.results)
-        discoveries.push(...outcome.discoveries)
-      }
+    const choices = await chooseTargets(options.targets, machine)
+    options.onEvent(planOf(choices))
+    for (const choice of choices) {
+      const outcome = await judgeChoice(choice, options, machine)
+      targets.push(outcome.target)
+      results.push(...outcome.results)
+      discoveries.push(...outcome.discoveries)
     }
   } finally {
     // What a probe held is gone; this is for what was made while it was given up, and for our own service of podman.
@@ -56,6 +56,14 @@ export async function audit(options: AuditOptions): Promise<Report> {
   }
   const { version, probes } = options
   return makeReport({ version, startedAt, targets, probes, results, discoveries, leftovers })
+}
+
+function planOf(choices: readonly Choice[]): AuditEvent {
+  return {
+    kind: 'plan',
+    targets: choices.flatMap((choice) => ('absent' in choice ? [] : [choice.name])),
+    missing: choices.flatMap((choice) => ('absent' in choice ? [choice.absent] : [])),
+  }
 }
 
 interface Outcome {
@@ -84,6 +92,7 @@ async function judgeChoice(choice: Choice, options: AuditOptions, machine: Machi
   const { probes, onEvent, signal, limit, load, program } = options
   const surroundings = { target, journal: machine.journal, program, load, openGuest }
   const results = await judge(surroundings, { probes, onEvent, signal, limit })
+  if (options.discover !== undefined) onEvent({ kind: 'discovering', target: target.report.name })
   const discoveries = (await options.discover?.(target, signal)) ?? []
   return { target: target.report, results, discoveries }
 }

@@ -13,10 +13,12 @@ import { watchHost } from './watchdog.ts'
 
 /** What happens, as it happens. */
 export type AuditEvent =
+  /** Before anything is made. */
+  | { readonly kind: 'plan'; readonly targets: readonly string[]; readonly missing: readonly TargetReport[] }
   | { readonly kind: 'target'; readonly target: TargetReport; readonly probes: number }
   | { readonly kind: 'probe-started'; readonly target: string; readonly probe: ProbeDescription }
   | { readonly kind: 'probe-ended'; readonly probe: ProbeDescription; readonly result: Result }
-  | { readonly kind: 'cleaning'; readonly target: string }
+  | { readonly kind: 'cleaning' | 'discovering'; readonly target: string }
 
 export interface RunOptions {
   readonly probes: readonly Probe[]

@@ -14,6 +14,8 @@ test('selectProbes takes words one by one or with commas between them', () => {
 })
 
 test('selectProbes names the word that fits nothing, and refuses an empty choice', () => {
-  assert.throws(() => ids({ probe: ['O01,nosuch'] }), /--probe nosuch fits none/)
+  assert.throws(() => ids({ probe: ['O01,nosuch'] }), /--probe nosuch fits none \(there are: O01, /)
+  assert.throws(() => ids({ observer: ['root'] }), /--observer root fits none .*host-root/)
+  assert.throws(() => ids({ direction: ['sideways'] }), /there are: .*across/)
   assert.throws(() => ids({ direction: ['out'], probe: ['I05'] }), /no probe fits all options/)
 })

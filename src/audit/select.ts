@@ -7,24 +7,54 @@ export interface Selection {
   readonly observer: readonly string[]
 }
 
+interface Option {
+  readonly name: string
+  readonly words: readonly string[]
+  readonly fits: (probe: Probe, word: string) => boolean
+  /** What can be said, for who said something else. */
+  readonly there: (probe: Probe) => readonly string[]
+}
+
 /**
  * Each option narrows; several words of one option, also with commas between them, widen. Throws when nothing is left
  * or a word fits nothing.
  */
 export function selectProbes(probes: readonly Probe[], by: Selection): readonly Probe[] {
   const list = (words: readonly string[]) => words.flatMap((word) => word.split(',')).filter(Boolean)
-  const tests: readonly (readonly [string, readonly string[], (probe: Probe, word: string) => boolean])[] = [
-    ['direction', list(by.direction), ({ direction }, word) => direction === word],
-    ['probe', list(by.probe), ({ id, slug }, word) => id === word.toUpperCase() || slug.includes(word)],
-    ['asset', list(by.asset), ({ asset }, word) => asset.includes(word)],
-    ['observer', list(by.observer), ({ observers }, word) => observers.some((observer) => observer === word)],
+  const options: readonly Option[] = [
+    {
+      name: 'direction',
+      words: list(by.direction),
+      fits: ({ direction }, word) => direction === word,
+      there: ({ direction }) => [direction],
+    },
+    {
+      name: 'probe',
+      words: list(by.probe),
+      fits: ({ id, slug }, word) => id === word.toUpperCase() || slug.includes(word),
+      there: ({ id }) => [id],
+    },
+    {
+      name: 'asset',
+      words: list(by.asset),
+      fits: ({ asset }, word) => asset.includes(word),
+      there: ({ asset }) => [asset],
+    },
+    {
+      name: 'observer',
+      words: list(by.observer),
+      fits: ({ observers }, word) => observers.some((observer) => observer === word),
+      there: ({ observers }) => observers,
+    },
   ]
-  for (const [option, words, fits] of tests) {
+  for (const { name, words, fits, there } of options) {
     const stray = words.find((word) => !probes.some((probe) => fits(probe, word)))
-    if (stray !== undefined) throw new Error(`choosing probes failed: --${option} ${stray} fits none`)
+    if (stray === undefined) continue
+    const all = [...new Set(probes.flatMap(there))].join(', ')
+    throw new Error(`choosing probes failed: --${name} ${stray} fits none (there are: ${all})`)
   }
   const chosen = probes.filter((probe) =>
-    tests.every(([, words, fits]) => words.length === 0 || words.some((word) => fits(probe, word))),
+    options.every(({ words, fits }) => words.length === 0 || words.some((word) => fits(probe, word))),
   )
   if (chosen.length === 0) throw new Error('choosing probes failed: no probe fits all options (give fewer)')
   return chosen
@@ -32,6 +62,7 @@ export function selectProbes(probes: readonly Probe[], by: Selection): readonly 
 
 /** About how long they take on one target, from what they took on the machine they were written on. */
 export function secondsOf(probes: readonly Probe[], load: boolean): number {
-  const cost = { none: 1.2, bounded: 5, load: load ? 8 : 0 } as const
+  // Several quiet ones run at once.
+  const cost = { none: 0.3, bounded: 3, load: load ? 8 : 0 } as const
   return probes.reduce((sum, { interference }) => sum + cost[interference], 5)
 }

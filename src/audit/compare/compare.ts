@@ -79,26 +79,25 @@ async function openTargets(
   targets: Target[],
   reports: TargetReport[],
 ): Promise<void> {
-  for (const word of options.targets)
-    for (const choice of await chooseTargets(word, machine)) {
-      if ('absent' in choice) {
-        reports.push(choice.absent)
-        continue
-      }
-      try {
-        reports.push(await openTarget(await choice.open(), options.lent, targets))
-      } catch (error) {
-        const missing = { reason: `it does not run containers: ${messageOf(error)}`, remedy: 'mend it' }
-        reports.push({
-          name: choice.name,
-          kind: 'container',
-          version: '',
-          level: '',
-          runArguments: [],
-          missing,
-        })
-      }
+  for (const choice of await chooseTargets(options.targets, machine)) {
+    if ('absent' in choice) {
+      reports.push(choice.absent)
+      continue
     }
+    try {
+      reports.push(await openTarget(await choice.open(), options.lent, targets))
+    } catch (error) {
+      const missing = { reason: `it does not run containers: ${messageOf(error)}`, remedy: 'mend it' }
+      reports.push({
+        name: choice.name,
+        kind: 'container',
+        version: '',
+        level: '',
+        runArguments: [],
+        missing,
+      })
+    }
+  }
 }
 
 /** Once without counting: it fills caches and shows whether it runs at all. */

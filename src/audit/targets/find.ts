@@ -34,21 +34,44 @@ const RUNTIMES: readonly string[] = ['runc', 'crun', 'runsc']
 const DOCKER_SOCKETS = ['/run/docker.sock', '/var/run/docker.sock']
 const PODMAN_SOCKETS = ['/run/podman/podman.sock']
 
+const REMEDY: Readonly<Record<string, string>> = {
+  dewar: 'start it: dewar engine',
+  docker: 'install and start dockerd, or name its socket: docker=SOCKET',
+  podman: 'install podman, or name its socket: podman=SOCKET',
+}
+
 /**
- * The targets that a word means: `dewar` (each level), `dewar:LEVEL`, `docker`, `podman`, `docker=SOCKET`,
- * `docker:RUNTIME`, `runc`, `crun`, `runsc`. Throws on a word that names none.
+ * The targets that the words mean, in their order: `dewar` (each level), `dewar:LEVEL`, `docker`, `podman`,
+ * `docker=SOCKET`, `docker:RUNTIME`, `runc`, `crun`, `runsc`. Each has a name of its own, since results are kept by it: the
+ * word without its socket, or the whole where that would be two. Throws on a word that names none, before anything starts.
  */
-export async function chooseTargets(word: string, machine: Machine): Promise<readonly Choice[]> {
+export async function chooseTargets(words: readonly string[], machine: Machine): Promise<readonly Choice[]> {
+  const unique = [...new Set(words)]
+  for (const word of unique) parseTarget(word)
+  const chosen = new Map<string, Choice>()
+  for (const word of unique) {
+    const short = withoutSocket(word)
+    const alone = unique.filter((other) => withoutSocket(other) === short).length === 1
+    for (const choice of await choicesOf(word, alone ? short : word, machine))
+      // `dewar dewar:sealed`: the first has said it already.
+      if (!chosen.has(choice.name)) chosen.set(choice.name, choice)
+  }
+  return [...chosen.values()]
+}
+
+function withoutSocket(word: string): string {
+  return word.replace(/=.*/s, '')
+}
+
+async function choicesOf(word: string, name: string, machine: Machine): Promise<readonly Choice[]> {
   const { kind, level, socket } = parseTarget(word)
   if (RUNTIMES.includes(kind)) return [runtimeChoice(kind, machine)]
   try {
-    if (kind === 'dewar') return await dewarChoices(socket ?? (await machine.dewar()), level, machine)
     const found = socket ?? (await socketOf(kind, machine))
-    return [await apiChoice(word, kind, level, found, machine)]
+    if (kind === 'dewar' && level === '') return await dewarChoices(found, name, machine)
+    return [await apiChoice(name, kind, level, found, machine)]
   } catch (error) {
-    const remedy =
-      kind === 'docker' ? 'install and start dockerd, or docker=SOCKET' : `install and start ${kind}`
-    return [missing(word, kind, messageOf(error), remedy)]
+    return [missing(name, kind, messageOf(error), REMEDY[kind] ?? '')]
   }
 }
 
@@ -88,17 +111,17 @@ function runtimeChoice(name: string, machine: Machine): Choice {
   }
 }
 
-async function dewarChoices(socket: string, level: string, machine: Machine): Promise<readonly Choice[]> {
-  if (level !== '') return [await apiChoice(`dewar:${level}`, 'dewar', level, socket, machine)]
+/** One choice per isolation level of the engine. */
+async function dewarChoices(socket: string, name: string, machine: Machine): Promise<readonly Choice[]> {
   await using client = await connect({ socket })
   const info: unknown = JSON.parse(await client.system.infoRaw())
   const runtimes = isRecord(info) && isRecord(info['Runtimes']) ? Object.keys(info['Runtimes']) : []
   const standard = isRecord(info) ? info['DefaultRuntime'] : undefined
   const chosen = machine.runArguments.some((word) => /^--(isolation|runtime)/.test(word))
-  if (chosen || runtimes.length < 2) return [await apiChoice('dewar', 'dewar', '', socket, machine)]
+  if (chosen || runtimes.length < 2) return [await apiChoice(name, 'dewar', '', socket, machine)]
   return await Promise.all(
-    runtimes.map((name) =>
-      apiChoice(name === standard ? 'dewar' : `dewar:${name}`, 'dewar', name, socket, machine),
+    runtimes.map((level) =>
+      apiChoice(level === standard ? name : `${name}:${level}`, 'dewar', level, socket, machine),
     ),
   )
 }
@@ -123,6 +146,7 @@ async function apiChoice(
 }
 
 async function socketOf(kind: string, machine: Machine): Promise<string> {
+  if (kind === 'dewar') return await machine.dewar()
   const named = kind === 'docker' ? machine.env['DOCKER_HOST'] : machine.env['CONTAINER_HOST']
   if (named !== undefined && named !== '') {
     const address = parseAddress(named)

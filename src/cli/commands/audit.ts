@@ -4,14 +4,13 @@ import { auditContainer } from '../../audit/audit-container.ts'
 import { audit as runAudit } from '../../audit/audit.ts'
 import { discover } from '../../audit/discover/discover.ts'
 import { PROBES } from '../../audit/probes/index.ts'
-import type { Probe } from '../../audit/probe.ts'
-import type { AuditEvent } from '../../audit/run.ts'
-import { selectProbes, secondsOf } from '../../audit/select.ts'
+import { selectProbes } from '../../audit/select.ts'
 import { listeningSockets, parseTarget } from '../../audit/targets/find.ts'
 import type { Report } from '../../audit/types.ts'
 import { parseAddress } from '../../client/connect.ts'
 import { diffFiles, readReport } from '../audit/kept-reports.ts'
 import { orCouldNotRun, OUTPUT_FLAGS, prepareOutputs } from '../audit/outputs.ts'
+import { auditProgress } from '../audit/progress.ts'
 import { auditSurroundings } from '../audit/surroundings.ts'
 import type { Cli } from '../cli.ts'
 import { atLeast, command, type ValuesOf } from '../command-spec.ts'
@@ -99,7 +98,7 @@ function judgeTargets(
   const targets = words.length === 0 ? ['dewar'] : words
   const runArguments = splitWords(flags['run-args'])
   const program = programPath()
-  announce(cli, targets, probes, flags.load)
+  const progress = auditProgress(cli, { probes, load: flags.load, discover: flags.discover })
   return runAudit({
     ...auditSurroundings(cli, runArguments),
     ...{ targets, probes, load: flags.load, version: packageVersion(), program, signal },
@@ -107,8 +106,8 @@ function judgeTargets(
       ? { discover: (target, over) => discover(target, { program, folder: tmpdir(), signal: over }) }
       : {}),
     limit: flags.limit * 1000,
-    onEvent: (event) => progress(cli, event),
-  })
+    onEvent: progress.show,
+  }).finally(progress.end)
 }
 
 /** `container NAME [ENGINE]`. */
@@ -129,27 +128,11 @@ function judgeContainer(
   cli.warn(
     `${probes.length} probes that only look, on ${container}: a program joins its namespaces from this host; nothing is written into it.`,
   )
+  const progress = auditProgress(cli, { probes, load: false, discover: false })
   return auditContainer({
     ...{ container, probes, program: programPath(), version: packageVersion(), signal },
     sockets: named === undefined ? listeningSockets(cli.env, first) : [named],
     limit: flags.limit * 1000,
-    onEvent: (event) => progress(cli, event),
-  })
-}
-
-function announce(cli: Cli, targets: readonly string[], probes: readonly Probe[], load: boolean): void {
-  const about = Math.ceil((secondsOf(probes, load) * targets.length) / 10) * 10
-  cli.warn(
-    `${probes.length} probes on ${targets.join(', ')}: starts containers of its own, plants random words in them, ` +
-      `searches this machine for those, and removes all of it. About ${about} seconds.`,
-  )
-}
-
-function progress(cli: Cli, event: AuditEvent): void {
-  if (event.kind === 'target')
-    cli.warn(`${event.target.name} ${event.target.version}: ${event.probes} probes`)
-  if (event.kind === 'probe-ended') {
-    const { result, probe } = event
-    cli.warn(`  ${result.verdict.padEnd(12)} ${probe.id.padEnd(4)} ${probe.slug}  ${result.duration} ms`)
-  }
+    onEvent: progress.show,
+  }).finally(progress.end)
 }
