@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { exampleReport } from '../report/example-report.ts'
 import type { Comparison } from './compare.ts'
-import { renderComparison, renderComparisonPage } from './render-comparison.ts'
+import { renderComparisonPage } from './comparison-page.ts'
+import { renderComparison } from './render-comparison.ts'
 import { ratioWords, spreadOf } from './spread.ts'
+import { conclusionOf, standingsOf, withUnit } from './standing.ts'
 
 const [dewar, docker, , , kata] = exampleReport().targets
 
@@ -38,7 +40,8 @@ test('ratioWords calls nothing a difference that may be noise', () => {
 test('renderComparison shows cost beside gain within 80 columns', () => {
   const text = renderComparison(comparison(), exampleReport())
   assert.match(text, /^ {2}docker +300 +6\.00× +290 to 500$/m)
-  assert.match(text, /^ {2}docker +29 of 38 leak$/m)
+  assert.match(text, /^docker +6\.0× +- +-/m)
+  assert.match(text, /^docker +\d+ of \d+ +\d+ of \d+ +\d+ of \d+ +29 of 38$/m)
   assert.match(text, /not measured: it is refused there: EPERM/)
   assert.match(text, /^kata: not measured: kata-runtime is not installed/m)
   assert.deepEqual(
@@ -49,6 +52,43 @@ test('renderComparison shows cost beside gain within 80 columns', () => {
 
 test('renderComparison says when nobody audited', () => {
   assert.match(renderComparison(comparison(), undefined), /dewar +not audited: give --report FILE/)
+})
+
+test('standingsOf calls work inside the same where it may be noise, and nothing where a part is missing', () => {
+  const { targets, costs, ...rest } = comparison()
+  const [one, two] = targets.map(({ name }) => name)
+  const parts = ['CPU', 'system call', 'memory', 'file', 'network']
+  const inside = parts.flatMap((workload) => [
+    { target: one ?? '', workload, unit: 'µs', values: [10, 11, 12] } as const,
+    {
+      target: two ?? '',
+      workload,
+      unit: 'µs',
+      values: workload === 'file' ? [320, 352, 400] : [12, 13],
+    } as const,
+  ])
+  const others = costs.filter(({ workload }) => workload === 'start')
+  const [first, second] = standingsOf({ ...rest, targets, costs: [...others, ...inside] }, undefined)
+  assert.equal(first?.work, 1)
+  assert.equal(second?.work?.toFixed(3), (32 ** (1 / 5)).toFixed(3))
+  assert.equal(standingsOf(comparison(), undefined)[0]?.work, undefined)
+})
+
+test('conclusionOf says what leaks least and at what price, and does not call noise a difference', () => {
+  const both = standingsOf(comparison(), exampleReport())
+  assert.match(
+    conclusionOf(both).join(' '),
+    /^Fewest leaks: \w+, \d+ of \d+ questions.*Quickest start: dewar, 50 ms\.$/,
+  )
+  const [dewarOnly] = both
+  assert.ok(dewarOnly)
+  assert.match(conclusionOf([dewarOnly, dewarOnly]).join(' '), /Quickest start: dewar, 50 ms/)
+  assert.deepEqual(conclusionOf([]), ['Nothing was measured.'])
+})
+
+test('withUnit keeps figures short', () => {
+  const shown = [withUnit(2034, 'ms'), withUnit(0.31, 'µs'), withUnit(5875, 'µs'), withUnit(18.3, 'ms')]
+  assert.deepEqual(shown, ['2.0 s', '310 ns', '5.9 ms', '18 ms'])
 })
 
 test('renderComparisonPage draws each part and takes hostile names', () => {

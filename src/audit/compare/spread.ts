@@ -25,6 +25,9 @@ export function digits(value: number): string {
  * difference.
  */
 export function ratioWords(value: Spread, base: Spread): string {
-  const overlap = value.low <= base.high && base.low <= value.high
-  return `${overlap ? '≈' : ''}${digits(value.median / base.median)}×`
+  return `${overlaps(value, base) ? '≈' : ''}${digits(value.median / base.median)}×`
+}
+
+export function overlaps(value: Spread, base: Spread): boolean {
+  return value.low <= base.high && base.low <= value.high
 }

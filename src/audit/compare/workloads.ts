@@ -32,7 +32,7 @@ const MAPPED = 16 * 2 ** 20
 
 /** Where the lent program stands inside. It does what its name says. */
 export const LENT = '/busybox'
-const COUNT = 'i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done'
+const COUNT = 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'
 
 export const START: Pick<Workload, 'name' | 'unit' | 'about'> = {
   name: 'start',
@@ -50,7 +50,7 @@ export const WORKLOADS: readonly Workload[] = [
   {
     name: 'CPU',
     unit: 'ms',
-    about: 'a shell counts to 30,000, without its start',
+    about: 'a shell counts to 200,000, without its start',
     measure: async ({ subject }) => {
       const start = await timed(() => toEnd(subject, ':'))
       return Math.max(0.1, (await timed(() => toEnd(subject, COUNT))) - start)

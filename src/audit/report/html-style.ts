@@ -68,6 +68,7 @@ caption { text-align: left; font-weight: 700; padding: .8rem 1rem .3rem }
 .none { color: var(--soft); font-size: .75rem; font-weight: 400 }
 .plain th, .plain td { text-align: left; padding: .45rem .8rem; border-top: 1px solid var(--line); font-size: .875rem;
   font-weight: 400; vertical-align: top }
+.plain tr > th:first-child { position: sticky; left: 0; background: var(--card) }
 .plain thead th { border: 0; color: var(--soft) } .plain td { min-width: 6rem } .plain .number { text-align: right; white-space: nowrap }
 form { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9rem), 1fr)); gap: .6rem; align-items: end;
   background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: .9rem 1rem }
@@ -94,13 +95,26 @@ button { cursor: pointer; background: transparent } .narrowed button { border-co
 .kind { color: var(--soft); font-size: .8rem }
 .rest { fill: var(--glass-line) } .ours { fill: var(--accent) } .spread { stroke: var(--ink); stroke-width: 1.5 }
 .chart { display: block; width: 100%; height: auto; padding: 0 1rem .8rem } .chart text { font-size: 12px; fill: var(--ink) }
-.chart .soft { fill: var(--soft) }
+.chart .soft { fill: var(--soft) } .chart [text-anchor=end] { text-anchor: end }
+.gain-row { display: grid; grid-template-columns: minmax(8rem, 1.2fr) repeat(3, 2fr); gap: .3rem 1.4rem; padding: .7rem 0;
+  border-top: 1px solid var(--line) } .gain-row:first-child { border: 0 } .gain-name .note { display: block }
+.meter { display: grid; grid-template-columns: 1fr auto; gap: .1rem .5rem; align-items: baseline; align-content: center }
+.meter svg { grid-column: 1 / -1; order: 1; display: block; width: 100%; height: 12px; border-radius: 3px }
+.meter-label { color: var(--soft); font-size: .8rem } .meter-value { font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap }
+.track { fill: var(--absent-wash) } .cost { fill: var(--accent) } .tick { fill: var(--card) }
+.leak-out { fill: var(--leak) } .leak-in { fill: var(--open) } .leak-across { fill: var(--absent) }
+.key { white-space: nowrap } .key svg { width: .7rem; height: .7rem }
+.plain .cheaper { background: var(--contained-wash); color: var(--contained) }
+.plain .dearer { background: var(--open-wash); color: var(--open) }
+.plain .much-dearer { background: var(--leak-wash); color: var(--leak) }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 1rem }
 @media (max-width: 32rem) {
   body { padding: 0 .8rem 2rem } .card { padding: .8rem } .body { padding-left: .9rem }
   .matrix tr > th:first-child { padding-left: .7rem; min-width: 6.2rem; max-width: 7.5rem; font-size: .85rem }
   .matrix th, .matrix td { padding: .15rem } .cell { min-width: 2.9rem; font-size: .82rem; padding: .35rem .1rem }
   .matrix thead th { font-size: .78rem }
+  .gain-row { grid-template-columns: 1fr; gap: .25rem } .gain-name .note { display: inline }
+  .meter { grid-template-columns: 5rem 1fr 5rem } .meter svg { grid-column: auto; order: 0 } .meter-value { text-align: right }
 }
 @media print {
   :root { --paper: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb; --leak: #a01a12; --contained: #125c33;
