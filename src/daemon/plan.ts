@@ -227,6 +227,7 @@ function exampleNetwork(host: HostConfig, exposed: Readonly<Record<string, objec
     vethPrefix: 'dw',
     table: 'dewar_dewar0',
     ipv6: false,
+    guard: true,
     attachments: [
       { network, bridgeIndex: 2, address: EXAMPLE_ADDRESS, mac: EXAMPLE_MAC, slot: 0, gatewayPriority: 0 },
     ],

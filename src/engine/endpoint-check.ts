@@ -2,12 +2,14 @@
 import { DewarError } from '../base/errors.ts'
 import { contains, parseAddress } from '../network/address.ts'
 import { hasNames, poolOf, type IpPool, type Network } from '../network/network.ts'
+import { isUnguarded } from './network-options.ts'
 import type { EndpointConfig } from './types.ts'
 
 /** Throws invalid-argument with all that is wrong. */
 export function checkEndpoint(network: Network, endpoint: EndpointConfig): void {
   const { ipamConfig, aliases } = endpoint
   const { ipv4Address = '', ipv6Address = '' } = ipamConfig ?? {}
+  isUnguarded(network, endpoint)
   const asked = `${ipv4Address}${ipv6Address}` !== ''
   const problems = hasNames(network)
     ? [

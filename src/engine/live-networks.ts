@@ -6,14 +6,12 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { DewarError } from '../base/errors.ts'
 import {
   MOST_NETWORKS,
-  deleteVethStep,
   gatewaysOf,
-  vethName,
   type Attachment,
   type ContainerNetwork,
 } from '../network/container-steps.ts'
 import { publishSteps, unpublishSteps } from '../network/firewall.ts'
-import { interfaceSteps, plugSteps, routeSteps } from '../network/live-steps.ts'
+import { interfaceSteps, plugSteps, routeSteps, unplugSteps } from '../network/live-steps.ts'
 import { enterSteps } from '../network/name-steps.ts'
 import { hasNames, type Network } from '../network/network.ts'
 import { hostNames } from '../network/resolver-files.ts'
@@ -37,7 +35,7 @@ export async function plugIn(
   const { network, endpoint } = wish
   const place = networks.place(network, endpoint, freeSlot(record.network))
   const frame = networks.frame(record, startOf(record))
-  const attachment = networks.attachment(network, place, endpoint.gwPriority ?? 0)
+  const attachment = networks.attachment(network, place, endpoint)
   const attachments = [...frame.attachments, attachment]
   const { pid } = running.shim
   try {
@@ -57,7 +55,7 @@ export async function plugIn(
       networks: { ...record.networks, [network.name]: endpointState(network, endpoint, place, record) },
     })
   } catch (error) {
-    await core.run({ steps: [deleteVethStep('host', nameOf(frame, attachment))] }).catch(() => undefined)
+    await core.run({ steps: unplugSteps(frame, attachment) }).catch(() => undefined)
     networks.release(place)
     throw error
   }
@@ -98,7 +96,7 @@ export async function unplug(
   const places = record.network.attachments.filter((one) => one.networkId === network.id)
   const { pid } = running.shim
   const published = await movePorts(services, frame, rest)
-  await core.run({ steps: gone.map((one) => deleteVethStep('host', nameOf(frame, one))) })
+  await core.run({ steps: gone.flatMap((one) => unplugSteps(frame, one)) })
   await core.run({ steps: [...enterSteps(pid), ...routeSteps(networks.ipv6, rest)] })
   const states = Object.entries(record.networks).filter(([, state]) => state.networkID !== network.id)
   await container.update({
@@ -113,10 +111,6 @@ export async function unplug(
   for (const place of places) networks.release(place)
   networks.adopt(container.record)
   removeHosts(container, places)
-}
-
-function nameOf(frame: ContainerNetwork, { slot }: Attachment): string {
-  return vethName(frame.vethPrefix, frame.containerId, slot)
 }
 
 const startOf = ({ state }: ContainerRecord): number => (state.status === 'running' ? state.startedAt : 0)

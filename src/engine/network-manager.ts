@@ -1,5 +1,5 @@
 /** The engine's networks at work: bridges kept ready, addresses and ports given to containers and taken back. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { DewarError } from '../base/errors.ts'
 import type { NetworkSteps } from '../isolation/level.ts'
@@ -13,7 +13,7 @@ import {
 } from '../network/bridge.ts'
 import {
   bridgeSteps,
-  gatewaysOf,
+  guardedPorts,
   loopbackSteps,
   NO_STEPS,
   vethName,
@@ -24,8 +24,9 @@ import { networkStep, removeFirewallSteps, removeNetworkStep, tableName } from '
 import type { Subnet } from '../network/address.ts'
 import { nameServerSteps } from '../network/name-steps.ts'
 import { hasNames, type Network } from '../network/network.ts'
-import { decidePorts, parsePortRange, type DecidedPorts } from '../network/ports.ts'
+import { parsePortRange } from '../network/ports.ts'
 import { reconcileNetwork } from '../network/reconcile.ts'
+import { guardProblem, removeGuardStep } from '../network/source-guard.ts'
 import { Records } from '../store/records.ts'
 import { AddressBook } from './address-book.ts'
 import type { Container } from './container.ts'
@@ -39,20 +40,10 @@ import {
   type NetworkRequest,
 } from './network-records.ts'
 import { idleStates, wantedNetworks, type Wanted, type Wishes } from './network-wishes.ts'
+import { attachmentOf, hasIpv6, portsOf } from './network-plan.ts'
 import type { Settings } from './options.ts'
 import type { ContainerRecord, RecordedNetwork } from './record.ts'
 import type { EndpointConfig, EndpointState } from './types.ts'
-
-/** In the network namespace of the engine; an interface takes an IPv6 address only where none of these is set. */
-function hasIpv6(): boolean {
-  return ['all', 'default'].every((name) => {
-    try {
-      return readFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, 'utf8').trim() === '0'
-    } catch {
-      return false
-    }
-  })
-}
 
 /** What a start has decided; goes into the record before the shim starts. */
 export interface NetworkPlan {
@@ -66,6 +57,8 @@ export interface NetworkPlan {
 export class NetworkManager {
   readonly table: string
   readonly ipv6: boolean
+  /** Why this kernel lets containers send under the addresses of others; undefined: it does not. */
+  guardProblem: string | undefined
   readonly #core: Core
   readonly #settings: Settings
   readonly #records: Records<Network>
@@ -92,6 +85,7 @@ export class NetworkManager {
     const manager = new NetworkManager(core, settings)
     const host = await readHostNetwork(core)
     manager.#advertised = advertisedInterfaces(host)
+    manager.guardProblem = await guardProblem(core, manager.table)
     manager.#ephemeral = parsePortRange(
       await readFile('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').catch(() => ''),
     )
@@ -183,7 +177,11 @@ export class NetworkManager {
       for (const [slot, { network, endpoint }] of wanted.entries())
         attachments.push(this.place(network, endpoint, slot))
       const members = wanted.map((one, n) => ({ ...one, ...attachments[n] }))
-      const decided = this.#ports(container, members, busy)
+      const decided = portsOf(container, members, {
+        taken: () => this.#book.published(),
+        busy,
+        ephemeral: this.#ephemeral,
+      })
       const resolver = wanted.some(({ network }) => hasNames(network))
       const network = { attachments, published: decided.published, resolver }
       this.#book.hold(container.id, network)
@@ -226,28 +224,6 @@ export class NetworkManager {
     this.#book.release([place])
   }
 
-  #ports(container: Container, members: readonly Member[], busy: ReadonlySet<string>): DecidedPorts {
-    const { hostConfig, config } = container.record
-    const { v4, v6 } = gatewaysOf(
-      members.map((one) => ({ ...one, gatewayPriority: one.endpoint.gwPriority ?? 0 })),
-    )
-    if (v4 === undefined && v6 === undefined) return { published: [], ports: {}, chosen: new Set() }
-    const publishes = hostConfig.publishAllPorts || Object.keys(hostConfig.portBindings).length > 0
-    return decidePorts({
-      bindings: hostConfig.portBindings,
-      exposed: config.exposedPorts,
-      publishAll: hostConfig.publishAllPorts,
-      ...(v4?.address === undefined ? {} : { address: v4.address }),
-      ...(v6?.address6 === undefined ? {} : { address6: v6.address6 }),
-      hostBinding: (v4 ?? v6)?.network.hostBinding ?? '',
-      // Only a container that publishes looks at what the others publish.
-      taken: publishes ? this.#book.published() : [],
-      busy,
-      ephemeral: this.#ephemeral,
-      endpoint: { name: container.name, id: container.id },
-    })
-  }
-
   /** Recorded addresses and ports of a container that runs are in use, and its names known. */
   adopt(record: ContainerRecord): void {
     this.#book.hold(record.id, record.network)
@@ -284,21 +260,12 @@ export class NetworkManager {
       const network = this.#networks.get(place.networkId)
       const state = states.find((one) => one.networkID === place.networkId)
       const filled = { ...place, slot: place.slot ?? n }
-      return network === undefined ? [] : [this.attachment(network, filled, state?.gwPriority ?? 0)]
+      return network === undefined ? [] : [this.attachment(network, filled, state ?? {})]
     })
   }
 
-  attachment(network: Network, place: Place, gatewayPriority: number): Attachment {
-    const { address, address6, mac, slot = 0 } = place
-    return {
-      network,
-      bridgeIndex: this.#bridgeIndex.get(network.id) ?? 0,
-      mac,
-      ...(address === undefined ? {} : { address }),
-      ...(address6 === undefined ? {} : { address6 }),
-      slot,
-      gatewayPriority,
-    }
+  attachment(network: Network, place: Place, endpoint: EndpointConfig): Attachment {
+    return attachmentOf(network, this.#bridgeIndex.get(network.id) ?? 0, place, endpoint)
   }
 
   /** What steps for a container of this record need to know. */
@@ -309,6 +276,7 @@ export class NetworkManager {
       vethPrefix: this.#vethPrefix,
       table: this.table,
       ipv6: this.ipv6,
+      guard: this.guardProblem === undefined,
       attachments: this.attachments(record),
       published: record.network.published,
     }
@@ -329,7 +297,11 @@ export class NetworkManager {
   async takeDown(): Promise<void> {
     const bridges = this.list().filter((network) => network.driver === 'bridge')
     await this.#core.run({
-      steps: [...bridges.flatMap(removeBridgeSteps), ...removeFirewallSteps('host', this.table)],
+      steps: [
+        ...bridges.flatMap(removeBridgeSteps),
+        ...removeFirewallSteps('host', this.table),
+        removeGuardStep('host', this.table),
+      ],
     })
   }
 
@@ -346,6 +318,10 @@ export class NetworkManager {
       vethPrefix: this.#vethPrefix,
       table: this.table,
       ipv6: this.ipv6,
+      guarded:
+        this.guardProblem === undefined
+          ? running.flatMap((record) => guardedPorts(this.frame(record, 0)))
+          : undefined,
     })
   }
 }

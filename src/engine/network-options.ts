@@ -1,10 +1,18 @@
 /** What is asked of a new network, checked, with dockerd's words for what cannot be. Pure. */
 import { DewarError } from '../base/errors.ts'
 import { contains, formatSubnet, parseAddress, parseSubnet, type Subnet } from '../network/address.ts'
-import type { NetworkView } from './types.ts'
+import type { Network } from '../network/network.ts'
+import type { EndpointConfig, NetworkView } from './types.ts'
 
 export const BRIDGE_NAME = 'com.docker.network.bridge.name'
 export const MTU = 'com.docker.network.driver.mtu'
+/** Of a network or of one endpoint: `false` lets containers send under any address. */
+export const SOURCE_GUARD = 'dewar.source-guard'
+
+/** What is said for the endpoint goes before what is said for its network. */
+export function isUnguarded(network: Pick<Network, 'unguarded'>, endpoint: EndpointConfig): boolean {
+  return !flagOf(endpoint.driverOpts ?? {}, SOURCE_GUARD, network.unguarded !== true)
+}
 
 export function checkDriver(driver: string): void {
   if (driver === 'bridge') return
@@ -79,8 +87,7 @@ function isPart(subnet: Subnet, text: string): boolean {
 }
 
 /** As Go's strconv.ParseBool. */
-export function flagOf(options: Readonly<Record<string, string>>, name: string, otherwise: boolean): boolean {
-  const key = `com.docker.network.bridge.${name}`
+export function flagOf(options: Readonly<Record<string, string>>, key: string, otherwise: boolean): boolean {
   const value = options[key]
   if (value === undefined) return otherwise
   if (/^(1|t|T|true|TRUE|True)$/.test(value)) return true

@@ -5,7 +5,15 @@ import { DewarError } from '../base/errors.ts'
 import { formatSubnet, overlaps, parseSubnet, type Subnet } from '../network/address.ts'
 import { chooseSubnet, privateSubnet6 } from '../network/ipam.ts'
 import { checkInterfaceName, defaultPool, type IpPool, type Network } from '../network/network.ts'
-import { BRIDGE_NAME, MTU, checkDriver, checkRequest, flagOf, mtuOf } from './network-options.ts'
+import {
+  BRIDGE_NAME,
+  MTU,
+  SOURCE_GUARD,
+  checkDriver,
+  checkRequest,
+  flagOf,
+  mtuOf,
+} from './network-options.ts'
 import type { NetworkView } from './types.ts'
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
@@ -31,6 +39,7 @@ const schema = z.object({
   icc: z.boolean(),
   masquerade: z.boolean(),
   hostBinding: z.string(),
+  unguarded: z.boolean().exactOptional(),
   options: z.record(z.string(), z.string()),
   labels: z.record(z.string(), z.string()),
   ipamOptions: z.record(z.string(), z.string()).exactOptional(),
@@ -141,9 +150,10 @@ export function requestedNetwork(
     internal: request.internal ?? false,
     attachable: request.attachable ?? false,
     mtu: mtuOf(options[MTU]),
-    icc: flagOf(options, 'enable_icc', true),
-    masquerade: flagOf(options, 'enable_ip_masquerade', true),
+    icc: flagOf(options, 'com.docker.network.bridge.enable_icc', true),
+    masquerade: flagOf(options, 'com.docker.network.bridge.enable_ip_masquerade', true),
     hostBinding: options['com.docker.network.bridge.host_binding_ipv4'] ?? '',
+    ...(flagOf(options, SOURCE_GUARD, true) ? {} : { unguarded: true }),
     options,
     labels: request.labels ?? {},
     ...(request.ipam?.options ? { ipamOptions: request.ipam.options } : {}),

@@ -9,6 +9,7 @@ import { errnoOf, messageOf } from '../base/errors.ts'
 import { removeTree } from '../kernel/cgroup-live.ts'
 import type { Exit } from '../kernel/core-api.ts'
 import { exitSchema } from '../kernel/shim.ts'
+import { guardWarning } from '../network/source-guard.ts'
 import { TEMPORARY_PREFIX } from '../store/write-whole.ts'
 import { Container } from './container.ts'
 import { cgroupsPath } from './launch.ts'
@@ -37,6 +38,8 @@ export async function reconcile(reconciler: Reconciler): Promise<string[]> {
   await Promise.all(wereRunning.map((container) => findRunning(reconciler, container)))
   await removeStrayRuns(services)
   await removeStrayCgroups(services)
+  const { guardProblem } = services.networks
+  if (guardProblem !== undefined) services.warn(guardWarning(guardProblem))
   await services.networks.settle(runningRecords(services))
   await services.volumes.settle().catch((error: unknown) => warnings.push(messageOf(error)))
   await trash.empty()

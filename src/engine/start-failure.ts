@@ -64,6 +64,11 @@ function words(cause: PlanFailed): string {
         `becoming ${cause.path} failed: the container has the ids 0 to 65535 only ` +
         '(choose smaller ones with --user, or give it all ids with --userns=host)'
       )
+    case 'netlink ENOENT':
+      return (
+        "the network could not be set up: the engine's tables of the packet filter (nft list tables) are gone, " +
+        'perhaps flushed with a firewall (restart the engine, which writes them anew)'
+      )
     case 'mount-attr EINVAL':
       return (
         'giving a mount the ids of the container failed: a file system among the bind mounts cannot do that ' +

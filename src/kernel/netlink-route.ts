@@ -25,6 +25,9 @@ const IFLA_NET_NS_PID = 19
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
 const VETH_INFO_PEER = 1
+const IFLA_BR_MCAST_SNOOPING = 23
+/** BR_BOOLOPT_NO_LL_LEARN is its bit 0 (Linux 5.0). */
+const IFLA_BR_MULTI_BOOLOPT = 46
 const IFLA_BRPORT_STATE = 1
 const BR_STATE_DISABLED = 0
 const IFLA_BRPORT_MODE = 4
@@ -77,6 +80,24 @@ export function createBridge(
     w.attributeU32(IFLA_MTU, bridge.mtu)
     w.nest(IFLA_LINKINFO, () => w.attribute(IFLA_INFO_KIND, Buffer.from('bridge')))
   })
+}
+
+/**
+ * What a hostile port could abuse is off. Learning from frames to 01:80:c2:00:00:0x, which packet filters do not see:
+ * a port could draw a neighbour's traffic to itself. Multicast snooping: a port that sends the questions of a querier
+ * decides who hears what, and may fill the table of groups; without it multicast goes to all, as without a querier.
+ */
+export function hardenBridge(w: NetlinkWriter, index: number): void {
+  linkMessage(w, RTM_NEWLINK, NLM_F_ACK, { index }, false, () =>
+    w.nest(IFLA_LINKINFO, () => {
+      w.attribute(IFLA_INFO_KIND, Buffer.from('bridge'))
+      w.nest(IFLA_INFO_DATA, () => {
+        w.attributeU8(IFLA_BR_MCAST_SNOOPING, 0)
+        // struct br_boolopt_multi: values, and which of them are meant.
+        w.attribute(IFLA_BR_MULTI_BOOLOPT, Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0))
+      })
+    }),
+  )
 }
 
 export interface VethPair {

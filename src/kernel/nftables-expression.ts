@@ -43,9 +43,11 @@ export const ct = (key: keyof typeof CT): Expression => ({
   write: (w) => w.attributeU32be(1, word(0)).attributeU32be(2, CT[key]),
 })
 
-/** Loads from the network (IP) or transport header. */
+const PAYLOAD_BASE = { link: 0, network: 1, transport: 2 } as const
+
+/** Loads from the link (Ethernet), network (IP, ARP) or transport header. */
 export const payload = (
-  base: 'network' | 'transport',
+  base: keyof typeof PAYLOAD_BASE,
   offset: number,
   length: number,
   at = 0,
@@ -54,7 +56,7 @@ export const payload = (
   write: (w) =>
     w
       .attributeU32be(1, word(at))
-      .attributeU32be(2, base === 'network' ? 1 : 2)
+      .attributeU32be(2, PAYLOAD_BASE[base])
       .attributeU32be(3, offset)
       .attributeU32be(4, length),
 })

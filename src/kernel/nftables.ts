@@ -14,8 +14,10 @@ import type { NetlinkStepOptions } from './netlink.ts'
 import type { Expression } from './nftables-expression.ts'
 import type { Actor, Step } from './plan.ts'
 
-export type NftFamily = 'ip' | 'ip6'
-export const FAMILY: Record<NftFamily, number> = { ip: 2, ip6: 10 }
+export type IpFamily = 'ip' | 'ip6'
+/** `bridge` sees whole frames, on their way through any bridge. */
+export type NftFamily = IpFamily | 'bridge'
+export const FAMILY: Record<NftFamily, number> = { ip: 2, bridge: 7, ip6: 10 }
 
 export const SUBSYS = 10
 const BATCH_BEGIN = 0x10
@@ -41,7 +43,7 @@ const SET_FLAG_MAP = 0x8
 const SET_FLAG_CONCAT = 0x80
 
 /** Type numbers of libnftables, only for `nft list` to print keys as a person reads them; 6 bits each when joined. */
-export const NFT_TYPE = { ip: 7, ip6: 8, protocol: 12, service: 13, ifname: 41 } as const
+export const NFT_TYPE = { ip: 7, ip6: 8, ether: 9, protocol: 12, service: 13, ifname: 41 } as const
 export const joinedType = (...types: readonly number[]): number =>
   types.reduce((all, one) => (all << 6) | one, 0)
 

@@ -2,7 +2,7 @@
 import { DewarError } from '../base/errors.ts'
 import type { Core } from '../kernel/core-api.ts'
 import { ERRNO, NETLINK_ROUTE, NetlinkWriter, netlinkStep } from '../kernel/netlink.ts'
-import { addAddress, createBridge, deleteLink, setLinkUp } from '../kernel/netlink-route.ts'
+import { addAddress, createBridge, deleteLink, hardenBridge, setLinkUp } from '../kernel/netlink-route.ts'
 import { dumpLinks, dumpRoutes, getLink, parseLinks, parseRoutes } from '../kernel/netlink-dump.ts'
 import type { Link, Route } from '../kernel/netlink-dump.ts'
 import type { Plan, Step } from '../kernel/plan.ts'
@@ -105,6 +105,7 @@ function addressStep(network: Network, index: number): Step {
     const { gateway, subnet } = poolOf(pool)
     addAddress(w, index, gateway, subnet.prefix)
   }
+  hardenBridge(w, index)
   setLinkUp(w, { index })
   const addresses = [network.ipv4, network.ipv6].flatMap((pool) => (pool === undefined ? [] : [pool.gateway]))
   return netlinkStep(

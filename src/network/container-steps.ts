@@ -13,12 +13,14 @@ import {
   silenceBridgePort,
 } from '../kernel/netlink-route.ts'
 import type { Actor, Step } from '../kernel/plan.ts'
-import { parseAddress } from './address.ts'
+import { bytesOf } from './address.ts'
 import { forgetClientsStep, publishSteps, unpublishSteps } from './firewall.ts'
 import type { Published } from './firewall.ts'
 import { parseMac } from './ipam.ts'
 import { poolOf } from './network.ts'
 import type { IpPool, Network } from './network.ts'
+import { guardSteps, unguardSteps } from './source-guard.ts'
+import type { GuardedPort } from './source-guard.ts'
 
 /** The same shape as the isolation room's NetworkSteps (arrows forbid to import it). */
 export interface ContainerSteps {
@@ -35,11 +37,15 @@ export interface Attachment {
   readonly bridgeIndex: number
   readonly address?: string
   readonly address6?: string
+  /** `--link-local-ip`: more addresses, which nothing is routed to. */
+  readonly linkLocal?: readonly string[]
   readonly mac: string
   /** Number of its interface: eth0, eth1… Those of one container differ. */
   readonly slot: number
   /** Who has the most gives the default route (`--network name=…,gw-priority=N`). */
   readonly gatewayPriority: number
+  /** It may send under any address. */
+  readonly unguarded?: boolean
 }
 
 export interface ContainerNetwork {
@@ -51,6 +57,8 @@ export interface ContainerNetwork {
   readonly table: string
   /** The host has IPv6. */
   readonly ipv6: boolean
+  /** The kernel has what the source guard needs. */
+  readonly guard: boolean
   readonly attachments: readonly Attachment[]
   readonly published: readonly Published[]
 }
@@ -98,11 +106,16 @@ export function bridgeSteps(container: ContainerNetwork): ContainerSteps {
   return {
     // A start right after the container's end may find its old interface still dying.
     host: [...deleteSteps(container, 'host'), ...container.published.map(reserveStep)],
-    // Published last: by then the interface it leads to is there.
-    parent: [vethStep(container), ...publishSteps('parent', container.table, container.published)],
+    parent: [
+      ...guardSteps('parent', container.table, guardedPorts(container)),
+      vethStep(container),
+      // Published last: by then the interface it leads to is there.
+      ...publishSteps('parent', container.table, container.published),
+    ],
     guest: [...guestSettings('guest', container), guestStep(container)],
     // Carried out from the last to the first.
     after: [
+      ...unguardSteps('after', container.table, guardedPorts(container)),
       silenceStep(container),
       ...forgetClientsStep('after', container.published),
       ...unpublishSteps('after', container.table, container.published),
@@ -116,13 +129,29 @@ export function bridgeSteps(container: ContainerNetwork): ContainerSteps {
  * the container's last process goes, some 30 ms later.
  */
 export function releaseSteps(container: Released, actor: 'after' | 'host'): Step[] {
-  return [...unpublishSteps(actor, container.table, container.published), ...deleteSteps(container, actor)]
+  return [
+    ...unpublishSteps(actor, container.table, container.published),
+    ...deleteSteps(container, actor),
+    ...unguardSteps(actor, container.table, guardedPorts(container)),
+  ]
 }
 
 export type Released = Pick<
   ContainerNetwork,
-  'containerId' | 'vethPrefix' | 'table' | 'published' | 'attachments'
+  'containerId' | 'vethPrefix' | 'table' | 'published' | 'attachments' | 'guard'
 >
+
+/** The container's ports whose senders are looked at. */
+export function guardedPorts(container: Released, attachments = container.attachments): GuardedPort[] {
+  if (!container.guard) return []
+  return attachments
+    .filter(({ unguarded }) => unguarded !== true)
+    .map(({ slot, mac, address, address6, linkLocal = [] }) => ({
+      veth: vethName(container.vethPrefix, container.containerId, slot),
+      mac,
+      addresses: [address ?? [], address6 ?? [], linkLocal].flat(),
+    }))
+}
 
 function deleteSteps(container: Released, actor: 'after' | 'host'): Step[] {
   return container.attachments.map(({ slot }) =>
@@ -222,7 +251,8 @@ function guestStep(container: ContainerNetwork): Step {
 }
 
 /** An interface that is there and down gets its addresses and goes up. */
-export function addInterface(w: NetlinkWriter, { network, slot, address, address6 }: Attachment): void {
+export function addInterface(w: NetlinkWriter, attachment: Attachment): void {
+  const { network, slot, address, address6, linkLocal = [] } = attachment
   const index = GUEST_INDEX + slot
   setLinkUp(w, { index })
   const pairs: (readonly [IpPool | undefined, string | undefined])[] = [
@@ -233,6 +263,7 @@ export function addInterface(w: NetlinkWriter, { network, slot, address, address
     if (pool === undefined || text === undefined) continue
     addAddress(w, index, bytesOf(text), poolOf(pool).subnet.prefix)
   }
+  for (const bytes of linkLocal.map(bytesOf)) addAddress(w, index, bytes, bytes.length === 4 ? 16 : 64)
 }
 
 export interface Gateways<A extends GatewayChoice = Attachment> {
@@ -262,11 +293,4 @@ export function addRoutes(w: NetlinkWriter, { v4, v6 }: Gateways): void {
     addDefaultRoute(w, GUEST_INDEX + v4.slot, poolOf(v4.network.ipv4).gateway)
   if (v6?.network.ipv6 !== undefined)
     addDefaultRoute(w, GUEST_INDEX + v6.slot, poolOf(v6.network.ipv6).gateway)
-}
-
-function bytesOf(text: string): Uint8Array {
-  const address = parseAddress(text)
-  if (address === undefined)
-    throw new DewarError('invalid-argument', `invalid address ${JSON.stringify(text)}`)
-  return address
 }

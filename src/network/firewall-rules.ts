@@ -7,7 +7,7 @@
  * NOT protected: another table with policy drop on the forward hook (a running dockerd sets one) stays in force.
  */
 import { NFT_TYPE, joinedType } from '../kernel/nftables.ts'
-import type { NftBatch, NftFamily } from '../kernel/nftables.ts'
+import type { NftBatch, IpFamily } from '../kernel/nftables.ts'
 import * as x from '../kernel/nftables-expression.ts'
 import type { Expression } from '../kernel/nftables-expression.ts'
 
@@ -15,15 +15,15 @@ const PRIORITY = { raw: -300, destinationNat: -100, filter: 0, sourceNat: 100 } 
 const LOOPBACK = Buffer.from([127, 0, 0, 0])
 
 /** Bytes of an address. */
-export const LENGTH: Record<NftFamily, 4 | 16> = { ip: 4, ip6: 16 }
+export const LENGTH: Record<IpFamily, 4 | 16> = { ip: 4, ip6: 16 }
 
 /** Fills an empty table with its sets, maps, chains and rules. */
-export function addRules(batch: NftBatch, family: NftFamily, table: string): void {
+export function addRules(batch: NftBatch, family: IpFamily, table: string): void {
   addSets(batch, family, table)
   addChains(batch, family, table)
 }
 
-function addSets(batch: NftBatch, family: NftFamily, table: string): void {
+function addSets(batch: NftBatch, family: IpFamily, table: string): void {
   const length = LENGTH[family]
   const address = NFT_TYPE[family]
   const data = { type: joinedType(address, NFT_TYPE.service), length: length + 4 }
@@ -54,7 +54,7 @@ function addSets(batch: NftBatch, family: NftFamily, table: string): void {
 
 // ---------------------------------------------------------------- rules, in the order packets meet them
 
-function addChains(batch: NftBatch, family: NftFamily, table: string): void {
+function addChains(batch: NftBatch, family: IpFamily, table: string): void {
   const rule = (chain: string, ...expressions: readonly Expression[]): void => {
     batch.rule(family, table, chain, expressions)
   }
@@ -150,7 +150,7 @@ const publishedConnection: readonly Expression[] = [
 ]
 
 /** An exact host address goes before "any address of this host". */
-function addPortRules(family: NftFamily, rule: (...expressions: readonly Expression[]) => void): void {
+function addPortRules(family: IpFamily, rule: (...expressions: readonly Expression[]) => void): void {
   const length = LENGTH[family]
   const destination = x.payload('network', family === 'ip' ? 16 : 24, length, 1)
   const portAfter = (words: number): Expression => x.payload('transport', 2, 2, words)

@@ -11,15 +11,14 @@
  *   open             bridge . bridge, for networks whose containers may talk to each other
  *   local            bridge . its subnet, to recognise traffic that goes back to where it came from
  */
-import { DewarError } from '../base/errors.ts'
 import type { Actor, Step } from '../kernel/plan.ts'
 import { forgetFlowsTo, forgetPortFlows } from '../kernel/netlink-conntrack.ts'
 import { ERRNO } from '../kernel/netlink.ts'
 import { NftBatch } from '../kernel/nftables.ts'
 import { dumpElements, parseElements } from '../kernel/nftables-dump.ts'
-import type { Element, NftFamily } from '../kernel/nftables.ts'
+import type { Element, IpFamily } from '../kernel/nftables.ts'
 import { interfaceKey } from '../kernel/nftables-expression.ts'
-import { formatAddress, isUnspecified, parseAddress, parseSubnet, rangeOf } from './address.ts'
+import { bytesOf, formatAddress, isUnspecified, parseSubnet, rangeOf } from './address.ts'
 import { LENGTH, addRules } from './firewall-rules.ts'
 import type { Network } from './network.ts'
 
@@ -34,7 +33,7 @@ export interface Published {
 }
 
 const PROTOCOL = { tcp: 6, udp: 17, sctp: 132 } as const
-const FAMILIES: readonly NftFamily[] = ['ip', 'ip6']
+const FAMILIES: readonly IpFamily[] = ['ip', 'ip6']
 
 export const tableName = (bridge: string): string => `dewar_${bridge}`
 
@@ -46,7 +45,7 @@ export interface FirewallState {
   readonly ipv6: boolean
 }
 
-const familiesOf = (ipv6: boolean): readonly NftFamily[] => (ipv6 ? FAMILIES : ['ip'])
+const familiesOf = (ipv6: boolean): readonly IpFamily[] => (ipv6 ? FAMILIES : ['ip'])
 
 /**
  * Replaces the whole table by what is true, in one transaction: nothing a killed engine left survives, and at no
@@ -109,7 +108,7 @@ const isUdp = (published: Published): boolean => published.protocol === 'udp'
 
 /** UDP clients that go on sending shall reach whoever has the port next. */
 export function forgetClientsStep(actor: Actor, published: readonly Published[]): Step[] {
-  const addresses = [...new Set(published.filter(isUdp).map(({ address }) => address))].map(addressOf)
+  const addresses = [...new Set(published.filter(isUdp).map(({ address }) => address))].map(bytesOf)
   return forgetFlowsTo(actor, addresses, 'let go of UDP clients')
 }
 
@@ -148,7 +147,7 @@ function describe(p: Published): string {
 
 // ---------------------------------------------------------------- sets and their elements
 
-function networkElements(family: NftFamily, network: Network): (readonly [set: string, element: Element])[] {
+function networkElements(family: IpFamily, network: Network): (readonly [set: string, element: Element])[] {
   const name = interfaceKey(network.bridge)
   const elements: (readonly [string, Element])[] = [['bridges', { key: name }]]
   if (network.icc) elements.push(['open', { key: Buffer.concat([name, name]) }])
@@ -162,31 +161,28 @@ function networkElements(family: NftFamily, network: Network): (readonly [set: s
   return elements
 }
 
-function addNetwork(batch: NftBatch, family: NftFamily, table: string, network: Network): void {
+function addNetwork(batch: NftBatch, family: IpFamily, table: string, network: Network): void {
   for (const [set, element] of networkElements(family, network))
     batch.addElements(family, table, set, [element])
 }
 
 function addPublished(
   batch: NftBatch,
-  family: NftFamily,
+  family: IpFamily,
   table: string,
   published: readonly Published[],
 ): void {
   for (const [set, elements] of elementsOf(family, published)) batch.addElements(family, table, set, elements)
 }
 
-function elementsOf(
-  family: NftFamily,
-  published: readonly Published[],
-): [set: string, elements: Element[]][] {
+function elementsOf(family: IpFamily, published: readonly Published[]): [set: string, elements: Element[]][] {
   const exact: Element[] = []
   const any: Element[] = []
   for (const one of published) {
-    const host = addressOf(one.hostAddress)
+    const host = bytesOf(one.hostAddress)
     if (host.length !== LENGTH[family]) continue
     const protocol = Buffer.from([PROTOCOL[one.protocol], 0, 0, 0])
-    const data = Buffer.concat([addressOf(one.address), portBytes(one.port)])
+    const data = Buffer.concat([bytesOf(one.address), portBytes(one.port)])
     if (isUnspecified(host)) any.push({ key: Buffer.concat([protocol, portBytes(one.hostPort)]), data })
     else exact.push({ key: Buffer.concat([protocol, host, portBytes(one.hostPort)]), data })
   }
@@ -202,18 +198,11 @@ function portBytes(port: number): Buffer {
   return bytes
 }
 
-function addressOf(text: string): Uint8Array {
-  const address = parseAddress(text)
-  if (address === undefined)
-    throw new DewarError('invalid-argument', `invalid address ${JSON.stringify(text)}`)
-  return address
-}
-
 /** Steps that list what is published, for both maps of a family; read the frames with `parsePublished`. */
-export const dumpPublished = (actor: Actor, family: NftFamily, table: string): Step[] =>
+export const dumpPublished = (actor: Actor, family: IpFamily, table: string): Step[] =>
   ['published', 'published_any'].map((map) => dumpElements(actor, family, table, map))
 
-export function parsePublished(family: NftFamily, frames: readonly Buffer[]): Published[] {
+export function parsePublished(family: IpFamily, frames: readonly Buffer[]): Published[] {
   const length = LENGTH[family]
   return parseElements(frames).flatMap(({ key, data }) => {
     const protocol = (['tcp', 'udp', 'sctp'] as const).find((name) => PROTOCOL[name] === key[0])

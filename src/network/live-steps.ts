@@ -8,11 +8,13 @@ import {
   addVeth,
   deleteVethStep,
   gatewaysOf,
+  guardedPorts,
   guestSettings,
   vethName,
   type Attachment,
   type ContainerNetwork,
 } from './container-steps.ts'
+import { guardSteps, unguardSteps } from './source-guard.ts'
 
 /** On the host: a new interface for the container that `pid` is of. */
 export function plugSteps(container: ContainerNetwork, attachment: Attachment, pid: number): Step[] {
@@ -21,7 +23,16 @@ export function plugSteps(container: ContainerNetwork, attachment: Attachment, p
   const name = vethName(container.vethPrefix, container.containerId, attachment.slot)
   return [
     deleteVethStep('host', name),
+    ...guardSteps('host', container.table, guardedPorts(container, [attachment])),
     netlinkStep('host', NETLINK_ROUTE, `plug the container into ${attachment.network.bridge}`, w),
+  ]
+}
+
+/** On the host: takes the interface away again, or what is left of it. */
+export function unplugSteps(container: ContainerNetwork, attachment: Attachment): Step[] {
+  return [
+    deleteVethStep('host', vethName(container.vethPrefix, container.containerId, attachment.slot)),
+    ...unguardSteps('host', container.table, guardedPorts(container, [attachment])),
   ]
 }
 

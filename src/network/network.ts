@@ -34,6 +34,8 @@ export interface Network {
   readonly masquerade: boolean
   /** Host address for ports published without one; '' for all. */
   readonly hostBinding: string
+  /** Its containers may send under any address. */
+  readonly unguarded?: boolean
   readonly options: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
   /** What a client gave the address driver; only shown. */

@@ -10,6 +10,8 @@ import { deleteVethStep } from './container-steps.ts'
 import { firewallStep, tableName } from './firewall.ts'
 import type { Published } from './firewall.ts'
 import type { Network } from './network.ts'
+import { guardTableStep } from './source-guard.ts'
+import type { GuardedPort } from './source-guard.ts'
 
 /** What is true: the engine's records and the shims that live. */
 export interface NetworkTruth {
@@ -21,6 +23,8 @@ export interface NetworkTruth {
   readonly vethPrefix: string
   readonly table: string
   readonly ipv6: boolean
+  /** Ports of all running containers that may send under their own addresses alone; undefined: the kernel cannot see to it. */
+  readonly guarded: readonly GuardedPort[] | undefined
 }
 
 /**
@@ -49,6 +53,7 @@ export function reconcileSteps(truth: NetworkTruth, links: readonly Link[]): Ste
   return [
     ...strayVeths(truth, links).map((name) => deleteVethStep('host', name)),
     firewallStep('host', truth),
+    ...(truth.guarded === undefined ? [] : [guardTableStep('host', truth.table, truth.guarded)]),
   ]
 }
 

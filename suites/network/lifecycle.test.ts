@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { removeBridgeSteps } from '../../src/network/bridge.ts'
+import { guardedPorts } from '../../src/network/container-steps.ts'
 import {
   dumpPublished,
   networkStep,
@@ -14,6 +15,7 @@ import {
 import type { Published } from '../../src/network/firewall.ts'
 import { defaultPool } from '../../src/network/network.ts'
 import type { Network } from '../../src/network/network.ts'
+import { removeGuardStep } from '../../src/network/source-guard.ts'
 import { reserveFailed } from '../../src/network/ports.ts'
 import { forwardWarnings, reconcileNetwork } from '../../src/network/reconcile.ts'
 import type { NetworkTruth } from '../../src/network/reconcile.ts'
@@ -199,6 +201,7 @@ while time.monotonic() < end:
       vethPrefix: VETH_PREFIX,
       table: world.table,
       ipv6: true,
+      guarded: guardedPorts(alive.network),
     }
     assert.deepEqual(await reconcileNetwork(world.core, truth), [`${VETH_PREFIX}deadbeef`])
     assert.deepEqual(await published(), ['tcp 0.0.0.0:8080 10.201.1.2:80'])
@@ -242,12 +245,20 @@ while time.monotonic() < end:
 
   test('is torn down to nothing', async () => {
     await world.core.run({
-      steps: [...removeFirewallSteps('host', world.table), ...removeBridgeSteps(one.network)],
+      steps: [
+        ...removeFirewallSteps('host', world.table),
+        removeGuardStep('host', world.table),
+        ...removeBridgeSteps(one.network),
+      ],
     })
     assert.deepEqual(await world.links(), ['lo'])
     assert.equal(await world.rules(), '')
     await world.core.run({
-      steps: [...removeFirewallSteps('host', world.table), ...removeBridgeSteps(one.network)],
+      steps: [
+        ...removeFirewallSteps('host', world.table),
+        removeGuardStep('host', world.table),
+        ...removeBridgeSteps(one.network),
+      ],
     })
   })
 })

@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import { firewallStep } from '../../src/network/firewall.ts'
 import type { Published } from '../../src/network/firewall.ts'
 import { missing } from '../harness/requirement.ts'
+import { guardTableStep } from '../../src/network/source-guard.ts'
 import { World, ask } from './world.ts'
 
 const skip = missing('ip', 'nft', 'python3', 'nsenter')
@@ -44,7 +45,13 @@ describe('several', { skip }, () => {
   test('engines: each has a table, containers of one reach those of the other as published only', async () => {
     const other = { table: 'dewar_dwttwo', networks: [two.network], published: [], ipv6: true }
     const mine = { table: world.table, networks: [one.network], published: [], ipv6: true }
-    await world.core.run({ steps: [firewallStep('host', mine), firewallStep('host', other)] })
+    await world.core.run({
+      steps: [
+        firewallStep('host', mine),
+        firewallStep('host', other),
+        guardTableStep('host', other.table, []),
+      ],
+    })
     const a = await world.container({
       ...one,
       id: '4444444444',

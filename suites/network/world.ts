@@ -13,6 +13,7 @@ import type { Attachment, ContainerNetwork, ContainerSteps } from '../../src/net
 import { parseAddress } from '../../src/network/address.ts'
 import { firewallStep, tableName } from '../../src/network/firewall.ts'
 import type { Published } from '../../src/network/firewall.ts'
+import { guardTableStep } from '../../src/network/source-guard.ts'
 import { formatMac, macOf } from '../../src/network/ipam.ts'
 import { defaultPool } from '../../src/network/network.ts'
 import type { Network } from '../../src/network/network.ts'
@@ -91,6 +92,8 @@ export interface ContainerOptions {
   readonly also?: Attachment
   /** Another engine's. */
   readonly table?: string
+  /** May send under any address. */
+  readonly unguarded?: boolean
   /** Instead of the server. */
   readonly argv?: readonly string[]
 }
@@ -158,7 +161,12 @@ export class World extends Scope {
     this.networks.push(network)
     const bridgeIndex = await ensureBridge(this.core, network, { ipv6: true, advertised: [] })
     const { table, networks } = this
-    await this.core.run({ steps: [firewallStep('host', { table, networks, published: [], ipv6: true })] })
+    await this.core.run({
+      steps: [
+        firewallStep('host', { table, networks, published: [], ipv6: true }),
+        guardTableStep('host', table, []),
+      ],
+    })
     return { network, bridgeIndex }
   }
 
@@ -174,6 +182,7 @@ export class World extends Scope {
       address,
       mac,
       ...(address6 === undefined ? {} : { address6 }),
+      unguarded: options.unguarded === true,
     }
     const containerNetwork: ContainerNetwork = {
       containerId: options.id,
@@ -181,6 +190,7 @@ export class World extends Scope {
       vethPrefix: VETH_PREFIX,
       table: options.table ?? this.table,
       ipv6: true,
+      guard: true,
       attachments: [attachment, ...(options.also === undefined ? [] : [options.also])],
       published: options.published ?? [],
     }

@@ -1,0 +1,76 @@
+/** What one container's place on its networks means: its interfaces and its ports. */
+import { readFileSync } from 'node:fs'
+import { gatewaysOf, type Attachment } from '../network/container-steps.ts'
+import type { Published } from '../network/firewall.ts'
+import type { Network } from '../network/network.ts'
+import { decidePorts, type DecidedPorts } from '../network/ports.ts'
+import type { Container } from './container.ts'
+import type { Place } from './endpoint-state.ts'
+import type { Member } from './name-service.ts'
+import { isUnguarded } from './network-options.ts'
+import type { EndpointConfig } from './types.ts'
+
+/** In the network namespace of the engine; an interface takes an IPv6 address only where none of these is set. */
+export function hasIpv6(): boolean {
+  return ['all', 'default'].every((name) => {
+    try {
+      return readFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, 'utf8').trim() === '0'
+    } catch {
+      return false
+    }
+  })
+}
+
+export function attachmentOf(
+  network: Network,
+  bridgeIndex: number,
+  place: Place,
+  endpoint: EndpointConfig,
+): Attachment {
+  const { address, address6, mac, slot = 0 } = place
+  const linkLocal = endpoint.ipamConfig?.linkLocalIps ?? []
+  return {
+    network,
+    bridgeIndex,
+    mac,
+    ...(address === undefined ? {} : { address }),
+    ...(address6 === undefined ? {} : { address6 }),
+    ...(linkLocal.length === 0 ? {} : { linkLocal }),
+    slot,
+    gatewayPriority: endpoint.gwPriority ?? 0,
+    unguarded: isUnguarded(network, endpoint),
+  }
+}
+
+interface PortsInUse {
+  /** What all containers publish; only a container that publishes itself looks. */
+  readonly taken: () => Published[]
+  /** Found taken while trying. */
+  readonly busy: ReadonlySet<string>
+  readonly ephemeral: readonly [number, number]
+}
+
+export function portsOf(
+  { record, name, id }: Container,
+  members: readonly Member[],
+  { taken, busy, ephemeral }: PortsInUse,
+): DecidedPorts {
+  const { hostConfig, config } = record
+  const { v4, v6 } = gatewaysOf(
+    members.map((one) => ({ ...one, gatewayPriority: one.endpoint.gwPriority ?? 0 })),
+  )
+  if (v4 === undefined && v6 === undefined) return { published: [], ports: {}, chosen: new Set() }
+  const publishes = hostConfig.publishAllPorts || Object.keys(hostConfig.portBindings).length > 0
+  return decidePorts({
+    bindings: hostConfig.portBindings,
+    exposed: config.exposedPorts,
+    publishAll: hostConfig.publishAllPorts,
+    ...(v4?.address === undefined ? {} : { address: v4.address }),
+    ...(v6?.address6 === undefined ? {} : { address6: v6.address6 }),
+    hostBinding: (v4 ?? v6)?.network.hostBinding ?? '',
+    taken: publishes ? taken() : [],
+    busy,
+    ephemeral,
+    endpoint: { name, id },
+  })
+}

@@ -1,0 +1,84 @@
+/** Who is guarded, and who is not, through the engine's life: what the rules then do is in senders.test.ts. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { missing } from '../harness/requirement.ts'
+import { EngineRig } from './engine-rig.ts'
+
+const skip = missing('docker', 'docker-registry', 'skopeo', 'busybox', 'ip', 'nft', 'nsenter')
+const OPEN = 'dewar.source-guard=false'
+
+describe('the source guard', { skip }, () => {
+  let rig: EngineRig
+
+  before(async () => {
+    rig = await EngineRig.make()
+    await rig.docker('network', 'create', 'front', '--subnet', '10.199.21.0/24')
+    await rig.docker('network', 'create', 'open', '--subnet', '10.199.22.0/24', '-o', OPEN)
+  })
+  after(() => rig[Symbol.asyncDispose]())
+
+  /** The IPv4 addresses that somebody may send under, in order. */
+  async function senders(): Promise<string[]> {
+    const text = await rig.host('nft', 'list', 'set', 'bridge', 'dewar_dwtn0', 'hosts')
+    const all = [...text.matchAll(/" \. \S+ \. (\d+\.\d+\.\d+\.\d+)/g)].map((match) => match[1] ?? '')
+    return [...new Set(all)].filter((address) => address !== '0.0.0.0').sort()
+  }
+
+  test('knows the addresses of running containers, and the next engine after kill -9 does', async () => {
+    await rig.run('one')
+    await rig.run('two', '--network', 'front', '--link-local-ip', '169.254.7.7')
+    const both = ['10.199.21.2', '169.254.7.7', '172.30.0.2']
+    assert.deepEqual(await senders(), both)
+    await rig.server.crash()
+    await rig.host('nft', 'flush', 'ruleset')
+    await rig.start()
+    assert.deepEqual(await senders(), both)
+    assert.doesNotMatch(await rig.docker('info'), /addresses of others/)
+  })
+
+  test('follows containers that come to a network and leave it, stop and go', async () => {
+    await rig.docker('network', 'connect', 'front', 'one')
+    assert.deepEqual(await senders(), ['10.199.21.2', '10.199.21.3', '169.254.7.7', '172.30.0.2'])
+    await rig.docker('network', 'disconnect', 'front', 'one')
+    await rig.docker('rm', '-f', 'one')
+    assert.deepEqual(await senders(), ['10.199.21.2', '169.254.7.7'])
+    await rig.docker('restart', '-t', '0', 'two')
+    assert.deepEqual(await senders(), ['10.199.21.2', '169.254.7.7'])
+    await rig.docker('rm', '-f', 'two')
+    assert.deepEqual(await senders(), [])
+  })
+
+  test('leaves out whom the network or the endpoint opens, and the endpoint has the last word', async () => {
+    const guard = (network: string, value: string): string =>
+      `name=${network},driver-opt=dewar.source-guard=${value}`
+    await rig.run('one', '--network', 'open')
+    await rig.run('two', '--network', guard('open', 'true'))
+    await rig.run('three', '--network', guard('front', 'false'))
+    await rig.run('four', '--network', guard('bridge', 'false'))
+    assert.deepEqual(await senders(), ['10.199.22.3'])
+    await rig.docker('rm', '-f', 'one', 'two', 'three', 'four')
+  })
+
+  test('is not opened by nonsense, nor by the label of an image or container', async () => {
+    const refused = async (...args: string[]): Promise<string> =>
+      (await rig.server.run(['docker', ...args])).stderr
+    assert.match(
+      await refused('network', 'create', '-o', 'dewar.source-guard=maybe', 'odd'),
+      /failed to parse dewar\.source-guard value: maybe/,
+    )
+    assert.match(
+      await refused(
+        'run',
+        '--rm',
+        '--network',
+        'name=front,driver-opt=dewar.source-guard=maybe',
+        'busybox',
+        'true',
+      ),
+      /failed to parse dewar\.source-guard value: maybe/,
+    )
+    await rig.run('one', '--label', OPEN)
+    assert.deepEqual(await senders(), ['172.30.0.2'])
+    await rig.docker('rm', '-f', 'one')
+  })
+})
