@@ -58,7 +58,8 @@ async function ready({ child, said, exited }: Started): Promise<void> {
 /** An engine keeps its bridge, table and control group for its next start; here there is none. */
 async function sweep(roots: readonly string[]): Promise<void> {
   spawnSync('ip', ['link', 'del', BRIDGE])
-  for (const family of ['ip', 'ip6', 'bridge']) spawnSync('nft', ['delete', 'table', family, `dewar_${BRIDGE}`])
+  for (const family of ['ip', 'ip6', 'bridge'])
+    spawnSync('nft', ['delete', 'table', family, `dewar_${BRIDGE}`])
   const groups = await readdir('/sys/fs/cgroup')
   for (const root of roots) {
     const name = `dewar-${createHash('sha256').update(root).digest('hex').slice(0, 8)}`
