@@ -18,7 +18,7 @@ O32:out.afterexit.kernel O29:out.trace.exec O13:out.mounts.open-files O36:out.bu
 O37:out.net.metadata O38:out.net.dns I26:in.sys.socket-families I28:in.sys.uring-uffd
 I29:in.sys.bpf-perf-module I30:in.sys.file-handles I31:in.sys.cross-ptrace I38:in.mount.propagation
 I40:in.cp.races I42:in.dns.internal I24:in.lsm.effective I17:in.power.thermal I18:in.cgroup.paths
-I15:in.kernel.symbols I10:in.kernel.build I57:in.uts.hostname I60:in.share.writeback A13:across.net.softirq
+I15:in.kernel.symbols I10:in.kernel.build I57:in.uts.hostname I60:in.share.writeback I61:in.mount.host-tree A13:across.net.softirq
 A17:across.disk.sync-storm A18:across.cpu.core-storm A19:across.log.flood A20:across.audit.flood
 A06:across.disk.dirty-throttle A15:across.res.inotify-epoll A28:across.net.arp-raw A29:across.net.discovery
 A31:across.proc.signal A27:across.engine.start-starve A30:across.mem.dedup I12:in.engine.telltales

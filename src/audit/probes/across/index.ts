@@ -1,10 +1,12 @@
 import type { Probe } from '../../probe.ts'
 import { auditFlood, coreHelper } from './accounting.ts'
+import { dentryFlood, pageCache } from './caches.ts'
 import { mergedPages, sharedInode, signals, timeLock } from './kernel.ts'
-import { arpSpoof, conntrack, discovery, receiveFlood, sendFlood } from './network.ts'
+import { receiveFlood, sendFlood, softirqTime } from './network-flood.ts'
+import { arpSpoof, conntrack, discovery } from './network.ts'
 import { cpuHog, descriptors, forkBomb, inotifyQuota, memoryHog, startStarve } from './resources.ts'
 import { diskFill, diskInodes } from './storage-room.ts'
-import { dentryFlood, dirtyThrottle, pageCache, syncStorm, writeFlood } from './storage-speed.ts'
+import { dirtyThrottle, syncStorm, writeFlood } from './storage-speed.ts'
 
 /** In the catalogue's order of importance. */
 export const ACROSS_PROBES: readonly Probe[] = [
@@ -22,6 +24,7 @@ export const ACROSS_PROBES: readonly Probe[] = [
   dentryFlood,
   sendFlood,
   receiveFlood,
+  softirqTime,
   syncStorm,
   coreHelper,
   auditFlood,

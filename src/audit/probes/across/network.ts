@@ -1,24 +1,23 @@
-/** The network between neighbours: who reaches whom, who can lie about addresses, who floods. */
+/** The network between neighbours: who reaches whom, who can lie about addresses, whose flows take whose places. */
 import { makeCanary } from '../../canary.ts'
 import type { Call, Guest } from '../../guest-types.ts'
 import { hostCommand } from '../../host-command.ts'
-import { tryInterference } from '../../interference.ts'
 import { exchange, inetAddress, listenUdp, sendUdp } from '../../packets.ts'
 import type { Probe, ProbeContext } from '../../probe.ts'
 import type { Subject } from '../../target.ts'
 import { absent, conclude, inconclusive } from '../../verdict.ts'
 import { across } from './neighbours.ts'
 
-const NO_NETWORK = 'containers of this target have no network unless somebody gives them one'
+export const NO_NETWORK = 'containers of this target have no network unless somebody gives them one'
 const PORT = 4712
 
-interface Connected {
+export interface Connected {
   readonly subject: Subject
   readonly guest: Guest
   readonly host: string
 }
 
-async function connected(context: ProbeContext): Promise<Connected | undefined> {
+export async function connected(context: ProbeContext): Promise<Connected | undefined> {
   const subject = await context.create()
   const host = await subject.address()
   return host === undefined ? undefined : { subject, guest: await context.guest(subject), host }
@@ -78,7 +77,7 @@ function bytesOf(mac: string): Buffer {
 }
 
 /** The gateway of the default route, out of /proc/net/route (little-endian hex). */
-async function gatewayOf(guest: Guest): Promise<string | undefined> {
+export async function gatewayOf(guest: Guest): Promise<string | undefined> {
   const routes = (await guest.readFile('/proc/net/route')).toString().split('\n')
   const hex = routes.map((line) => line.split('\t')).find((fields) => fields[1] === '00000000')?.[2]
   return hex === undefined ? undefined : [...Buffer.from(hex, 'hex')].reverse().join('.')
@@ -166,72 +165,6 @@ async function sendFrames(guest: Guest, index: number, frame: Buffer): Promise<s
     ...Array.from({ length: 5 }, () => send),
   ])
   return answers.find(({ error }) => error !== '')?.error ?? ''
-}
-
-/** The victim's work: a packet to itself through its own stack and back. */
-async function roundTrips(guest: Guest, fd: bigint, host: string): Promise<readonly bigint[]> {
-  const bytes = Buffer.alloc(64)
-  const calls: readonly Call[] = [
-    { name: 'sendto', args: [fd, { in: bytes }, 64, 0, { in: inetAddress(host, PORT) }, 16] },
-    { name: 'recvfrom', args: [fd, { out: 64 }, 64, 0, 0, 0] },
-  ]
-  return (await guest.repeat(calls, { times: 5000, milliseconds: 1200 })).nanoseconds
-}
-
-async function flooded(context: ProbeContext, receiver: 'gateway' | 'neighbour'): ReturnType<Probe['run']> {
-  const [victim, neighbour, third] = [
-    await connected(context),
-    await connected(context),
-    await connected(context),
-  ]
-  if (victim === undefined || neighbour === undefined || third === undefined) return absent(NO_NETWORK)
-  const fd = await listenUdp(victim.guest, PORT)
-  const gateway = await gatewayOf(neighbour.guest)
-  if (gateway === undefined) return absent('the container has no gateway')
-  const [from, to] = receiver === 'gateway' ? [neighbour, gateway] : [third, neighbour.host]
-  const packet = Buffer.alloc(64)
-  const send: Call = {
-    name: 'sendto',
-    args: [{ result: 0 }, { in: packet }, 64, 0x40, { in: inetAddress(to, 9) }, 16],
-  }
-  const calls: readonly Call[] = [
-    { name: 'socket', args: [2, 2, 0], ends: true },
-    ...Array.from({ length: 400 }, () => send),
-    { name: 'close', args: [{ result: 0 }] },
-  ]
-  return tryInterference({
-    measure: () => roundTrips(victim.guest, fd, victim.host),
-    load: async () => (await from.guest.repeat(calls, { milliseconds: 1600, processes: 2 })).rounds,
-    most: 2.5,
-    what: 'a packet to itself and back',
-    unit: 'times 400 packets',
-  })
-}
-
-export const sendFlood: Probe = {
-  ...across,
-  id: 'A10',
-  slug: 'across.net.send-flood',
-  asset: 'resources',
-  question: "Does a neighbour that sends masses of small packets slow another container's network down?",
-  method: 'Two senders to the gateway in one container; packets of another one to itself are timed.',
-  references: ['Matthews 2007', 'T1498'],
-  remedy: 'Give containers --cpus; shape their traffic (tc) where the engine does not.',
-  interference: 'bounded',
-  run: (context) => flooded(context, 'gateway'),
-}
-
-export const receiveFlood: Probe = {
-  ...across,
-  id: 'A11',
-  slug: 'across.net.recv-flood',
-  asset: 'resources',
-  question: "Does a neighbour that receives masses of small packets slow another container's network down?",
-  method: 'A third container floods the neighbour; packets of the victim to itself are timed.',
-  references: ['Matthews 2007'],
-  remedy: 'Give containers --cpus; shape their traffic (tc) where the engine does not.',
-  interference: 'bounded',
-  run: (context) => flooded(context, 'neighbour'),
 }
 
 const FLOWS = 2000

@@ -1,13 +1,14 @@
 /** Processor, memory, processes and descriptors between neighbours. */
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
+import { groupFile } from '../../control-group.ts'
 import type { Call, Guest } from '../../guest-types.ts'
 import { hostCommand } from '../../host-command.ts'
-import { tryInterference } from '../../interference.ts'
+import { beside, MEASURED, tryInterference } from '../../interference.ts'
 import type { Probe } from '../../probe.ts'
 import type { Evidence } from '../../types.ts'
 import { conclude } from '../../verdict.ts'
-import { across, neighbours } from './neighbours.ts'
+import { across, contest, neighbours } from './neighbours.ts'
 
 const MIB = 2 ** 20
 const SIGCHLD = 17
@@ -28,17 +29,19 @@ export const cpuHog: Probe = {
   references: ['Matthews 2007', 'CWE-770'],
   remedy: 'Give containers --cpus or --cpu-shares.',
   interference: 'bounded',
-  async run(context) {
-    const { inVictim, inNeighbour } = await neighbours(context)
-    return tryInterference({
-      measure: async () => (await inVictim.repeat(BURST, { times: 4000, milliseconds: 1500 })).nanoseconds,
-      load: async () =>
-        (await inNeighbour.repeat(BURST, { milliseconds: 2000, processes: cpus().length * 2 })).rounds,
-      most: 2,
+  run: (context) =>
+    contest(context, {
+      work: async (guest) => (await guest.repeat(BURST, { times: 4000, milliseconds: MEASURED })).nanoseconds,
+      load: spin,
+      most: 1.5,
       what: 'a burst of 512 system calls',
       unit: 'bursts of the neighbour',
-    })
-  },
+    }),
+}
+
+/** On all processors, twice. */
+async function spin(guest: Guest, milliseconds: number): Promise<number> {
+  return (await guest.repeat(BURST, { milliseconds, processes: cpus().length * 2 })).rounds
 }
 
 async function touch(guest: Guest, size: number): Promise<boolean> {
@@ -115,38 +118,80 @@ export const forkBomb: Probe = {
   },
 }
 
+const OPENED = 2000
+
 export const descriptors: Probe = {
   ...across,
   id: 'A14',
   slug: 'across.res.fds',
   asset: 'resources',
   question: 'Can a neighbour open so many files that others cannot?',
-  method: "A container opens up to 4,000 files; the victim opens one, and the host's room is looked at.",
+  method: `A container opens ${OPENED} files: it is read whether they count in the host's one table, and whether its limits (files of a process times processes, memory) end before the table does.`,
   references: ['Demons 2021'],
-  remedy: 'Lower the limit of open files (--ulimit nofile=1024) and of processes (--pids-limit).',
+  remedy: 'Limit open files (--ulimit nofile=1024) together with processes (--pids-limit), or memory (-m).',
   interference: 'bounded',
   async run(context) {
-    const { inVictim, inNeighbour } = await neighbours(context)
+    const { neighbour, inVictim, inNeighbour } = await neighbours(context)
     const open: Call = { name: 'openat', args: [-100, { in: '/proc/self/status\0' }, 0] }
-    const attempts = await inNeighbour.inChild(Array.from({ length: 4000 }, () => open))
-    const opened = attempts.filter(({ error }) => error === '').length
-    const victim = await inVictim.tryOpen('/proc/self/status')
-    const room = fileRoom()
+    const half = Buffer.alloc(16)
+    half.writeBigInt64LE(500_000_000n, 8)
+    const before = fileTable()
+    const holding = inNeighbour.inChild([
+      ...Array.from({ length: OPENED }, () => open),
+      { name: 'nanosleep', args: [{ in: half }, 0] },
+    ])
+    await new Promise((resolve) => setTimeout(resolve, 250))
+    const [during, victim] = [fileTable(), await inVictim.tryOpen('/proc/self/status')]
+    const opened = (await holding).slice(0, OPENED).filter(({ error }) => error === '').length
+    const shared = during.used - before.used > opened / 2
+    const most = mostFiles(neighbour.pid)
     const seen: Evidence[] = []
     if (victim !== undefined) seen.push({ kind: 'syscall', text: `open of the victim: ${victim}` })
-    if (room < 100_000) seen.push({ kind: 'value', text: `the host has room for ${room} open files only` })
+    if (shared && most > during.room)
+      seen.push({
+        kind: 'measurement',
+        text: `${opened} files of the neighbour took ${during.used - before.used} places of the host's table; it may open ${most}, ${during.room} are left`,
+      })
     return conclude({
       seen,
-      controls: [{ what: `the neighbour opened files (${opened})`, held: opened > 100 }],
-      leak: 'A neighbour with many open files leaves others none.',
-      contained: `The neighbour opened ${opened} files, the victim its own; the host has room for ${room} more.`,
+      controls: [
+        { what: `the neighbour opened files (${opened})`, held: opened > 500 },
+        { what: "the host's own open files count in its table", held: tableCounts() },
+      ],
+      leak: 'All containers take places in one table of open files, and the limits of one do not end before it.',
+      contained: shared
+        ? `A container may open ${most} files, and the host has room for ${during.room}.`
+        : "Its files take no places in the host's table.",
     })
   },
 }
 
-function fileRoom(): number {
+function fileTable(): { readonly used: number; readonly room: number } {
   const [used = 0, , most = 0] = readFileSync('/proc/sys/fs/file-nr', 'utf8').trim().split(/\s+/).map(Number)
-  return most - used
+  return { used, room: most - used }
+}
+
+/** Files are counted in batches per processor: a few hundred are seen. */
+function tableCounts(): boolean {
+  const before = fileTable().used
+  const files = Array.from({ length: 600 }, () => openSync('/dev/null', 'r'))
+  const after = fileTable().used
+  for (const file of files) closeSync(file)
+  return after - before > 300
+}
+
+/** struct file, in the kernel's memory that counts for the group. */
+const FILE_BYTES = 192
+
+/** What ends first: each process's own limit times the limit of processes, or memory. */
+function mostFiles(pid: number): number {
+  const limits = readFileSync(`/proc/${pid}/limits`, 'utf8')
+  const each = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY)
+  const host = Number(readFileSync('/proc/sys/kernel/pid_max', 'utf8'))
+  const limit = (text: string, otherwise: number): number => (/^\d+$/.test(text) ? Number(text) : otherwise)
+  const processes = limit(groupFile(pid, ['pids', 'pids.max'], 'pids.max'), host)
+  const memory = limit(groupFile(pid, ['memory', 'memory.limit_in_bytes'], 'memory.max'), 2 ** 62)
+  return Math.min(each * Math.min(processes, host), Math.floor(memory / FILE_BYTES))
 }
 
 export const startStarve: Probe = {
@@ -161,23 +206,35 @@ export const startStarve: Probe = {
   interference: 'bounded',
   timeout: 60_000,
   async run(context) {
-    const { inNeighbour } = await neighbours(context)
-    const start = async (): Promise<bigint> => {
+    const { create, observer, signal } = context
+    const neighbour = await context.guest(await create())
+    const host = await observer()
+    const measure = async (): Promise<readonly bigint[]> => {
+      signal.throwIfAborted()
       const began = process.hrtime.bigint()
-      const subject = await context.create()
+      const subject = await create()
       const took = process.hrtime.bigint() - began
       await subject.remove()
-      return took
+      return [took]
     }
     return tryInterference({
-      measure: async () => [await start(), await start(), await start()],
-      load: async () =>
-        (await inNeighbour.repeat(BURST, { milliseconds: 4000, processes: cpus().length * 2 })).rounds,
-      most: 3,
-      what: 'starting a container',
-      unit: 'bursts of the neighbour',
+      measure,
+      // Longer than a start takes: one engine needs half a second.
+      load: (milliseconds) => spin(neighbour, milliseconds * 2),
+      felt: {
+        what: 'beside the same load outside all containers, eight times',
+        measure: async () => {
+          const load = (milliseconds: number): Promise<number> => spinMuch(host, milliseconds * 4)
+          return (await beside(load, measure)).took
+        },
+      },
+      ...{ most: 2, what: 'starting a container', unit: 'bursts of the neighbour', signal },
     })
   },
+}
+
+async function spinMuch(guest: Guest, milliseconds: number): Promise<number> {
+  return (await guest.repeat(BURST, { milliseconds, processes: cpus().length * 16 })).rounds
 }
 
 export const inotifyQuota: Probe = {

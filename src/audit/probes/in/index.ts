@@ -2,6 +2,7 @@
 import type { Probe } from '../../probe.ts'
 import { ENGINE_TRAPS } from './engine-traps.ts'
 import { HOST_ACTIVITY } from './host-activity.ts'
+import { HOST_MOUNTS } from './host-mounts.ts'
 import { KERNEL_SURFACE } from './kernel-surface.ts'
 import { LAYOUT } from './layout.ts'
 import { LIMITS } from './limits.ts'
@@ -12,6 +13,7 @@ import { SAME_AS_HOST } from './same-as-host.ts'
 
 export const IN_PROBES: readonly Probe[] = [
   ...ENGINE_TRAPS,
+  ...HOST_MOUNTS,
   ...REACH,
   ...PRIVILEGES,
   ...KERNEL_SURFACE,

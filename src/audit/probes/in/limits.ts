@@ -1,6 +1,6 @@
 /** Whether a container sees the limits it has, or the whole machine. */
-import { readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
+import { groupFile } from '../../control-group.ts'
 import type { Guest } from '../../guest-types.ts'
 import type { Probe } from '../../probe.ts'
 import type { Evidence } from '../../types.ts'
@@ -9,28 +9,6 @@ import { insideProbe, sees, textInside } from './inside.ts'
 
 const MEBIBYTES = 137
 const LIMIT = MEBIBYTES << 20
-
-/** The file of a control group of this process, in whichever hierarchy has it. */
-function groupFile(pid: number, v1: readonly [controller: string, file: string], v2: string): string {
-  for (const line of readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n')) {
-    const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? []
-    const folders = controllers.split(',').includes(v1[0])
-      ? controllers.split(',').map((name) => `/sys/fs/cgroup/${name}`)
-      : []
-    const candidates = [
-      ...folders,
-      ...(controllers === '' ? ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'] : []),
-    ]
-    for (const folder of [`/sys/fs/cgroup/${controllers}`, ...candidates]) {
-      try {
-        return readFileSync(`${folder}${path}/${controllers === '' ? v2 : v1[1]}`, 'utf8').trim()
-      } catch {
-        // Another hierarchy has it.
-      }
-    }
-  }
-  return ''
-}
 
 /** Within a twentieth. */
 function near(value: number, other: number): boolean {

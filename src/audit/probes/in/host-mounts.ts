@@ -1,0 +1,162 @@
+/** Folders and files of the host that were mounted into a container, by will or not. */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { makeCanary } from '../../canary.ts'
+import { AT_FDCWD } from '../../guest-files.ts'
+import type { Guest } from '../../guest-types.ts'
+import type { Probe, ProbeContext } from '../../probe.ts'
+import type { Control, Evidence } from '../../types.ts'
+import { conclude } from '../../verdict.ts'
+import { insideProbe, kernelOf, sees, short, textInside, textOnHost } from './inside.ts'
+
+interface Mount {
+  /** `254:0`: the same inside and outside, for there is one kernel. */
+  readonly device: string
+  /** Path in the file system of what is mounted. */
+  readonly root: string
+  readonly at: string
+  readonly type: string
+}
+
+/** proc(5): `ID PARENT DEVICE ROOT AT OPTIONS … - TYPE SOURCE …`, with octal escapes. */
+export function mountsIn(info: string): readonly Mount[] {
+  return info.split('\n').flatMap((line) => {
+    const [before = '', after = ''] = line.split(' - ')
+    const [, , device = '', root = '', at = ''] = before.split(' ').map(unescapeOctal)
+    return at === '' ? [] : [{ device, root, at, type: after.split(' ')[0] ?? '' }]
+  })
+}
+
+function unescapeOctal(text: string): string {
+  return text.replaceAll(/\\([0-7]{3})/g, (_all, digits: string) =>
+    String.fromCodePoint(Number.parseInt(digits, 8)),
+  )
+}
+
+/** Instances of the container's own even where their number is the host's: what they show is another probe's. */
+const OF_THE_KERNEL =
+  /^(proc|sysfs|devpts|mqueue|cgroup2?|overlay|fuse-overlayfs|bpf|securityfs|debugfs|tracefs|nsfs|devtmpfs)$/
+
+/** Where on the host this is: below which of its mounts the root lies. The deepest, and of those the shortest path. */
+export function placeOnHost(mount: Mount, host: readonly Mount[]): string | undefined {
+  const places = host
+    .filter(({ device, root }) => device === mount.device && isBelow(mount.root, root))
+    .toSorted((a, b) => b.root.length - a.root.length || a.at.length - b.at.length)
+  const [place] = places
+  return place === undefined ? undefined : join(place.at, mount.root.slice(place.root.length))
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`)
+}
+
+/** A folder of the host with a random word in a file that all may read; gone at the end. */
+function plantOnHost({ journal }: ProbeContext): Disposable & { readonly path: string; readonly word: string } {
+  const { text } = makeCanary('host-file')
+  const folder = join(journal.folder, `host-${text.slice(0, 8)}`)
+  const gone = journal.plan({ kind: 'folder', path: folder })
+  mkdirSync(folder, { mode: 0o755 })
+  const path = join(folder, 'canary')
+  writeFileSync(path, text, { mode: 0o644 })
+  return {
+    path,
+    word: text,
+    [Symbol.dispose]() {
+      rmSync(folder, { recursive: true, force: true })
+      gone()
+    },
+  }
+}
+
+/** The file as it would be called below a mount of any of its folders: the whole path, and each end of it. */
+function endsOf(path: string): readonly string[] {
+  const words = path.split('/').filter((word) => word !== '')
+  return words.map((_word, index) => `/${words.slice(index).join('/')}`)
+}
+
+const W_OK = 2
+
+/** Nothing is written: access(2) knows of read-only mounts, too. */
+async function isWritable(guest: Guest, path: string): Promise<boolean> {
+  return (await guest.syscall('faccessat', AT_FDCWD, { in: path }, W_OK)).error === ''
+}
+
+async function hostTrees(
+  guest: Guest,
+  canary: { readonly path: string; readonly word: string },
+  engine: readonly string[],
+): Promise<readonly Evidence[]> {
+  // Another kernel numbers its devices by itself: there the file alone tells.
+  const { shared } = await kernelOf(guest)
+  const host = shared ? mountsIn(await textOnHost('/proc/self/mountinfo')) : []
+  const inside = mountsIn(await textInside(guest, '/proc/self/mountinfo'))
+  const seen: Evidence[] = []
+  for (const mount of inside) {
+    const readBy = await findCanary(guest, mount.at, canary)
+    const place = OF_THE_KERNEL.test(mount.type) ? undefined : placeOnHost(mount, host)
+    const given = place !== undefined && !engine.some((folder) => isBelow(place, folder) && place !== folder)
+    if (readBy === undefined && !given) continue
+    const how = (await isWritable(guest, mount.at)) ? 'writable' : 'read-only or closed to it'
+    const what = readBy === undefined ? '' : `, and the canary of the host is read at ${readBy}`
+    seen.push({ kind: 'path', text: short(`${mount.at} is the host's ${place ?? 'tree'}, ${how}${what}`, 240) })
+  }
+  return seen
+}
+
+async function findCanary(
+  guest: Guest,
+  at: string,
+  { path, word }: { readonly path: string; readonly word: string },
+): Promise<string | undefined> {
+  for (const end of endsOf(path)) {
+    const content = await guest.readFile(join(at, end), 64).catch(() => undefined)
+    if (content?.toString() === word) return join(at, end)
+  }
+  return undefined
+}
+
+/** A container that was given the canary's folder: the same search must find it. */
+async function findsWhatIsGiven(
+  context: ProbeContext,
+  canary: { readonly path: string; readonly word: string },
+): Promise<Control> {
+  const source = dirname(canary.path)
+  const given = await context.create({ mounts: [{ source, target: '/audit-given', readOnly: true }] })
+  const found = await hostTrees(await context.guest(given), canary, [])
+  const held = found.some(({ text }) => text.includes('/audit-given') && text.includes('canary'))
+  return { what: 'in a container that was given the folder the search finds it', held }
+}
+
+export const hostTree: Probe = insideProbe(
+  {
+    id: 'I61',
+    slug: 'in.mount.host-tree',
+    asset: 'host files',
+    question: 'Does a guest have folders or files of the host in its mounts?',
+    method:
+      'The host plants a file; it is looked for below each mount inside. Each mount that is a place of the host outside the engine’s storage is named (device and root in mountinfo), and whether it could be written (access, nothing is written).',
+    references: ['CWE-668', 'T1611'],
+    remedy:
+      'Mount no folders of the host (-v /…): use volumes, copies, or the one file that is needed, read-only.',
+    timeout: 45_000,
+  },
+  async (context) => {
+    using canary = plantOnHost(context)
+    const guest = await context.guest(await context.subject())
+    const seen = await hostTrees(guest, canary, await context.target.folders())
+    const list = await textInside(guest, '/proc/self/mountinfo')
+    return conclude({
+      seen,
+      controls: [
+        await sees(guest),
+        { what: 'the list of mounts can be read inside', held: mountsIn(list).some(({ at }) => at === '/') },
+        // To a container of somebody else nothing may be given.
+        ...(context.container === undefined ? [await findsWhatIsGiven(context, canary)] : []),
+      ],
+      leak: 'The guest has files of the host that lie outside the engine’s storage.',
+      contained: `None of ${mountsIn(list).length} mounts inside is a place of the host, and its file is below none.`,
+    })
+  },
+)
+
+export const HOST_MOUNTS: readonly Probe[] = [hostTree]
