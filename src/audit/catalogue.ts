@@ -1,4 +1,4 @@
-/** Every question of the catalogue: id and name. Probes answer them; PENDING says why one does not yet. */
+/** Every question of the catalogue: id and name. Probes answer them all. */
 export const CATALOGUE = `
 O01:out.file.name-find O05:out.argv.cmdline O06:out.env.environ O02:out.file.content-grep
 O08:out.meta.at-rest O07:out.mem.read O24:out.disk.after-rm O25:out.disk.thief I35:in.fd.inherited
@@ -29,10 +29,3 @@ A31:across.proc.signal A27:across.engine.start-starve A30:across.mem.dedup I12:i
     const [id = '', slug = ''] = word.split(':')
     return { id, slug }
   })
-
-/** Id to the reason why nothing answers it yet; the test of this file keeps it true. */
-export const PENDING: Readonly<Record<string, string>> = {
-  O36: 'needs an engine that builds images; `dewar build` is to come',
-  A13: 'charging softirq time needs a quiet machine and counters per group that cgroup v1 does not keep',
-  A19: "a container's own output has to be flooded through its first process, which the program inside cannot yet",
-}

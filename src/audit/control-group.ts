@@ -22,3 +22,19 @@ export function groupFile(pid: number, v1: readonly [controller: string, file: s
   }
   return ''
 }
+
+/** ns of processor time that the group of this process was charged. */
+export function charged(pid: number): number {
+  const text = groupFile(pid, ['cpuacct', 'cpuacct.usage'], 'cpu.stat')
+  const micro = /^usage_usec (\d+)/m.exec(text)?.[1]
+  return micro === undefined ? Number(text) : Number(micro) * 1000
+}
+
+/** The names of its groups; empty when it is gone. */
+export function groupsOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -47,6 +47,8 @@ export async function imageArchive(
     architecture: process.arch === 'x64' ? 'amd64' : process.arch,
     os: 'linux',
     config: { Entrypoint: [...PAUSE_ARGV], Env: ['PATH=/'], ...config },
+    // Podman builds on no image whose history does not account for its layers.
+    history: [{ created: new Date(0).toISOString(), created_by: 'dewar audit' }],
     rootfs: { type: 'layers', diff_ids: [`sha256:${digest(layer)}`] },
   })
   const id = digest(Buffer.from(description))

@@ -91,11 +91,7 @@ export interface Comparison {
  * must agree. Harmed: each is that much worse than its neighbours, and no quiet one is as bad. Unharmed: none is, and
  * the quiet ones agree among themselves, so that no slow one hides a harm.
  */
-export function compareRounds(
-  quiet: readonly number[],
-  loaded: readonly number[],
-  most: number,
-): Comparison {
+export function compareRounds(quiet: readonly number[], loaded: readonly number[], most: number): Comparison {
   // In doubt against the verdict: the worse neighbour for a harm, the better one for none.
   const ratios = (choose: (a: number, b: number) => number): readonly number[] =>
     loaded.map((one, index) => one / Math.max(1, choose(quiet[index] ?? 0, quiet[index + 1] ?? 0)))

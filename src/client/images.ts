@@ -104,7 +104,7 @@ export class ImagesClient {
     auths?: Readonly<Record<string, RegistryAuth>>
     signal?: AbortSignal
   }): AsyncGenerator<Progress> {
-    const registries = Buffer.from(JSON.stringify(options.auths ?? {})).toString('base64url')
+    const registries = headerOf(options.auths ?? {})
     return this.#progress({
       method: 'POST',
       path: '/build',
@@ -177,7 +177,12 @@ export class ImagesClient {
   }
 }
 
-/** base64url of the JSON; an empty object says "anonymous", as Docker's client does. */
+/** An empty object says "anonymous", as Docker's client does. */
 function authHeader(auth: RegistryAuth | undefined): Record<string, string> {
-  return { 'X-Registry-Auth': Buffer.from(JSON.stringify(auth ?? {})).toString('base64url') }
+  return { 'X-Registry-Auth': headerOf(auth ?? {}) }
+}
+
+/** base64url with its padding: without, podman refuses the request and dockerd takes it for no login. */
+function headerOf(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64').replaceAll('+', '-').replaceAll('/', '_')
 }

@@ -25,6 +25,7 @@ export function bodyOf(
     // A subject lives until it is removed; nobody attaches to it.
     ...{ Tty: false, OpenStdin: false, AttachStdin: false, AttachStdout: false, AttachStderr: false },
     HostConfig: hostConfig(options, recordIn(base['HostConfig']), target),
+    ...endpointOf(options),
   }
   return merge(wanted, recordIn(options.body))
 }
@@ -53,6 +54,12 @@ function hostConfig(
 function networkOf({ network }: SubjectOptions): Fields {
   if (network === undefined || network === 'default') return {}
   return { NetworkMode: network === 'none' ? 'none' : network.name }
+}
+
+/** In place of what the run arguments say of theirs: dockerd looks for each network that is named here. */
+function endpointOf({ network }: SubjectOptions): Fields {
+  if (network === undefined || network === 'default') return {}
+  return { NetworkingConfig: network === 'none' ? {} : { EndpointsConfig: { [network.name]: {} } } }
 }
 
 /** Our levels go by their own field; other engines know runtimes. */

@@ -2,6 +2,7 @@ import type { Probe } from '../../probe.ts'
 import { auditFlood, coreHelper } from './accounting.ts'
 import { dentryFlood, pageCache } from './caches.ts'
 import { mergedPages, sharedInode, signals, timeLock } from './kernel.ts'
+import { logFlood } from './log-flood.ts'
 import { receiveFlood, sendFlood, softirqTime } from './network-flood.ts'
 import { arpSpoof, conntrack, discovery } from './network.ts'
 import { cpuHog, descriptors, forkBomb, inotifyQuota, memoryHog, startStarve } from './resources.ts'
@@ -27,6 +28,7 @@ export const ACROSS_PROBES: readonly Probe[] = [
   softirqTime,
   syncStorm,
   coreHelper,
+  logFlood,
   auditFlood,
   dirtyThrottle,
   inotifyQuota,

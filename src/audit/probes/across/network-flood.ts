@@ -1,6 +1,6 @@
 /** Masses of packets between neighbours: who is slowed down by them, and who pays for the work they make. */
 import { readFileSync } from 'node:fs'
-import { groupFile } from '../../control-group.ts'
+import { charged } from '../../control-group.ts'
 import type { Call, Guest } from '../../guest-types.ts'
 import { beside, MEASURED, tryInterference } from '../../interference.ts'
 import { inetAddress } from '../../packets.ts'
@@ -35,7 +35,10 @@ async function speakWith(guest: Guest, port: number, host: string, other: number
 async function conversation(asks: Connected, answers: Connected): Promise<() => Promise<readonly bigint[]>> {
   const ask = await speakWith(asks.guest, ASK, answers.host, ANSWER)
   const answer = await speakWith(answers.guest, ANSWER, asks.host, ASK)
-  const send = (fd: bigint): Call => ({ name: 'sendto', args: [fd, { in: Buffer.alloc(SIZE) }, SIZE, 0, 0, 0] })
+  const send = (fd: bigint): Call => ({
+    name: 'sendto',
+    args: [fd, { in: Buffer.alloc(SIZE) }, SIZE, 0, 0, 0],
+  })
   const receive = (fd: bigint): Call => ({ name: 'recvfrom', args: [fd, { out: SIZE }, SIZE, 0, 0, 0] })
   return async () => {
     const echo = [{ ...receive(answer), ends: true }, send(answer)]
@@ -52,7 +55,10 @@ async function conversation(asks: Connected, answers: Connected): Promise<() => 
 /** Small packets by two processes; how often 400 of them went out. */
 function flood(from: Guest, to: string): (milliseconds: number) => Promise<number> {
   const address = { in: inetAddress(to, FLOODED) }
-  const send: Call = { name: 'sendto', args: [{ result: 0 }, { in: Buffer.alloc(SIZE) }, SIZE, 0x40, address, 16] }
+  const send: Call = {
+    name: 'sendto',
+    args: [{ result: 0 }, { in: Buffer.alloc(SIZE) }, SIZE, 0x40, address, 16],
+  }
   const calls: readonly Call[] = [
     { name: 'socket', args: [2, 2, 0], ends: true },
     ...Array.from({ length: 400 }, () => send),
@@ -69,7 +75,11 @@ async function takeAll(guest: Guest): Promise<void> {
   ])
 }
 
-const trial = { most: 1.5, what: 'a packet to another container and back', unit: 'times 400 packets' } as const
+const trial = {
+  most: 1.5,
+  what: 'a packet to another container and back',
+  unit: 'times 400 packets',
+} as const
 
 export const sendFlood: Probe = {
   ...across,
@@ -83,7 +93,11 @@ export const sendFlood: Probe = {
   remedy: 'Give containers --cpus; shape their traffic (tc) where the engine does not.',
   interference: 'bounded',
   async run(context) {
-    const [victim, echo, neighbour] = [await connected(context), await connected(context), await connected(context)]
+    const [victim, echo, neighbour] = [
+      await connected(context),
+      await connected(context),
+      await connected(context),
+    ]
     if (victim === undefined || echo === undefined || neighbour === undefined) return absent(NO_NETWORK)
     const gateway = await gatewayOf(neighbour.guest)
     if (gateway === undefined) return absent('the container has no gateway')
@@ -154,20 +168,16 @@ function stat(path: string): string {
   }
 }
 
-/** ns that the group of this process was charged. */
-function charged(pid: number): number {
-  const text = groupFile(pid, ['cpuacct', 'cpuacct.usage'], 'cpu.stat')
-  const micro = /^usage_usec (\d+)/m.exec(text)?.[1]
-  return micro === undefined ? Number(text) : Number(micro) * 1000
-}
-
 interface Share {
   readonly inside: number
   /** Beyond what as long a quiet time has. */
   readonly outside: number
 }
 
-async function shareOf(neighbour: Connected, load: (milliseconds: number) => Promise<number>): Promise<Share> {
+async function shareOf(
+  neighbour: Connected,
+  load: (milliseconds: number) => Promise<number>,
+): Promise<Share> {
   const start = await kernelThreads()
   await new Promise((resolve) => setTimeout(resolve, LOADED))
   const [quiet, before] = [await kernelThreads(), charged(neighbour.subject.pid)]

@@ -51,7 +51,9 @@ function isBelow(path: string, folder: string): boolean {
 }
 
 /** A folder of the host with a random word in a file that all may read; gone at the end. */
-function plantOnHost({ journal }: ProbeContext): Disposable & { readonly path: string; readonly word: string } {
+function plantOnHost({
+  journal,
+}: ProbeContext): Disposable & { readonly path: string; readonly word: string } {
   const { text } = makeCanary('host-file')
   const folder = join(journal.folder, `host-${text.slice(0, 8)}`)
   const gone = journal.plan({ kind: 'folder', path: folder })
@@ -98,7 +100,10 @@ async function hostTrees(
     if (readBy === undefined && !given) continue
     const how = (await isWritable(guest, mount.at)) ? 'writable' : 'read-only or closed to it'
     const what = readBy === undefined ? '' : `, and the canary of the host is read at ${readBy}`
-    seen.push({ kind: 'path', text: short(`${mount.at} is the host's ${place ?? 'tree'}, ${how}${what}`, 240) })
+    seen.push({
+      kind: 'path',
+      text: short(`${mount.at} is the host's ${place ?? 'tree'}, ${how}${what}`, 240),
+    })
   }
   return seen
 }

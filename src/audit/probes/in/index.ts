@@ -1,5 +1,6 @@
 /** What a container sees of its host and reaches there. */
 import type { Probe } from '../../probe.ts'
+import { internalDns } from './dns-egress.ts'
 import { ENGINE_TRAPS } from './engine-traps.ts'
 import { HOST_ACTIVITY } from './host-activity.ts'
 import { HOST_MOUNTS } from './host-mounts.ts'
@@ -15,6 +16,7 @@ export const IN_PROBES: readonly Probe[] = [
   ...ENGINE_TRAPS,
   ...HOST_MOUNTS,
   ...REACH,
+  internalDns,
   ...PRIVILEGES,
   ...KERNEL_SURFACE,
   ...PLANTED,

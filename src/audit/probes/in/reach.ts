@@ -1,20 +1,17 @@
 /** What a guest reaches over sockets: the engine's, the host's services, name servers it should not have. */
-import type { Argument, Guest } from '../../guest-types.ts'
+import type { Guest } from '../../guest-types.ts'
 import { internetAddress } from '../../guest-files.ts'
-import { makeCanary } from '../../canary.ts'
 import type { Probe, ProbeContext } from '../../probe.ts'
-import type { Subject } from '../../target.ts'
 import type { Evidence } from '../../types.ts'
-import { absent, conclude, inconclusive } from '../../verdict.ts'
-import { insideProbe, lookingProbe, sees, short, textInside } from './inside.ts'
+import { conclude } from '../../verdict.ts'
+import { lookingProbe, sees, short, textInside } from './inside.ts'
 
 const AF_UNIX = 1
 const AF_INET = 2
 const STREAM = 1
-const DATAGRAM = 2
 
 /** The default gateway of a guest; undefined without one. */
-async function gatewayOf(guest: Guest): Promise<string | undefined> {
+export async function gatewayOf(guest: Guest): Promise<string | undefined> {
   const routes = (await textInside(guest, '/proc/net/route')).split('\n').map((line) => line.split('\t'))
   const hex = routes.find(
     ([, destination, gateway]) => destination === '00000000' && gateway !== '00000000',
@@ -134,7 +131,7 @@ async function listen(host: Guest, address: string): Promise<number> {
 }
 
 /** Where the engine's bridges are. */
-async function hostSide({ target, observer }: ProbeContext): Promise<Guest> {
+export async function hostSide({ target, observer }: ProbeContext): Promise<Guest> {
   const pid = /^\/proc\/(\d+)\//.exec(target.networkNamespace ?? '')?.[1]
   return observer(pid === undefined ? {} : { networkOf: Number(pid) })
 }
@@ -193,82 +190,4 @@ export const hostReach: Probe = lookingProbe(
   },
 )
 
-const RESOLVER = '127.77.0.53'
-
-/** A DNS question for an address. */
-function question(name: string): Buffer {
-  const labels = name
-    .split('.')
-    .map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]))
-  const head = Buffer.from([0x4c, 0x43, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0])
-  return Buffer.concat([head, ...labels, Buffer.from([0, 0, 1, 0, 1])])
-}
-
-export const internalDns: Probe = insideProbe(
-  {
-    id: 'I42',
-    slug: 'in.dns.internal',
-    asset: 'egress',
-    question: 'Do names that a container without a way out asks for leave the host’s network all the same?',
-    method: `A resolver of the auditor’s on ${RESOLVER}; a container on an internal network asks the name server it was given for a random name.`,
-    references: ['CVE-2024-29018'],
-    remedy: 'Update the engine; --network=none.',
-    readOnly: false,
-  },
-  async (context) => {
-    const { target, create, guest, network } = context
-    if (target.client === undefined) return absent('a bare runtime has no networks')
-    const host = await hostSide(context)
-    const { value: socket } = await host.syscall('socket', AF_INET, DATAGRAM, 0)
-    const at = internetAddress(RESOLVER, 53)
-    const bound = await host.syscall('bind', socket, { in: at }, at.length)
-    if (bound.error !== '') return inconclusive(`the auditor’s resolver could not listen: ${bound.error}`)
-    const arrived = async (word: string): Promise<boolean> => {
-      const receive = {
-        name: 'recvfrom',
-        args: [socket, { out: 512, short: true }, 512, 0x40, 0, 0] as Argument[],
-      }
-      const answers = await host.batch(Array.from({ length: 64 }, () => receive))
-      return answers.some(({ out }) => out[0]?.includes(word))
-    }
-    const asks = async (internal: boolean): Promise<boolean> => {
-      const made = await network({ internal })
-      if (made === undefined) return false
-      const body = { HostConfig: { Dns: [RESOLVER] } }
-      const subject: Subject = await create({ network: { name: made.name }, body })
-      const word = makeCanary('name').text.slice(0, 24)
-      await askName(await guest(subject), `${word}.test`)
-      return arrived(word)
-    }
-    const outside = await asks(false)
-    const inside = await asks(true)
-    return conclude({
-      seen: inside ? [{ kind: 'packet', text: `the name reached ${RESOLVER} on the host` }] : [],
-      controls: [{ what: 'a name asked on a network with a way out reaches the resolver', held: outside }],
-      leak: 'Names leave by the engine’s resolver although the network has no way out.',
-      contained: 'The name did not reach the host’s resolver.',
-    })
-  },
-)
-
-/** To each name server of resolv.conf, and waits for an answer or a second. */
-async function askName(guest: Guest, name: string): Promise<void> {
-  const servers = [...(await textInside(guest, '/etc/resolv.conf')).matchAll(/^nameserver\s+([\d.]+)/gm)]
-  for (const [, server = ''] of servers.slice(0, 3)) {
-    const [to, bytes] = [internetAddress(server, 53), question(name)]
-    await guest.inChild(
-      [
-        { name: 'socket', args: [AF_INET, DATAGRAM, 0], ends: true },
-        {
-          name: 'sendto',
-          args: [{ result: 0 }, { in: bytes }, bytes.length, 0, { in: to }, to.length],
-          ends: true,
-        },
-        { name: 'recvfrom', args: [{ result: 0 }, { out: 512, short: true }, 512, 0, 0, 0] },
-      ],
-      1500,
-    )
-  }
-}
-
-export const REACH: readonly Probe[] = [controlSockets, hostReach, internalDns]
+export const REACH: readonly Probe[] = [controlSockets, hostReach]

@@ -1,6 +1,7 @@
 import type { Probe } from '../../probe.ts'
 import { afterExitFiles, afterExitKernel } from './after-exit.ts'
 import { diskThief, fileContent, logAtRest, metadata } from './at-rest.ts'
+import { buildSecret } from './build.ts'
 import { fileName } from './file-name.ts'
 import { namespaceEnter, openFiles, rootWalk } from './live-state.ts'
 import { memoryRead } from './memory.ts'
@@ -35,6 +36,7 @@ export const OUT_PROBES: readonly Probe[] = [
   afterExitKernel,
   traceExec,
   openFiles,
+  buildSecret,
   netMetadata,
   dnsNames,
 ]

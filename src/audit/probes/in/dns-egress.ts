@@ -1,0 +1,132 @@
+/** Names that a container asks for although it has no way out. */
+import { makeCanary } from '../../canary.ts'
+import { internetAddress } from '../../guest-files.ts'
+import type { Guest } from '../../guest-types.ts'
+import { describeFrame, receive, sniff } from '../../packets.ts'
+import type { Probe, ProbeContext } from '../../probe.ts'
+import type { Subject } from '../../target.ts'
+import { absent, conclude, inconclusive } from '../../verdict.ts'
+import { insideProbe, textInside } from './inside.ts'
+import { gatewayOf, hostSide } from './reach.ts'
+
+const AF_INET = 2
+const DATAGRAM = 2
+const NONBLOCKING = 0o4000
+
+/** A DNS question for an address. */
+function question(name: string): Buffer {
+  const labels = name
+    .split('.')
+    .map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]))
+  const head = Buffer.from([0x4c, 0x43, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+  return Buffer.concat([head, ...labels, Buffer.from([0, 0, 1, 0, 1])])
+}
+
+/** An address of the host that containers with a way out reach: where their default network's gateway is. */
+async function resolverOf(context: ProbeContext): Promise<string | undefined> {
+  return gatewayOf(await context.guest(await context.create()))
+}
+
+interface Watch {
+  /** Frames with this word that went to or came from others than the container itself. */
+  readonly passed: (word: string, own: string) => Promise<readonly Buffer[]>
+}
+
+/** All interfaces of the host, its loopback among them: whatever resolver the engine asks, the question passes there. */
+async function watchNames(host: Guest): Promise<Watch | string> {
+  const wire = await sniff(host)
+  if (typeof wire === 'string') return wire
+  return {
+    async passed(word, own) {
+      const frames = await receive(host, wire, { asset: 'name', text: word, bytes: Buffer.from(word) })
+      const address = Buffer.from(own.split('.').map(Number))
+      return frames.filter(
+        (frame) => !frame.subarray(26, 30).equals(address) && !frame.subarray(30, 34).equals(address),
+      )
+    },
+  }
+}
+
+export const internalDns: Probe = insideProbe(
+  {
+    id: 'I42',
+    slug: 'in.dns.internal',
+    asset: 'egress',
+    question: 'Do names that a container without a way out asks for leave the host’s network all the same?',
+    method:
+      'A resolver of the auditor’s on the host; containers on a network with a way out, on an internal one, and on an internal one with the host’s own resolvers ask the name server they were given for a random name. The auditor also listens on all interfaces of the host.',
+    references: ['CVE-2024-29018'],
+    remedy: 'Update the engine; --network=none.',
+    readOnly: false,
+    timeout: 60_000,
+  },
+  async (context) => {
+    const { target, create, guest, network } = context
+    if (target.client === undefined) return absent('a bare runtime has no networks')
+    const resolver = await resolverOf(context)
+    if (resolver === undefined) return absent('the container has no gateway')
+    const host = await hostSide(context)
+    const { value: socket } = await host.syscall('socket', AF_INET, DATAGRAM | NONBLOCKING, 0)
+    const at = internetAddress(resolver, 53)
+    const bound = await host.syscall('bind', socket, { in: at }, at.length)
+    if (bound.error !== '')
+      return inconclusive(`the auditor’s resolver could not listen on ${resolver}:53: ${bound.error}`)
+    const watch = await watchNames(host)
+    if (typeof watch === 'string') return inconclusive(`listening on the host failed: ${watch}`)
+    const asks = async (internal: boolean, servers: readonly string[]): Promise<string> => {
+      const made = await network({ internal })
+      if (made === undefined) return ''
+      const body = { HostConfig: { Dns: servers } }
+      const subject: Subject = await create({ network: { name: made.name }, body })
+      const { text } = makeCanary('name')
+      const word = text.slice(0, 24)
+      await askName(await guest(subject), `${word}.test`)
+      const canary = { asset: 'name', text: word, bytes: Buffer.from(word) }
+      const got = (await receive(host, socket, canary)).length > 0
+      const passed = await watch.passed(word, (await subject.address()) ?? '0.0.0.0')
+      return got
+        ? `it reached ${resolver}`
+        : passed.length > 0
+          ? `it passed (${describeFrame(passed[0] ?? Buffer.alloc(14))})`
+          : ''
+    }
+    const outside = await asks(false, [resolver])
+    const inside = {
+      'asked of the auditor’s resolver': await asks(true, [resolver]),
+      'asked of the host’s own': await asks(true, []),
+    }
+    return conclude({
+      seen: Object.entries(inside)
+        .filter(([, how]) => how !== '')
+        .map(([what, how]) => ({ kind: 'packet', text: `a name from an internal network, ${what}: ${how}` })),
+      controls: [
+        {
+          what: 'a name asked on a network with a way out reaches the resolver',
+          held: outside.startsWith('it reached'),
+        },
+      ],
+      leak: 'Names leave by the engine’s resolver although the network has no way out.',
+      contained: 'No name from an internal network reached a resolver of the host or passed its interfaces.',
+    })
+  },
+)
+
+/** To each name server of resolv.conf, and waits for an answer or a second. */
+async function askName(guest: Guest, name: string): Promise<void> {
+  const servers = [...(await textInside(guest, '/etc/resolv.conf')).matchAll(/^nameserver\s+([\d.]+)/gm)]
+  for (const [, server = ''] of servers.slice(0, 3)) {
+    const [to, bytes] = [internetAddress(server, 53), question(name)]
+    await guest.inChild(
+      [
+        { name: 'socket', args: [AF_INET, DATAGRAM, 0], ends: true },
+        {
+          name: 'sendto',
+          args: [{ result: 0 }, { in: bytes }, bytes.length, 0, { in: to }, to.length],
+          ends: true,
+        },
+        { name: 'recvfrom', args: [{ result: 0 }, { out: 512, short: true }, 512, 0, 0, 0] },
+      ],
+      1500,
+    )
+  }
+}
