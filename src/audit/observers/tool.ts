@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { chmod, copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { processOfChild } from '../guest-process.ts'
+import { guestArgv, processOfChild } from '../guest-process.ts'
 import type { GuestProcess } from '../guest-types.ts'
 import type { Journal } from '../journal.ts'
 import { listPids } from '../processes.ts'
@@ -28,7 +28,7 @@ export async function startTool(
   options: ToolOptions = {},
 ): Promise<GuestProcess> {
   if (options.enter !== undefined)
-    return start(['nsenter', `--target=${options.enter}`, '--all', ...GUEST_ARGV])
+    return start(['nsenter', `--target=${options.enter}`, '--all', ...(await guestArgv())])
   const copy = join(journal.folder, 'tool')
   if (!existsSync(copy)) {
     await copyFile(program, copy)

@@ -19,7 +19,8 @@ export function bodyOf(
     Cmd: null,
     Env: [...wordsIn(base['Env']), ...Object.entries(options.env ?? {}).map(([k, v]) => `${k}=${v}`)],
     Labels: { ...recordIn(base['Labels']), ...options.labels },
-    ...maybe('Hostname', options.hostname),
+    // A container with the host's own name is refused another one.
+    ...maybe('Hostname', hostsName(base) ? undefined : options.hostname),
     ...maybe('User', options.user),
     ...maybe('WorkingDir', options.workingFolder),
     // A subject lives until it is removed; nobody attaches to it.
@@ -28,6 +29,10 @@ export function bodyOf(
     ...endpointOf(options),
   }
   return merge(wanted, recordIn(options.body))
+}
+
+function hostsName(base: Fields): boolean {
+  return recordIn(base['HostConfig'])['UTSMode'] === 'host'
 }
 
 function hostConfig(

@@ -1,7 +1,6 @@
 /** Canaries that the host plants where a guest must not find them: its log, keys, processes, sockets, environment. */
 import { spawn } from 'node:child_process'
 import { appendFileSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { makeCanary } from '../../canary.ts'
 import type { Guest } from '../../guest-types.ts'
 import { hostCommand } from '../../host-command.ts'
@@ -10,6 +9,7 @@ import type { Journal } from '../../journal.ts'
 import type { Probe } from '../../probe.ts'
 import type { Evidence } from '../../types.ts'
 import { absent, conclude } from '../../verdict.ts'
+import { hostSide } from './reach.ts'
 import { contentInside, insideProbe, lookingProbe, namesInside, sees, textInside } from './inside.ts'
 
 export const kernelLog: Probe = lookingProbe(
@@ -211,22 +211,28 @@ export const abstractSocket: Probe = lookingProbe(
     references: ['CVE-2020-15257'],
     remedy: 'No --network=host.',
   },
-  async (guest) => {
+  async (guest, context) => {
     const { text } = makeCanary('abstract-socket')
-    const server = createServer((connection) => connection.destroy())
-    await new Promise<void>((resolve) => server.listen(`\0${text}`, resolve))
-    try {
-      const listed = readFileSync('/proc/net/unix', 'latin1').includes(text)
-      const error = await guest.connect({ unix: `@${text}` })
-      return conclude({
-        seen: error === undefined ? [{ kind: 'syscall', text: `connect(@${text}) worked` }] : [],
-        controls: [await sees(guest), { what: 'the socket is there on the host', held: listed }],
-        leak: 'The guest connects to the host’s abstract sockets.',
-        contained: `connect: ${error}.`,
-      })
-    } finally {
-      await new Promise((resolve) => server.close(resolve))
-    }
+    // In the engine's network, whose sockets --network=host is about.
+    const host = await hostSide(context)
+    const address = Buffer.concat([Buffer.from([1, 0, 0]), Buffer.from(text)])
+    const answers = await host.batch([
+      { name: 'socket', args: [1, 1, 0], ends: true },
+      { name: 'bind', args: [{ result: 0 }, { in: address }, address.length], ends: true },
+      { name: 'listen', args: [{ result: 0 }, 4] },
+    ])
+    const error = await guest.connect({ unix: `@${text}` })
+    const own = await host.connect({ unix: `@${text}` })
+    return conclude({
+      seen: error === undefined ? [{ kind: 'syscall', text: `connect(@${text}) worked` }] : [],
+      controls: [
+        await sees(guest),
+        { what: 'the host listens', held: answers.every((one) => one.error === '') },
+        { what: 'the host connects to it itself', held: own === undefined },
+      ],
+      leak: 'The guest connects to the host’s abstract sockets.',
+      contained: `connect: ${error}.`,
+    })
   },
 )
 

@@ -1,5 +1,6 @@
 /** What everyday root reaches through the processes of a container: their root, their namespaces, their open files. */
 import { readFile, readdir, readlink } from 'node:fs/promises'
+import { hostCommand } from '../../host-command.ts'
 import { controlFile } from '../../observers/find.ts'
 import { namesIn } from '../../observers/names-in.ts'
 import type { Probe } from '../../probe.ts'
@@ -57,8 +58,10 @@ export const namespaceEnter: Probe = {
   method: 'nsenter --all into each process of the container, then reads a random word from a tmpfs in it.',
   references: ['T1609'],
   remedy: 'Only a level with an own kernel (gvisor, microvm) has nothing to enter.',
-  async run({ world, observer }) {
+  async run({ world, observer, journal }) {
     const { canary, subject, guest, paths } = await world()
+    using own = controlFile(journal)
+    const enter = ['nsenter', `--target=${process.pid}`, '--mount', 'cat', own.path]
     const seen: Evidence[] = []
     const pids = [...new Set([subject.pid, ...(await subject.pids())])].slice(0, 8)
     for (const pid of pids) {
@@ -69,13 +72,13 @@ export const namespaceEnter: Probe = {
         break
       }
     }
-    const control = await observer().then((tool) => tool.pid)
+    const control = (await hostCommand(enter)).stdout
     const there = await guest.readFile(paths.tmpfs)
     return conclude({
       seen,
       controls: [
         { what: 'the word is in the tmpfs inside', held: there.includes(canary('tmpfs').bytes) },
-        { what: "the observer's program runs on the host", held: control > 0 },
+        { what: "nsenter reads the auditor's own file", held: control === own.content.text },
         { what: 'there are processes to enter', held: pids.length > 0 },
       ],
       leak: 'Everyday root enters the container and reads its memory file system.',
