@@ -2,6 +2,7 @@
 import type { Probe } from '../../probe.ts'
 import { internalDns } from './dns-egress.ts'
 import { ENGINE_TRAPS } from './engine-traps.ts'
+import { environment } from './environment.ts'
 import { HOST_ACTIVITY } from './host-activity.ts'
 import { HOST_MOUNTS } from './host-mounts.ts'
 import { KERNEL_SURFACE } from './kernel-surface.ts'
@@ -20,6 +21,7 @@ export const IN_PROBES: readonly Probe[] = [
   ...PRIVILEGES,
   ...KERNEL_SURFACE,
   ...PLANTED,
+  environment,
   ...SAME_AS_HOST,
   ...LIMITS,
   ...HOST_ACTIVITY,

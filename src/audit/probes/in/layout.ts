@@ -3,16 +3,8 @@ import { hostname } from 'node:os'
 import type { Probe } from '../../probe.ts'
 import type { Evidence } from '../../types.ts'
 import { absent, conclude } from '../../verdict.ts'
-import {
-  contentInside,
-  kernelOf,
-  lookingProbe,
-  namesInside,
-  sees,
-  short,
-  textInside,
-  textOnHost,
-} from './inside.ts'
+import { contentInside, kernelOf, lookingProbe, sees, short, textInside, textOnHost } from './inside.ts'
+import { mountsIn } from './host-mounts.ts'
 import { readdir, readFile } from 'node:fs/promises'
 import { O_WRONLY } from '../../guest-files.ts'
 
@@ -236,11 +228,13 @@ export const cgroupPaths: Probe = lookingProbe(
       .filter((line) => !/:\/$/.test(line) && line !== '' && !line.includes(':/..'))
       .slice(0, 3)
       .map((line) => ({ kind: 'path', text: `/proc/1/cgroup: ${short(line)}` }))
-    const folders = ['', ...(await namesInside(guest, '/sys/fs/cgroup')).map((name) => `/${name}`)]
-    for (const folder of folders)
+    // Wherever they are mounted, by whatever name.
+    const mounts = mountsIn(await textInside(guest, '/proc/self/mountinfo'))
+    const folders = new Set(mounts.filter(({ type }) => type.startsWith('cgroup')).map(({ at }) => at))
+    for (const folder of kernel.shared ? folders : [])
       for (const file of ['cgroup.procs', 'release_agent'])
-        if (kernel.shared && (await guest.tryOpen(`/sys/fs/cgroup${folder}/${file}`, O_WRONLY)) === undefined)
-          seen.push({ kind: 'path', text: `/sys/fs/cgroup${folder}/${file} opens for writing` })
+        if ((await guest.tryOpen(`${folder}/${file}`, O_WRONLY)) === undefined)
+          seen.push({ kind: 'path', text: `${folder}/${file} opens for writing` })
     return conclude({
       seen: kernel.shared ? seen : [],
       controls: [

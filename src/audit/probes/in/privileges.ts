@@ -72,7 +72,9 @@ export const capabilities: Probe = insideProbe(
       ],
       leak: 'The guest holds capabilities in the host’s user namespace, or can inherit some.',
       contained: kernel.shared
-        ? 'What capabilities it holds are those of a user namespace of its own.'
+        ? hosts
+          ? 'It holds no capability.'
+          : 'What capabilities it holds are those of a user namespace of its own.'
         : 'What capabilities it holds are those of a kernel of its own.',
     })
   },
