@@ -16,7 +16,7 @@ import { copyUp } from './copy-up.ts'
 import { checkEndpoint } from './endpoint-check.ts'
 import { initLayer } from './init-layer.ts'
 import { tagFields } from './log-attributes.ts'
-import { canonicalModes, joinedRange } from './joins.ts'
+import { canonicalModes, joinedRange, namedContainer } from './joins.ts'
 import { resolveLinks } from './links.ts'
 import { resolveMounts } from './mount-points.ts'
 import { mountRequests, type InheritedMount } from './mount-requests.ts'
@@ -284,7 +284,8 @@ function inheritedMounts(services: Services, from: readonly string[]): Inherited
     if (mode !== '' && mode !== 'ro' && mode !== 'rw' && mode !== 'z' && mode !== 'Z') {
       throw new DewarError('invalid-argument', `invalid mode for volumes-from: ${mode}`)
     }
-    const points = services.containers.find(ref).record.mounts.filter((mount) => mount.type !== 'tmpfs')
+    const source = namedContainer(ref, services.containers)
+    const points = source.record.mounts.filter((mount) => mount.type !== 'tmpfs')
     return points.map(({ point, anonymous }) => ({
       ...point,
       anonymous,

@@ -9,21 +9,31 @@ type Modes = Pick<HostConfig, 'networkMode' | 'ipcMode' | 'pidMode'>
 
 /**
  * `container:NAME` with the full id in the place of the name, as inspect shows it and a rename needs it. An unknown
- * name stays: the start will say so. Answered here, with the 404 that clients expect, it would mean that the image is
- * missing, and `docker run` would pull it.
+ * name is refused, but for the network's, of which the start will say so, as with dockerd.
  */
 export function canonicalModes<T extends Modes>(host: T, containers: Directory<Container>): T {
-  const canonical = (mode: string): string => {
+  const canonical = (mode: string, unknown: (mode: string) => string): string => {
     if (!mode.startsWith('container:')) return mode
     const target = containers.lookup(mode.slice('container:'.length))
-    return target === undefined ? mode : `container:${target.id}`
+    return target === undefined ? unknown(mode) : `container:${target.id}`
   }
+  const refuse = (mode: string): string => namedContainer(mode.slice('container:'.length), containers).id
   return {
     ...host,
-    networkMode: canonical(host.networkMode),
-    ipcMode: canonical(host.ipcMode),
-    pidMode: canonical(host.pidMode),
+    networkMode: canonical(host.networkMode, (mode) => mode),
+    ipcMode: canonical(host.ipcMode, refuse),
+    pidMode: canonical(host.pidMode, refuse),
   }
+}
+
+/**
+ * Another container that a create request names. Not 404 when there is none, which to clients means that the image is
+ * missing: `docker run` would pull it.
+ */
+export function namedContainer(ref: string, containers: Directory<Container>): Container {
+  const found = containers.lookup(ref)
+  if (found === undefined) throw new DewarError('invalid-argument', `No such container: ${ref}`)
+  return found
 }
 
 function targets(host: Modes, containers: Directory<Container>): Container[] {

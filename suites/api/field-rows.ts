@@ -277,7 +277,7 @@ const files: readonly FieldRow[] = [
     with: { Volumes: { '/v': {} } },
     refused: [404, /plugin .*nosuch.* not found/],
   },
-  { field: `${H}VolumesFrom`, value: ['nosuch'], refused: [404, /No such container: nosuch/] },
+  { field: `${H}VolumesFrom`, value: ['nosuch'], refused: [400, /No such container: nosuch/] },
   { field: `${H}ContainerIDFile`, value: '/tmp/x.cid' },
   { field: `${H}ConsoleSize`, value: [30, 90], with: { Tty: true }, inside: ['stty size', /^30 90/] },
   { field: `${H}LogConfig`, value: { Type: 'local', Config: {} } },
