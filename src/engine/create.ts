@@ -1,6 +1,7 @@
 /** `create`: a request becomes a container on disk, or is refused with nothing left behind. */
 import { chownSync, mkdirSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { release } from 'node:os'
 import { join } from 'node:path'
 import { DewarError, messageOf } from '../base/errors.ts'
 import { containerCapabilities } from '../kernel/capabilities.ts'
@@ -76,7 +77,7 @@ async function acceptHostConfig(
     last: facts.lastCapability,
   })
   if (typeof security.seccomp === 'object')
-    loadDockerProfile(security.seccomp.profile, { arch: services.arch, capabilities, kernel: '' })
+    loadDockerProfile(security.seccomp.profile, { arch: services.arch, capabilities, kernel: release() })
   checkSysctls(host.sysctls ?? {}, host)
   for (const limit of host.ulimits ?? []) ulimitToRlimit(limit)
   if (request.config.stopSignal) parseSignal(request.config.stopSignal)

@@ -113,6 +113,20 @@ const powers: readonly FieldRow[] = [
     value: ['no-new-privileges'],
     inside: ['grep NoNewPrivs /proc/self/status', /1/],
   },
+  // As in Docker's own profile: a rule for kernels from 4.8 on, and one that no kernel counts yet.
+  {
+    field: `${H}SecurityOpt`,
+    value: [
+      `seccomp=${JSON.stringify({
+        defaultAction: 'SCMP_ACT_ALLOW',
+        syscalls: [
+          { names: ['chroot'], action: 'SCMP_ACT_ERRNO', includes: { minKernel: '4.8' } },
+          { names: ['sync'], action: 'SCMP_ACT_KILL_PROCESS', includes: { minKernel: '99.0' } },
+        ],
+      })}`,
+    ],
+    inside: ['chroot / true; sync && echo synced', /Operation not permitted\nsynced$/],
+  },
   { field: `${H}SecurityOpt`, value: ['bogus=1'], refused: [400, /invalid --security-opt/] },
   { field: `${H}MaskedPaths`, value: [], inside: ['cat /proc/cmdline | wc -c', /^[1-9]/] },
   { field: `${H}MaskedPaths`, value: ['/proc/version'], inside: ['cat /proc/version | wc -c', /^0$/] },
