@@ -148,9 +148,19 @@ async function quiet(read: () => number): Promise<void> {
 
 async function upload(socket: Socket, block: Buffer, total: number): Promise<void> {
   for (let sent = 0; sent < total && socket.writable; sent += block.length) {
-    if (!socket.write(block))
-      await Promise.race([once(socket, 'drain'), once(socket, 'close'), once(socket, 'end')])
+    if (!socket.write(block)) await firstOf(socket, ['drain', 'close', 'end'])
   }
+}
+
+/** Not a race of `once`: its losers would stay on the socket, three more for each block. */
+function firstOf(socket: Socket, names: readonly string[]): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const name of names) socket.off(name, done)
+      resolve()
+    }
+    for (const name of names) socket.on(name, done)
+  })
 }
 
 test('attach answers an unknown container with its status on the upgraded connection', async () => {
