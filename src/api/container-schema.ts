@@ -212,9 +212,25 @@ export const CREATE = codec(
   'CreateRequest',
   z.object({ ...CONFIG_FIELDS, hostConfig: field(HOST_CONFIG), networkingConfig: ENDPOINTS }),
 )
+/** What dockerd changes of a container; the rest it takes and ignores. */
+const UPDATED = z.object(RESOURCE_FIELDS).pick({
+  blkioWeight: true,
+  cpuPeriod: true,
+  cpuQuota: true,
+  cpuRealtimePeriod: true,
+  cpuRealtimeRuntime: true,
+  cpuShares: true,
+  cpusetCpus: true,
+  cpusetMems: true,
+  memory: true,
+  memoryReservation: true,
+  memorySwap: true,
+  nanoCpus: true,
+  pidsLimit: true,
+})
 export const UPDATE = codec(
   'UpdateConfig',
-  z.object({ ...RESOURCE_FIELDS, restartPolicy: field(RESTART_POLICY) }),
+  z.object({ ...UPDATED.shape, restartPolicy: field(RESTART_POLICY) }),
 )
 
 export const EXEC_CREATE = codec(

@@ -217,6 +217,10 @@ function createRequest(body: unknown): Pick<CreateContainer, 'config' | 'hostCon
 }
 
 async function update(call: Call, containers: Containers): Promise<FastifyReply> {
-  const { warnings } = await containers.update(idOf(call), UPDATE.decode((await call.json()) ?? {}))
+  const { restartPolicy, ...limits } = UPDATE.decode((await call.json()) ?? {})
+  // The docker client sends a policy without a name when none is to be changed.
+  const named = restartPolicy !== undefined && restartPolicy.name !== ''
+  const change = named ? { ...limits, restartPolicy } : limits
+  const { warnings } = await containers.update(idOf(call), change)
   return sendJson(call.reply, { Warnings: warnings.length === 0 ? null : warnings })
 }

@@ -1,7 +1,6 @@
 /** The engine's `containers`: finds the container a client names and hands it to the part that does the work. */
 import type { Duplex, Readable } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
-import { checkResources, updateWrites } from '../kernel/cgroup.ts'
 import { pidsIn } from '../kernel/cgroup-live.ts'
 import { attachTo } from './attach.ts'
 import { containerChanges } from './changes.ts'
@@ -9,6 +8,7 @@ import type { Container, WaitResult } from './container.ts'
 import { ContainerFiles } from './container-files.ts'
 import { checkFilters, matchesFilters, prunable } from './container-filters.ts'
 import { containerStats } from './container-stats.ts'
+import { updateContainer } from './container-update.ts'
 import { createContainer } from './create.ts'
 import { cgroupsPath } from './launch.ts'
 import type { ImageRoom } from './image-room.ts'
@@ -18,7 +18,6 @@ import { checkReadable } from './log-driver.ts'
 import { openedLogs } from './logs.ts'
 import { checkName } from './names.ts'
 import { eventAttributes, type Services } from './services.ts'
-import { NO_BLOCK_DEVICES, resources } from './spec-resources.ts'
 import { processTable } from './top.ts'
 import type {
   AttachRequest,
@@ -33,7 +32,6 @@ import type {
   Stats,
   WaitCondition,
 } from './types.ts'
-import { validateResources } from './validate.ts'
 import { linkNames, removeLink, shownLinks } from './links.ts'
 import { containerView } from './view.ts'
 import { treeSize } from './walk.ts'
@@ -139,36 +137,8 @@ export class ContainerService implements Containers {
     bus.emit('container', 'rename', container.id, { ...eventAttributes(container), oldName: `/${oldName}` })
   }
 
-  async update(ref: string, change: Partial<HostConfig>): Promise<{ warnings: readonly string[] }> {
-    const { facts, cgroups, core, bus } = this.#services
-    const container = this.#find(ref)
-    return container.lock.run(async () => {
-      const before = container.record.hostConfig
-      const hostConfig: HostConfig = { ...before, ...change }
-      if (before.memorySwap > 0 && hostConfig.memory > before.memorySwap && !change.memorySwap) {
-        throw new DewarError(
-          'invalid-argument',
-          'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time',
-        )
-      }
-      validateResources(hostConfig, facts)
-      if (hostConfig.autoRemove && !['', 'no'].includes(hostConfig.restartPolicy.name)) {
-        throw new DewarError(
-          'invalid-argument',
-          'Restart policy cannot be updated because AutoRemove is enabled for the container',
-        )
-      }
-      const limits = resources(hostConfig, [], NO_BLOCK_DEVICES)
-      const { warnings } = checkResources(cgroups, limits)
-      if (container.running !== undefined) {
-        await core.run({
-          steps: updateWrites(cgroups, cgroupsPath(this.#services, container.record), limits),
-        })
-      }
-      await container.update({ hostConfig })
-      bus.emit('container', 'update', container.id, eventAttributes(container))
-      return { warnings }
-    })
+  update(ref: string, change: Partial<HostConfig>): Promise<{ warnings: readonly string[] }> {
+    return updateContainer(this.#services, this.#find(ref), change)
   }
 
   async remove(ref: string, options: Parameters<Containers['remove']>[1]): Promise<void> {

@@ -145,7 +145,7 @@ function validateKeys({ annotations = {}, storageOpt = {} }: HostConfig): void {
   throw new DewarError('system', why, { remedy: 'leave the storage option out' })
 }
 
-function validateRestart(host: HostConfig): void {
+export function validateRestart(host: HostConfig): void {
   const { name, maximumRetryCount } = host.restartPolicy
   if (!['', 'no', 'always', 'unless-stopped', 'on-failure'].includes(name)) {
     refuse(

@@ -99,6 +99,16 @@ export const resourceRows: readonly Row[] = [
     shows: /on-failure/,
   },
   {
+    name: 'update of a limit leaves the restart policy',
+    script: `docker run -d --name cx --restart on-failure:2 busybox sleep 99; docker update --cpu-shares 512 cx; docker inspect -f '{{json .HostConfig.RestartPolicy}}' cx`,
+    shows: /"on-failure"/,
+  },
+  {
+    name: 'update --pids-limit -1 takes the limit away',
+    script: `docker run -d --name cx --pids-limit 50 busybox sleep 99; docker update --pids-limit -1 cx; docker exec cx cat /sys/fs/cgroup/pids/pids.max`,
+    shows: /max/,
+  },
+  {
     name: 'update of an unknown container',
     script: `docker update -m 32m nosuch`,
     code: 1,

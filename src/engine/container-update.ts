@@ -1,0 +1,83 @@
+/** `update`: other limits and another restart policy for a container, running or not. */
+import { DewarError } from '../base/errors.ts'
+import { checkResources, updateWrites } from '../kernel/cgroup.ts'
+import type { Container } from './container.ts'
+import { cgroupsPath } from './launch.ts'
+import { eventAttributes, type Services } from './services.ts'
+import { NO_BLOCK_DEVICES, resources } from './spec-resources.ts'
+import type { HostConfig } from './types.ts'
+import { validateResources, validateRestart } from './validate.ts'
+
+export function updateContainer(
+  services: Services,
+  container: Container,
+  change: Partial<HostConfig>,
+): Promise<{ warnings: readonly string[] }> {
+  const { facts, cgroups, core, bus } = services
+  return container.lock.run(async () => {
+    const before = container.record.hostConfig
+    const hostConfig: HostConfig = { ...before, ...change }
+    checkSettled(before, change)
+    validateResources(hostConfig, facts)
+    validateRestart(hostConfig)
+    const limits = {
+      ...resources(hostConfig, [], NO_BLOCK_DEVICES),
+      // A group that is made has no limit; one that has one must be told that it is gone.
+      ...((change.pidsLimit ?? 1) <= 0 ? { pids: { limit: -1 } } : {}),
+    }
+    const { warnings } = checkResources(cgroups, limits)
+    if (container.running !== undefined) {
+      refuseFirstCpuset(services, container, change)
+      await core.run({ steps: updateWrites(cgroups, cgroupsPath(services, container.record), limits) })
+    }
+    await container.update({ hostConfig })
+    bus.emit('container', 'update', container.id, eventAttributes(container))
+    return { warnings }
+  })
+}
+
+/** What contradicts a value that stays, in dockerd's words. */
+function checkSettled(before: HostConfig, change: Partial<HostConfig>): void {
+  const { memory = before.memory, memorySwap, nanoCpus = 0, cpuPeriod = 0, cpuQuota = 0 } = change
+  if (before.memorySwap > 0 && memory > before.memorySwap && !memorySwap) {
+    throw new DewarError(
+      'invalid-argument',
+      'Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time',
+    )
+  }
+  if (before.autoRemove && !['', 'no'].includes(change.restartPolicy?.name ?? '')) {
+    throw new DewarError(
+      'invalid-argument',
+      'Restart policy cannot be updated because AutoRemove is enabled for the container',
+    )
+  }
+  const already = (asked: string, set: string): never => {
+    throw new DewarError(
+      'conflict',
+      `Conflicting options: ${asked} cannot be updated as ${set} has already been set`,
+    )
+  }
+  if (nanoCpus > 0 && before.cpuPeriod > 0) already('Nano CPUs', 'CPU Period')
+  if (nanoCpus > 0 && before.cpuQuota > 0) already('Nano CPUs', 'CPU Quota')
+  if (cpuPeriod > 0 && before.nanoCpus > 0) already('CPU Period', 'NanoCPUs')
+  if (cpuQuota > 0 && before.nanoCpus > 0) already('CPU Quota', 'NanoCPUs')
+}
+
+/**
+ * On cgroup v1 a container gets a group in the cpuset tree only when it wants one at its start, because that tree's
+ * files must be written before a process can join. One that runs without has nothing that could be written to.
+ */
+function refuseFirstCpuset(
+  { cgroups }: Services,
+  { record: { hostConfig } }: Container,
+  { cpusetCpus = '', cpusetMems = '' }: Partial<HostConfig>,
+): void {
+  const asked = cpusetCpus !== '' || cpusetMems !== ''
+  const has = hostConfig.cpusetCpus !== '' || hostConfig.cpusetMems !== ''
+  if (!asked || has || !cgroups.controllers.has('cpuset')) return
+  throw new DewarError(
+    'conflict',
+    'Cannot update the CPU set: the container was started without one, and on cgroup v1 it cannot get one while it runs',
+    { remedy: 'stop it, update it and start it, or start it with --cpuset-cpus' },
+  )
+}
