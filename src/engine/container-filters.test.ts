@@ -72,7 +72,8 @@ test('matchesFilters knows Docker’s keys', () => {
     { ancestor: ['nginx'] },
     { since: ['other'] },
     { expose: ['70-90/tcp'] },
-    { publish: ['80'] },
+    { publish: ['8080'] },
+    { publish: ['8000-9000/tcp'] },
     { health: ['none'] },
     { isolation: ['namespaces'] },
   ]
@@ -86,6 +87,7 @@ test('matchesFilters knows Docker’s keys', () => {
     { ancestor: ['other'] },
     { before: ['other'] },
     { expose: ['80/udp'] },
+    { publish: ['80'] },
     { network: ['none'] },
     { volume: ['v'] },
   ]

@@ -3,6 +3,7 @@ import { DewarError } from '../base/errors.ts'
 import { linearPattern } from '../base/linear-pattern.ts'
 import type { Container } from './container.ts'
 import { matchesLabel } from './events.ts'
+import { withoutUntil } from './filter-values.ts'
 import type { Filters } from './types.ts'
 import { statusOf } from './view.ts'
 
@@ -36,14 +37,8 @@ const TESTS: Readonly<Record<string, Test>> = {
     Object.entries(container.record.networks).some(
       ([name, state]) => name === value || state.networkID.startsWith(value),
     ),
-  publish: (container, value) =>
-    portMatches(
-      Object.entries(container.record.ports)
-        .filter(([, b]) => b !== null)
-        .map(([port]) => port),
-      value,
-    ),
-  expose: (container, value) => portMatches(Object.keys(container.record.config.exposedPorts), value),
+  publish: (container, value) => portMatches(portsOf(container, 'published'), value),
+  expose: (container, value) => portMatches(portsOf(container, 'private'), value),
   health: (container, value) => (container.health?.health.status ?? 'none') === value,
   isolation: (container, value) => container.record.level === value || value === 'default',
   'is-task': (_, value) => value === 'false' || value === '0',
@@ -79,6 +74,7 @@ function checkValue(key: string, value: string): void {
     (key === 'is-task' && !['true', 'false', '1', '0'].includes(value)) ||
     (key === 'health' && !['none', 'starting', 'healthy', 'unhealthy'].includes(value))
   if (bad) throw new DewarError('invalid-argument', `invalid filter '${key}=${value}'`)
+  if (key === 'publish' || key === 'expose') portRange(value)
 }
 
 /** dockerd takes the value as a regular expression over `/name` and `name`. */
@@ -87,26 +83,37 @@ function nameMatches(name: string, value: string): boolean {
   return matches === undefined ? name.includes(value) : matches(name) || matches(`/${name}`)
 }
 
+/**
+ * As in the column PORTS of `ps`: what a container has published, `8080/tcp`, or its own side of all that is
+ * exposed or published, `80/tcp`.
+ */
+function portsOf({ record }: Container, side: 'published' | 'private'): string[] {
+  if (side === 'private') return [...Object.keys(record.config.exposedPorts), ...Object.keys(record.ports)]
+  return Object.entries(record.ports).flatMap(([port, bindings]) =>
+    (bindings ?? []).map(({ hostPort }) => `${hostPort}/${port.split('/')[1] ?? 'tcp'}`),
+  )
+}
+
 /** `80`, `80/tcp` or `80-90/tcp`. */
 function portMatches(ports: readonly string[], value: string): boolean {
-  const match = /^([0-9]+)(?:-([0-9]+))?(?:\/(tcp|udp|sctp))?$/.exec(value)
-  if (match === null) throw new DewarError('invalid-argument', `invalid port ${JSON.stringify(value)}`)
-  const [first, last, protocol] = [Number(match[1]), Number(match[2] ?? match[1]), match[3] ?? 'tcp']
+  const { first, last, protocol } = portRange(value)
   return ports.some((port) => {
-    const [number, kind] = port.split('/')
+    const [number, kind = 'tcp'] = port.split('/')
     return kind === protocol && Number(number) >= first && Number(number) <= last
   })
 }
 
-/** `until` is a time in seconds since the epoch, or RFC 3339; the API room hands durations over as the former. */
-export function prunable(container: Container, filters: Filters): boolean {
-  const { record } = container
-  const until = filters.get('until')?.[0]
-  if (until !== undefined) {
-    const time = /^[0-9.]+$/.test(until) ? Number(until) * 1000 : Date.parse(until)
-    if (Number.isNaN(time)) throw new DewarError('invalid-argument', `invalid filter 'until=${until}'`)
-    if (record.created >= time) return false
-  }
-  const rest = new Map([...filters].filter(([key]) => key !== 'until'))
-  return matchesFilters(container, rest, { ancestors: () => [], find: () => container })
+function portRange(value: string): { first: number; last: number; protocol: string } {
+  const match = /^([0-9]{1,5})(?:-([0-9]{1,5}))?(?:\/(tcp|udp|sctp))?$/.exec(value)
+  if (match === null) throw new DewarError('invalid-argument', `invalid port ${JSON.stringify(value)}`)
+  return { first: Number(match[1]), last: Number(match[2] ?? match[1]), protocol: match[3] ?? 'tcp' }
+}
+
+/** Which containers a prune takes. Throws invalid-argument even where there are none. */
+export function pruneFilter(filters: Filters): (container: Container) => boolean {
+  const { rest, oldEnough } = withoutUntil(filters)
+  checkFilters(rest)
+  return (container) =>
+    oldEnough(container.record.created) &&
+    matchesFilters(container, rest, { ancestors: () => [], find: () => container })
 }

@@ -6,7 +6,7 @@ import { attachTo } from './attach.ts'
 import { containerChanges } from './changes.ts'
 import type { Container, WaitResult } from './container.ts'
 import { ContainerFiles } from './container-files.ts'
-import { checkFilters, matchesFilters, prunable } from './container-filters.ts'
+import { checkFilters, matchesFilters, pruneFilter } from './container-filters.ts'
 import { containerStats } from './container-stats.ts'
 import { updateContainer } from './container-update.ts'
 import { createContainer } from './create.ts'
@@ -149,8 +149,9 @@ export class ContainerService implements Containers {
   async prune(filters: Filters): Promise<{ deleted: readonly string[]; reclaimed: number }> {
     const deleted: string[] = []
     let reclaimed = 0
+    const prunable = pruneFilter(filters)
     for (const container of [...this.#services.containers.values()]) {
-      if (container.live.kind !== 'idle' || !prunable(container, filters)) continue
+      if (container.live.kind !== 'idle' || !prunable(container)) continue
       const size = await treeSize(container.paths.upper)
       try {
         await this.#lifecycle.remove(container, container.id, { force: false, volumes: false })
@@ -210,7 +211,8 @@ export class ContainerService implements Containers {
         'conflict',
         `cannot resize a stopped container: container ${container.id} is not running`,
       )
-    await running.shim.resize(rows, cols)
+    // Without a terminal there is nothing to resize, which dockerd takes for success.
+    if (container.record.config.tty) await running.shim.resize(rows, cols)
     const size = { height: String(rows), width: String(cols) }
     this.#services.bus.emit('container', 'resize', container.id, { ...eventAttributes(container), ...size })
   }

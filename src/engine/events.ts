@@ -110,7 +110,9 @@ class EventQueue {
 /** Docker's event filters; keys it does not know match nothing wrongly: they are refused by the API room. */
 export function matchesEvent(event: EngineEvent, filters: Filters): boolean {
   for (const [key, values] of filters) {
-    if (values.length > 0 && !values.some((value) => matchesOne(event, key, value))) return false
+    const one = (value: string): boolean => matchesOne(event, key, value)
+    // Labels must all be there, of the rest one is enough.
+    if (values.length > 0 && !(key === 'label' ? values.every(one) : values.some(one))) return false
   }
   return true
 }

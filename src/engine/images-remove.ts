@@ -12,7 +12,8 @@ import {
 } from '../store/reference.ts'
 import type { Reference } from '../store/reference.ts'
 import type { Housekeeping } from './images-housekeeping.ts'
-import { booleanFilter, checkFilters, imageFilter, viewOf } from './images-view.ts'
+import { booleanFilter } from './filter-values.ts'
+import { checkFilters, imageFilter, viewOf } from './images-view.ts'
 import type { Filters } from './types.ts'
 
 export type Removed = { readonly untagged?: string; readonly deleted?: string }

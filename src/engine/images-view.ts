@@ -6,6 +6,7 @@ import type { ImageRecord, ImageStore } from '../store/image-store.ts'
 import type { Layers } from '../store/layers.ts'
 import { familiarName, familiarReference } from '../store/reference.ts'
 import type { Reference } from '../store/reference.ts'
+import { booleanFilter, untilTime } from './filter-values.ts'
 import type { Filters, HistoryEntry, ImageConfig, ImageView } from './types.ts'
 
 interface Shelf {
@@ -176,23 +177,12 @@ export function checkFilters(filters: Filters, known: ReadonlySet<string>): void
   }
 }
 
-/** A true or false in one of Go's spellings; undefined when it is not given. */
-export function booleanFilter(filters: Filters, key: string): boolean | undefined {
-  const values = filters.get(key)
-  const value = values?.[0]
-  if (values === undefined || value === undefined) return undefined
-  const same = values.every((other) => other === value)
-  if (same && ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return true
-  if (same && ['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value)) return false
-  throw new DewarError('invalid-argument', `invalid filter '${key}=[${values.join(' ')}]'`)
-}
-
 export function imageFilter(shelf: Shelf, filters: Filters): (view: ImageView) => boolean {
   const dangling = booleanFilter(filters, 'dangling')
   const timeOfImage = (ref: string): number => createdOf(shelf, shelf.images.resolve(ref))
   const before = (filters.get('before') ?? []).map(timeOfImage)
   const since = (filters.get('since') ?? []).map(timeOfImage)
-  const until = (filters.get('until') ?? []).map(untilTime)
+  const until = (filters.get('until') ?? []).map((value) => untilTime(value))
   const labels = filters.get('label') ?? []
   const without = filters.get('label!') ?? []
   const byReference = filters.has('reference')
@@ -211,23 +201,6 @@ function hasLabel(view: ImageView, wanted: string): boolean {
   const equals = wanted.indexOf('=')
   if (equals < 0) return wanted in view.config.labels
   return view.config.labels[wanted.slice(0, equals)] === wanted.slice(equals + 1)
-}
-
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-
-/** A time, Unix seconds, or a Go duration back from now ("24h", "1h30m"). */
-export function untilTime(text: string): number {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000
-  if (/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) {
-    const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
-    return (
-      Date.now() - parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNITS[unit ?? ''] ?? 0), 0)
-    )
-  }
-  const time = Date.parse(text)
-  if (Number.isNaN(time))
-    throw new DewarError('invalid-argument', `failed to parse ${JSON.stringify(text)} as a time`)
-  return time
 }
 
 /** With a `reference` filter only the names that match are shown. */

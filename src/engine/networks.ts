@@ -7,6 +7,7 @@ import { plugIn, unplug } from './live-networks.ts'
 import type { ContainerRecord } from './record.ts'
 import type { Services } from './services.ts'
 import { matchesLabel } from './events.ts'
+import { booleanFilter, withoutUntil } from './filter-values.ts'
 import { isPredefined, networkView, type NetworkMember } from './network-records.ts'
 import type { EndpointConfig, Filters, Networks, NetworkView } from './types.ts'
 
@@ -104,13 +105,15 @@ export class NetworkService implements Networks {
 
   async prune(filters: Filters): Promise<{ deleted: readonly string[] }> {
     const { networks } = this.#services
+    const { rest, oldEnough } = withoutUntil(filters)
     const unused = networks
       .list()
       .filter(
         (network) =>
           !isPredefined(network) &&
           this.#members(network).length === 0 &&
-          this.#matches(network, withoutUntil(filters)),
+          oldEnough(network.created) &&
+          this.#matches(network, rest),
       )
     for (const network of unused) {
       await networks.remove(network)
@@ -166,6 +169,7 @@ export class NetworkService implements Networks {
       dangling: (value) =>
         ['1', 'true'].includes(value) === (!isPredefined(network) && this.#members(network).length === 0),
     }
+    booleanFilter(filters, 'dangling')
     return [...filters].every(([key, values]) => {
       const test = tests[key]
       if (test === undefined) throw new DewarError('invalid-argument', `invalid filter '${key}'`)
@@ -235,7 +239,3 @@ function endpointsWithout(
 }
 
 const modeName = (mode: string): string => (mode === 'default' ? 'bridge' : mode)
-
-function withoutUntil(filters: Filters): Filters {
-  return new Map([...filters].filter(([key]) => key !== 'until'))
-}

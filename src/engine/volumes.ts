@@ -10,6 +10,7 @@ import { Records } from '../store/records.ts'
 import type { Container } from './container.ts'
 import type { Directory } from './directory.ts'
 import { matchesLabel, type EventBus } from './events.ts'
+import { booleanFilter } from './filter-values.ts'
 import { checkVolumeName, type VolumeRequest } from './mount-parts.ts'
 import type { VolumeSource } from './mount-points.ts'
 import { Mutex } from './mutex.ts'
@@ -191,7 +192,7 @@ export class VolumeStore implements Volumes, VolumeSource {
   }
 
   async prune(filters: Filters): Promise<{ deleted: readonly string[]; reclaimed: number }> {
-    const all = filters.get('all')?.some((value) => value === 'true' || value === '1') ?? false
+    const all = booleanFilter(filters, 'all') ?? false
     const deleted: string[] = []
     let reclaimed = 0
     for (const record of [...this.#volumes.values()]) {
@@ -231,12 +232,13 @@ export class VolumeStore implements Volumes, VolumeSource {
   }
 
   #matches(record: VolumeRecord, filters: Filters): boolean {
+    const dangling = booleanFilter(filters, 'dangling')
     const test: Record<string, (value: string) => boolean> = {
       name: (value) => record.name.includes(value),
       driver: (value) => value === 'local',
       label: (value) => matchesLabel(record.labels ?? {}, value),
       'label!': (value) => !matchesLabel(record.labels ?? {}, value),
-      dangling: (value) => ['true', '1'].includes(value) === (this.#users(record.name).length === 0),
+      dangling: () => dangling === (this.#users(record.name).length === 0),
     }
     return [...filters].every(([key, values]) => {
       const check = test[key]

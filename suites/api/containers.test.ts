@@ -132,7 +132,7 @@ describe('containers', { skip, concurrency: 1 }, () => {
     assert.deepEqual(await listed({ before: ['f-two'] }), ['f-one'])
     assert.deepEqual(await listed({ since: [two] }), ['f-three'])
     assert.deepEqual(await listed({ expose: ['81/tcp'] }), ['f-one'])
-    assert.deepEqual(await listed({ publish: ['82'] }), ['f-two'])
+    assert.deepEqual(await listed({ publish: ['8182'] }), ['f-two'])
     assert.deepEqual(await listed({ exited: ['7'] }), ['f-three'])
     assert.deepEqual(await listed({ id: [one.slice(0, 8)] }), ['f-one'])
     assert.deepEqual(await listed({ 'is-task': ['true'] }), [])

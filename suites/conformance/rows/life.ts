@@ -312,6 +312,16 @@ export const lifeRows: readonly Row[] = [
     shows: /1MB/,
   },
   {
+    name: 'container prune by age',
+    script: `docker run --name cx busybox true; docker container prune -f --filter until=1h; docker ps -a --format '{{.Names}}'; docker container prune -f --filter until=0s | head -1`,
+    shows: /^cx$[^]*Deleted/m,
+  },
+  {
+    name: 'ps by what is published',
+    script: `docker run -d --name cx -p 8123:80 busybox sleep 99; for f in publish=8123 publish=8000-9000/tcp publish=80 expose=80 expose=8123; do echo $f $(docker ps --filter $f --format '{{.Names}}'); done`,
+    shows: /publish=8123 cx/,
+  },
+  {
     name: 'container prune',
     script: `docker run --name cx busybox true; docker run -d --name cy busybox sleep 99; docker container prune -f | head -2; docker ps -a --format '{{.Names}}'`,
     shows: /^cy$/m,
