@@ -16,7 +16,7 @@ import { Container } from './container.ts'
 import { copyUp } from './copy-up.ts'
 import { checkEndpoint } from './endpoint-check.ts'
 import { initLayer } from './init-layer.ts'
-import { tagFields } from './log-attributes.ts'
+import { checkLog, logWarnings } from './log-options.ts'
 import { canonicalModes, joinedRange, namedContainer } from './joins.ts'
 import { resolveLinks } from './links.ts'
 import { resolveMounts } from './mount-points.ts'
@@ -81,7 +81,7 @@ async function acceptHostConfig(
   checkSysctls(host.sysctls ?? {}, host)
   for (const limit of host.ulimits ?? []) ulimitToRlimit(limit)
   if (request.config.stopSignal) parseSignal(request.config.stopSignal)
-  checkLog(host)
+  checkLog(host.logConfig)
   checkNames(request, host)
   checkEndpoints(services, request, host)
   const rules = (host.deviceCgroupRules ?? []).map(parseDeviceRule)
@@ -120,42 +120,6 @@ function checkNames(request: CreateContainer, host: HostConfig): void {
   }
 }
 
-const LOG_OPTIONS = new Set([
-  'max-size',
-  'max-file',
-  'labels',
-  'labels-regex',
-  'env',
-  'env-regex',
-  'tag',
-  'compress',
-  'mode',
-  'max-buffer-size',
-])
-
-function checkLog(host: HostConfig): void {
-  const { type, config } = host.logConfig
-  if (type !== 'json-file' && type !== 'none' && type !== 'local') {
-    throw new DewarError('invalid-argument', `logger: no log driver named '${type}' is registered`, {
-      remedy: 'use json-file, local or none',
-    })
-  }
-  for (const [key, value] of Object.entries(config)) {
-    if (!LOG_OPTIONS.has(key))
-      throw new DewarError('invalid-argument', `unknown log opt '${key}' for ${type} log driver`)
-    if (key === 'max-size' && !/^(-1|[0-9]+(\.[0-9]+)?\s*[kmgt]?i?b?)$/i.test(value))
-      throw new DewarError('invalid-argument', `invalid size: '${value}'`)
-    if (key === 'max-file' && !/^[1-9][0-9]{0,2}$/.test(value))
-      throw new DewarError('invalid-argument', `max-file: '${value}' is not a number from 1 to 999`)
-    if (key === 'tag' && tagFields(value) === undefined) {
-      throw new DewarError('invalid-argument', `invalid log tag template ${JSON.stringify(value)}`, {
-        remedy:
-          'use {{.ID}}, {{.FullID}}, {{.Name}}, {{.ImageID}}, {{.ImageFullID}}, {{.ImageName}}, {{.DaemonName}}',
-      })
-    }
-  }
-}
-
 function ownWarnings(host: HostConfig): string[] {
   const warnings: string[] = []
   if (host.networkMode === 'host' && !runsInHostUserns(host)) {
@@ -175,9 +139,7 @@ function ownWarnings(host: HostConfig): string[] {
   if ((host.cpuPercent ?? 0) > 0) warnings.push('linux does not support CPU percent. Percent discarded.')
   if (host.ipcMode === 'shareable')
     warnings.push('A shareable /dev/shm is a folder on the run filesystem: --shm-size does not limit it.')
-  if (host.logConfig.type === 'local')
-    warnings.push('The local log driver is kept in json-file format by this engine.')
-  return warnings
+  return [...warnings, ...logWarnings(host.logConfig)]
 }
 
 export const runsInHostUserns = (host: Pick<HostConfig, 'privileged' | 'usernsMode'>): boolean =>

@@ -14,6 +14,7 @@ import type { Container } from './container.ts'
 import { refuseDeviceRequests, resolveBlockDevices, resolveDevices } from './devices.ts'
 import { joinPids, sharedShmOwner } from './joins.ts'
 import { linkVariables, requireLinks } from './links.ts'
+import { logLimits } from './log-options.ts'
 import { runFolder } from './options.ts'
 import type { ExecUser } from './passwd.ts'
 import type { ContainerRecord } from './record.ts'
@@ -176,7 +177,7 @@ function seccompOf(services: Services, record: ContainerRecord): OciSeccomp | un
 
 function shimOptions(services: Services, container: Container, expectAttach: number): Bundle['shim'] {
   const { config, hostConfig } = container.record
-  const { type, config: log } = hostConfig.logConfig
+  const limits = logLimits(hostConfig.logConfig)
   const oom = oomFile(services.cgroups, cgroupsPath(services, container.record))
   return {
     runDir: runFolder(services.settings, container.id),
@@ -185,24 +186,8 @@ function shimOptions(services: Services, container: Container, expectAttach: num
     stdinOnce: config.stdinOnce,
     expectAttach,
     ...(oom === undefined ? {} : { oomFile: oom }),
-    ...(type === 'none'
-      ? {}
-      : {
-          log: {
-            path: container.paths.log,
-            maxSize: parseSize(log['max-size']),
-            maxFiles: Number(log['max-file'] ?? 1),
-          },
-        }),
+    ...(limits === undefined ? {} : { log: { path: container.paths.log, ...limits } }),
   }
-}
-
-/** "10m" → bytes; -1, nothing and 0 are unlimited. Checked when the container is created. */
-export function parseSize(text: string | undefined): number {
-  const match = /^([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?$/i.exec(text ?? '')
-  if (match === null) return 0
-  const power = ['', 'k', 'm', 'g', 't'].indexOf((match[2] ?? '').toLowerCase())
-  return Math.floor(Number(match[1]) * 1024 ** power)
 }
 
 function sharedShm(services: Services, container: Container): string | undefined {
