@@ -114,16 +114,14 @@ function lingerThenDestroy(socket: Socket): void {
   socket.once('close', () => clearTimeout(timer))
 }
 
-/** Without `Upgrade` the same stream is the body of a 200, ended by the connection's end, as dockerd sends it. */
-export function streamAsBody(
-  response: ServerResponse,
-  stream: Duplex,
-  contentType: string,
-  pause: number,
-): void {
+/**
+ * Without `Upgrade` the same stream is the body of a 200, ended by the connection's end. dockerd calls it raw whatever
+ * it holds, from every version of the API.
+ */
+export function streamAsBody(response: ServerResponse, stream: Duplex, pause: number): void {
   // Clients such as docker-py read the raw socket past the headers, so there must be no chunk framing.
   response.useChunkedEncodingByDefault = false
-  response.writeHead(200, { 'Content-Type': contentType, Connection: 'close' })
+  response.writeHead(200, { 'Content-Type': RAW, Connection: 'close' })
   response.flushHeaders()
   afterPause(pause, () => stream.pipe(response))
   stream.once('error', (error) => {

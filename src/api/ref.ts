@@ -7,6 +7,7 @@ const MAX_NAME = 256
 /** A container's name, id or id prefix. Throws not-found in dockerd's words. */
 export function checkRef(ref: string): string {
   if (ref.length <= MAX_NAME && NAME.test(ref)) return ref
+  if (ref === '') throw new DewarError('invalid-argument', 'invalid name or ID supplied: ""')
   throw new DewarError('not-found', `No such container: ${ref.slice(0, MAX_NAME)}`)
 }
 

@@ -33,6 +33,24 @@ export function absentRoutes({ app }: Pick<Room, 'app'>): void {
   for (const method of ['POST', 'DELETE'] as const)
     refuse(method, '/plugins/*', 'not-implemented', 'Dewar has no plugins')
 
+  refuse(
+    'PUT',
+    '/volumes/*',
+    'unavailable',
+    'volume update only valid for cluster volumes, but swarm is unavailable',
+  )
+  for (const [method, path] of [
+    ['GET', ''],
+    ['POST', ''],
+    ['DELETE', '/:checkpoint'],
+  ] as const)
+    refuse(
+      method,
+      `/containers/:id/checkpoints${path}`,
+      'not-implemented',
+      'Dewar takes no checkpoints of containers: pause keeps them as they are, commit keeps their files',
+    )
+
   // With an Upgrade header it never comes here.
   refuse(
     'GET',

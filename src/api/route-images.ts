@@ -27,7 +27,8 @@ export function imageRoutes({ app, engine }: Room): void {
   )
   on(app, 'POST', '/images/load', async (call) => {
     const tar = await plainTar(call.request.raw)
-    const quiet = flagOf(call.query, 'quiet')
+    // Clients that want bars say so.
+    const quiet = flagOf(call.query, 'quiet', true)
     return sendProgress(call.reply, (onProgress) =>
       images.load(tar, quiet ? withoutBars(onProgress) : onProgress),
     )

@@ -10,7 +10,7 @@ import {
   VOLUME_CREATE,
   volumeJson,
 } from './network-view.ts'
-import { filtersOf, flagOf } from './query.ts'
+import { filtersOf, flagOf, textOf } from './query.ts'
 import { checkNetworkRef, checkRef, checkVolumeRef } from './ref.ts'
 import { sendEmpty, sendJson } from './respond.ts'
 import { on } from './route.ts'
@@ -32,6 +32,7 @@ export function networkRoutes({ app, engine }: Room): void {
   on(app, 'GET', '/networks/', list)
   on(app, 'GET', '/networks/*', async (call) => {
     const network = await networks.inspect(refOf(call))
+    checkInspect(call, network)
     return sendJson(call.reply, networkJson(network, { minor: call.minor, containers: true }))
   })
   on(app, 'POST', '/networks/create', async (call) => {
@@ -56,6 +57,18 @@ export function networkRoutes({ app, engine }: Room): void {
     const { deleted } = await networks.prune(filtersOf(call.query, ['label', 'label!', 'until']))
     return sendJson(call.reply, { NetworksDeleted: deleted.length === 0 ? null : deleted })
   })
+}
+
+/** `verbose` has no more to say than is said in any case; `scope` names the only scope there is, or another. */
+function checkInspect({ query }: Call, { name, scope }: NetworkView): void {
+  const verbose = textOf(query, 'verbose')
+  if (verbose !== undefined && !/^([01tf]|true|false)$/i.test(verbose))
+    throw new DewarError(
+      'invalid-argument',
+      `invalid value for verbose: ${verbose}: strconv.ParseBool: parsing ${JSON.stringify(verbose)}: invalid syntax`,
+    )
+  const asked = textOf(query, 'scope')
+  if (asked !== undefined && asked !== scope) throw new DewarError('not-found', `network ${name} not found`)
 }
 
 function refOf(call: Call): string {
@@ -104,7 +117,7 @@ async function pruneVolumes(call: Call, engine: EngineApi): Promise<FastifyReply
   if (call.minor < 42) filters.set('all', ['true'])
   const { deleted, reclaimed } = await engine.volumes.prune(filters)
   return sendJson(call.reply, {
-    VolumesDeleted: deleted.length === 0 ? null : deleted,
+    VolumesDeleted: deleted,
     SpaceReclaimed: reclaimed,
   })
 }

@@ -55,11 +55,11 @@ export function streamRoutes({ app, engine }: Room): void {
   })
 }
 
-function sendAttached(call: Call, { stream, tty }: Attached): FastifyReply {
-  const { reply, minor } = call
+function sendAttached(call: Call, { stream }: Attached): FastifyReply {
+  const { reply } = call
   if (stream === undefined) return sendEmpty(reply, 200)
   const pause = pauseAfterHeaders(call.header('user-agent'))
-  streamAsBody(reply.hijack().raw, stream, streamType(tty, minor), pause)
+  streamAsBody(reply.hijack().raw, stream, pause)
   return reply
 }
 
@@ -140,8 +140,11 @@ async function stats(call: Call, engine: EngineApi): Promise<FastifyReply> {
     return state.running ? engine.containers.stats(view.id) : undefined
   }
   const signal = abortOnClose(reply.raw)
-  if (!flagOf(query, 'stream', true)) {
-    const before = flagOf(query, 'one-shot') ? undefined : await sample()
+  const stream = flagOf(query, 'stream', true)
+  const oneShot = flagOf(query, 'one-shot')
+  if (stream && oneShot) throw new DewarError('invalid-argument', 'cannot have stream=true and one-shot=true')
+  if (!stream) {
+    const before = oneShot ? undefined : await sample()
     if (before !== undefined) await pause(signal)
     return sendJson(reply, statsJson({ id: view.id, name, now: await sample(), before }))
   }

@@ -34,7 +34,9 @@ export function systemRoutes({ app, engine, product }: Room): void {
   on(app, 'GET', '/_ping', (call) => ping(call, 'OK'))
   on(app, 'HEAD', '/_ping', (call) => ping(call, ''))
   on(app, 'GET', '/version', (call) => sendJson(call.reply, versionJson(product)))
-  on(app, 'GET', '/info', async (call) => sendJson(call.reply, infoJson(await engine.info(), product)))
+  on(app, 'GET', '/info', async (call) =>
+    sendJson(call.reply, infoJson(await engine.info(), product, call.minor)),
+  )
   on(app, 'GET', '/events', (call) => events(call, engine))
   on(app, 'GET', '/system/df', (call) => diskUsage(call, engine))
   on(app, 'POST', '/auth', async (call) => {

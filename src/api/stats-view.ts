@@ -75,8 +75,10 @@ function memoryJson({ memory }: Stats): object {
   }
 }
 
+/** Where nothing was read or written cgroup v1 gives empty lists and v2 none; v1 is the one that counts per CPU. */
 function blkioJson(now: Stats | undefined): object {
-  const none = Object.fromEntries(BLKIO_LISTS.map((list) => [list, null]))
+  const empty = now !== undefined && now.cpu.perCpu !== null ? [] : null
+  const none = Object.fromEntries(BLKIO_LISTS.map((list) => [list, empty]))
   return now === undefined || now.blkio.length === 0
     ? none
     : { ...none, io_service_bytes_recursive: now.blkio }

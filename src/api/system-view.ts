@@ -52,7 +52,8 @@ export function versionJson(product: Product): object {
   }
 }
 
-export function infoJson(info: SystemInfo, product: Product): object {
+/** As the version of the API has it that was asked for: newer ones left fields out. */
+export function infoJson(info: SystemInfo, product: Product, minor: number): object {
   return {
     ID: info.id,
     Containers: info.containers,
@@ -67,7 +68,7 @@ export function infoJson(info: SystemInfo, product: Product): object {
       Authorization: null,
       Log: ['json-file', 'local', 'none'],
     },
-    ...resourcesJson(info),
+    ...resourcesJson(info, minor),
     Debug: false,
     NFd: info.fileDescriptors,
     OomKillDisable: info.cgroupVersion === '1',
@@ -83,7 +84,7 @@ export function infoJson(info: SystemInfo, product: Product): object {
     OSType: 'linux',
     Architecture: info.architecture,
     IndexServerAddress: 'https://index.docker.io/v1/',
-    RegistryConfig: registryJson(info),
+    RegistryConfig: registryJson(info, minor),
     NCPU: info.cpus,
     MemTotal: info.memory,
     GenericResources: null,
@@ -107,17 +108,22 @@ export function infoJson(info: SystemInfo, product: Product): object {
     LiveRestoreEnabled: true,
     Isolation: '',
     InitBinary: 'dewar-init',
-    ContainerdCommit: { ID: '' },
-    RuncCommit: { ID: product.commit },
-    InitCommit: { ID: product.commit },
+    ContainerdCommit: commitJson('', minor),
+    RuncCommit: commitJson(product.commit, minor),
+    InitCommit: commitJson(product.commit, minor),
     SecurityOptions: [
       'name=seccomp,profile=builtin',
       'name=userns',
       ...(info.cgroupVersion === '2' ? ['name=cgroupns'] : []),
     ],
+    ...(minor >= 49 ? { FirewallBackend: { Driver: 'nftables' } } : {}),
     CDISpecDirs: [],
     Warnings: info.warnings.length === 0 ? null : info.warnings,
   }
+}
+
+function commitJson(id: string, minor: number): object {
+  return { ID: id, ...(minor < 49 ? { Expected: id } : {}) }
 }
 
 function storageJson(): object {
@@ -132,7 +138,7 @@ function storageJson(): object {
   }
 }
 
-function resourcesJson(info: SystemInfo): object {
+function resourcesJson(info: SystemInfo, minor: number): object {
   return {
     MemoryLimit: true,
     SwapLimit: true,
@@ -143,8 +149,7 @@ function resourcesJson(info: SystemInfo): object {
     CPUSet: true,
     PidsLimit: true,
     IPv4Forwarding: true,
-    BridgeNfIptables: false,
-    BridgeNfIp6tables: false,
+    ...(minor < 50 ? { BridgeNfIptables: false, BridgeNfIp6tables: false } : {}),
   }
 }
 
@@ -157,7 +162,7 @@ function levelsJson(info: SystemInfo): object {
   }
 }
 
-function registryJson(info: SystemInfo): object {
+function registryJson(info: SystemInfo, minor: number): object {
   const insecure = info.insecureRegistries.filter((name) => !name.includes('/'))
   const networks = info.insecureRegistries.filter((name) => name.includes('/'))
   const index = { Name: 'docker.io', Mirrors: info.registryMirrors, Secure: true, Official: true }
@@ -166,8 +171,9 @@ function registryJson(info: SystemInfo): object {
     { Name: name, Mirrors: [], Secure: false, Official: false },
   ])
   return {
-    AllowNondistributableArtifactsCIDRs: null,
-    AllowNondistributableArtifactsHostnames: null,
+    ...(minor < 49
+      ? { AllowNondistributableArtifactsCIDRs: null, AllowNondistributableArtifactsHostnames: null }
+      : {}),
     InsecureRegistryCIDRs: ['127.0.0.0/8', ...networks],
     IndexConfigs: { 'docker.io': index, ...Object.fromEntries(others) },
     Mirrors: info.registryMirrors.length === 0 ? null : info.registryMirrors,

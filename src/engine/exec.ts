@@ -57,7 +57,7 @@ export class ExecService implements Execs {
     const exec = new Exec(container, config)
     this.#execs.set(exec.id, exec)
     container.execs.set(exec.id, exec)
-    this.#emit(exec, `exec_create: ${commandText(config)}`)
+    this.#emit(exec, `exec_create: ${commandText(config.cmd)}`)
     return exec.id
   }
 
@@ -71,7 +71,7 @@ export class ExecService implements Execs {
     try {
       const process = await this.#launch(exec, running, options)
       exec.process = process
-      this.#emit(exec, `exec_start: ${commandText(exec.config)}`)
+      this.#emit(exec, `exec_start: ${commandText(exec.config.cmd)}`)
       void process.exited.then(
         (exit) => this.#ended(exec, exit.code),
         () => this.#ended(exec, 137),
@@ -156,7 +156,7 @@ export class ExecService implements Execs {
 }
 
 /** As dockerd writes it: the program, a space, the arguments; so a program alone is followed by a space. */
-function commandText({ cmd: [program = '', ...rest] }: ExecConfig): string {
+export function commandText([program = '', ...rest]: readonly string[]): string {
   return `${program} ${rest.join(' ')}`
 }
 

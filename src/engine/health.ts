@@ -1,7 +1,7 @@
 /** Health checks of one running container: a probe through exec, again and again, until it ends. */
 import type { Container } from './container.ts'
 import { patient } from './replay.ts'
-import { startProcess } from './exec.ts'
+import { commandText, startProcess } from './exec.ts'
 import {
   HEALTH_STARTING,
   MAX_OUTPUT,
@@ -11,6 +11,7 @@ import {
   type ProbePlan,
   type ProbeResult,
 } from './health-state.ts'
+import { newId } from './names.ts'
 import { eventAttributes, type Services } from './services.ts'
 import type { Health } from './types.ts'
 
@@ -80,7 +81,17 @@ export class HealthMonitor {
     })
     const running = this.#container.running
     if (running === undefined) return result(-1, 'the container does not run')
+    // Probes are execs, and are told of as such.
+    const shown = commandText(this.#plan.argv)
+    const execID = newId()
+    const emit = (action: string, more: Readonly<Record<string, string>> = {}): void =>
+      this.#services.bus.emit('container', action, this.#container.id, {
+        ...eventAttributes(this.#container),
+        execID,
+        ...more,
+      })
     try {
+      emit(`exec_create: ${shown}`)
       const config = {
         cmd: this.#plan.argv,
         env: null,
@@ -94,6 +105,11 @@ export class HealthMonitor {
         stdin: false,
         consoleSize: undefined,
       })
+      emit(`exec_start: ${shown}`)
+      void process.exited.then(
+        ({ code }) => emit('exec_die', { exitCode: String(code) }),
+        () => undefined,
+      )
       const stream = patient(await process.attach({ stdin: false }))
       const output = collect(stream)
       const exit = await within(process.exited, this.#plan.timeout)

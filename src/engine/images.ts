@@ -34,6 +34,7 @@ import { Housekeeping } from './images-housekeeping.ts'
 import { loadImages } from './images-load.ts'
 import { addImage, addLayer, documentOfConfig } from './images-make.ts'
 import type { CommitLayer, LayerBlob, Workshop } from './images-make.ts'
+import { requirePlatform } from './images-platform.ts'
 import { ImageSteps } from './images-step.ts'
 import { pruneImages, removeImage } from './images-remove.ts'
 import type { ImageUser, Remover } from './images-remove.ts'
@@ -147,16 +148,7 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
   } {
     const { id } = this.#complete(ref)
     const document = this.#images.config(id)
-    if (platform !== undefined && platform !== '') {
-      const wanted = parsePlatform(platform)
-      if (document.os !== wanted.os || document.architecture !== wanted.architecture) {
-        const has = `${document.os}/${document.architecture}`
-        throw new DewarError(
-          'not-found',
-          `image with reference ${ref} was found but does not match the specified platform: wanted ${wanted.os}/${wanted.architecture}, actual: ${has}`,
-        )
-      }
-    }
+    requirePlatform(document, ref, platform)
     return { id, config: configOfDocument(document.config), lower: this.rootfs(id), os: document.os }
   }
 
@@ -205,6 +197,8 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
     onProgress({ status: `Digest: ${digest}` })
     const news = before === id ? 'Image is up to date for' : 'Downloaded newer image for'
     onProgress({ status: `Status: ${news} ${shown}` })
+    // An image that is there for one platform only is pulled whatever was asked for, and kept, as by dockerd.
+    requirePlatform(this.#images.config(id), shown, platform)
     this.#event('pull', shown, { name: familiarName(reference) })
   }
 

@@ -98,9 +98,9 @@ export class Stopping {
   }
 
   async unpause(container: Container): Promise<void> {
-    const running = this.#needRunning(container)
     // dockerd's status for it, surprising as it is beside that of pause.
     if (!container.paused) throw new DewarError('system', `Container ${container.id} is not paused`)
+    const running = this.#needRunning(container)
     await running.level.unpause(this.#services.core, running.bundle)
     await this.#setPaused(container, running, false)
     this.#services.bus.emit('container', 'unpause', container.id, eventAttributes(container))
