@@ -371,6 +371,7 @@ test('infoJson has every field of dockerd’s that later versions kept', () => {
       eventListeners: 0,
     },
     { version: '1', commit: '', built: 0 },
+    41,
   )
   const missing = Object.keys(recorded('info.json')).filter((key) => !gone.includes(key) && !(key in shown))
   assert.deepEqual(missing, [])
