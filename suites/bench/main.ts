@@ -1,11 +1,13 @@
 /**
- * `npm run bench [-- --quick] [--json] [--only=runtimes,life,exec,pull,log,memory,client]`: how fast this engine is, beside
- * what else is there and the kernel's own limit, in one run. Reports, never judges: machines differ, so read the ratios.
+ * `npm run bench [-- --quick] [--json] [--only=PART,…]`: how fast this engine is, beside what else is there
+ * and the kernel's own limit, in one run. Reports, never judges: machines differ, so read the ratios.
+ * Parts: runtimes, life, exec, memory, log, pull, client, docker-run, build, cp, list, compose, events.
  */
 import { cpus, release } from 'node:os'
 import { Scope } from '../harness/scope.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
 import * as measure from './measure.ts'
+import { benchOf, DAILY } from './measure-daily.ts'
 import { buildPrograms } from './programs.ts'
 import { printReport } from './print-report.ts'
 import { startSubjects } from './subjects.ts'
@@ -38,7 +40,7 @@ try {
     )
   }
   await attempt('runtimes', () => measure.measureRuntimes(programs, effort, report))
-  const engines = ['life', 'exec', 'pull', 'log', 'memory', 'client'].some(wants)
+  const engines = ['life', 'exec', 'pull', 'log', 'memory', 'client', ...Object.keys(DAILY)].some(wants)
   const subjects = engines ? await startSubjects(scope, report.absences) : []
   await attempt('life', () => measure.measureLifeCycles(subjects, effort, report))
   await attempt('exec', () => measure.measureExec(subjects, effort, report))
@@ -46,6 +48,8 @@ try {
   await attempt('log', () => measure.measureLogs(subjects, effort, report))
   await attempt('pull', () => measure.measurePulls(subjects, effort, report))
   await attempt('client', () => measure.measureClients(programs, subjects, effort, report))
+  const bench = benchOf(subjects, effort, report)
+  for (const [part, work] of Object.entries(DAILY)) await attempt(part, () => work(bench))
 } finally {
   await scope[Symbol.asyncDispose]()
 }
