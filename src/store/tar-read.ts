@@ -49,10 +49,14 @@ export class TarReader {
   #entries = 0
   #sparseInput: Buffer[] = []
 
-  /** Throws when the archive stopped inside an entry. A missing end mark is fine, as for GNU tar and Docker. */
+  /**
+   * Throws when the archive stopped inside an entry. A missing end mark is fine, as for GNU tar and Docker, and so is
+   * the padding of the last entry: the docker client leaves it out when it adds a Dockerfile to a context.
+   */
   finish(): void {
     if (this.#state === 'end') return
-    if (this.#state !== 'header' || this.#pendingBytes > 0) throw tarError('unexpected end of archive')
+    const between = this.#state === 'header' || this.#state === 'padding'
+    if (!between || this.#pendingBytes > 0) throw tarError('unexpected end of archive')
     if (this.#longName !== undefined || this.#local.size > 0) throw tarError('unexpected end of archive')
   }
 
