@@ -46,7 +46,7 @@ export interface TarToOpsOptions {
 /** What an archive turned out to hold; complete once the conversion has ended. */
 export interface TarSummary {
   entries: number
-  /** Bytes of all files, holes included: what Docker calls the size of a layer. */
+  /** Bytes of all files, holes included, and of symlinks: what Docker calls the size of a layer. */
   bytes: number
   /** Parents that no entry of the archive describes; they were made as 0755 root. */
   readonly implicit: Set<string>
@@ -115,7 +115,7 @@ class Translation {
 
   #count(entry: TarEntry): void {
     this.#summary.entries += 1
-    this.#summary.bytes += entry.size
+    this.#summary.bytes += entry.kind === 'symlink' ? entry.link.length : entry.size
     const { bytes, entries } = this.#limits
     if (this.#summary.bytes > bytes) throw tooLarge(`it unpacks to more than ${bytes} bytes`)
     if (this.#summary.entries > entries) throw tooLarge(`it has more than ${entries} entries`)
