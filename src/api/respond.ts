@@ -86,13 +86,17 @@ function firstByte(stream: Readable): Promise<void> {
  */
 export async function sendProgress(
   reply: FastifyReply,
-  work: (onProgress: OnProgress, signal: AbortSignal) => Promise<Progress | void>,
+  work: (onProgress: OnProgress, signal: AbortSignal, ready: () => Promise<void>) => Promise<Progress | void>,
 ): Promise<FastifyReply> {
   const response = reply.raw
   const lines = new ProgressLines(reply)
   const signal = abortOnClose(response)
   try {
-    const last = await work((progress) => lines.write(progress), signal)
+    const last = await work(
+      (progress) => lines.write(progress),
+      signal,
+      () => drained(response),
+    )
     if (last !== undefined) lines.write(last)
   } catch (error) {
     // Nobody is there to be told, and leaving is no failure.
@@ -105,6 +109,18 @@ export async function sendProgress(
   }
   lines.end()
   return reply
+}
+
+/** Resolves when the client has taken what waits for it, or is gone. */
+function drained(response: ServerResponse): Promise<void> {
+  if (!response.writableNeedDrain || response.destroyed) return Promise.resolve()
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      response.off('drain', settle).off('close', settle)
+      resolve()
+    }
+    response.on('drain', settle).on('close', settle)
+  })
 }
 
 class ProgressLines {

@@ -4,8 +4,8 @@ import { z } from 'zod'
 import { DewarError } from '../base/errors.ts'
 import type { BuildRequest } from '../engine/build-types.ts'
 import type { AuthConfig, HostConfig } from '../engine/types.ts'
+import { parsePlatform } from '../registry/manifest.ts'
 import { AUTH } from './auth-header.ts'
-import { plainTar } from './plain-tar.ts'
 import { flagOf, textOf, wholeOf } from './query.ts'
 import { sendEmpty, sendJson, sendProgress } from './respond.ts'
 import { on } from './route.ts'
@@ -13,9 +13,9 @@ import type { Call, Room } from './route.ts'
 
 export function buildRoutes({ app, engine }: Room): void {
   on(app, 'POST', '/build', async (call) => {
-    const request = await requestOf(call)
-    return sendProgress(call.reply, async (onProgress, signal) => {
-      await engine.builds.build(request, onProgress, signal)
+    const request = requestOf(call)
+    return sendProgress(call.reply, async (onProgress, signal, ready) => {
+      await engine.builds.build(request, onProgress, signal, ready)
     })
   })
   // Only BuildKit has a cache beside images: what the classic builder keeps are images.
@@ -30,12 +30,12 @@ function cancel(call: Call): FastifyReply {
   return sendEmpty(call.reply, 200)
 }
 
-async function requestOf(call: Call): Promise<BuildRequest> {
+function requestOf(call: Call): BuildRequest {
   const { query } = call
   refuseOthers(query)
   const remote = textOf(query, 'remote')
   return {
-    ...(remote === undefined ? { context: await plainTar(call.request.raw) } : { remote }),
+    ...(remote === undefined ? { context: call.request.raw } : { remote }),
     dockerfile: textOf(query, 'dockerfile') ?? '',
     tags: query.getAll('t').filter((tag) => tag !== ''),
     buildArgs: jsonOf(query, 'buildargs', z.record(z.string(), z.string().nullable())) ?? {},
@@ -48,10 +48,17 @@ async function requestOf(call: Call): Promise<BuildRequest> {
     remove: flagOf(query, 'rm', true),
     forceRemove: flagOf(query, 'forcerm'),
     cacheFrom: jsonOf(query, 'cachefrom', z.array(z.string())) ?? [],
-    platform: (textOf(query, 'platform') ?? '').toLowerCase(),
+    platform: platformOf(query),
     hostConfig: hostConfigOf(query),
     auth: authOf(call.header('x-registry-config')),
   }
+}
+
+/** Refused before anything is sent, so that it is an answer with its status. */
+function platformOf(query: URLSearchParams): string {
+  const platform = (textOf(query, 'platform') ?? '').toLowerCase()
+  if (platform !== '') parsePlatform(platform)
+  return platform
 }
 
 function refuseOthers(query: URLSearchParams): void {

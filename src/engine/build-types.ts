@@ -31,6 +31,14 @@ export interface BuildRequest {
 }
 
 export interface Builds {
-  /** Resolves with the image's id. Throws with `exitStatus` when a RUN fails. */
-  build(request: BuildRequest, onProgress: OnProgress, signal: AbortSignal): Promise<string>
+  /**
+   * Resolves with the image's id. Throws with `exitStatus` when a RUN fails. What a RUN prints is read only as fast as
+   * `ready` resolves: a reader that is slow slows the step down.
+   */
+  build(
+    request: BuildRequest,
+    onProgress: OnProgress,
+    signal: AbortSignal,
+    ready?: () => Promise<void>,
+  ): Promise<string>
 }

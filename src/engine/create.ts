@@ -151,6 +151,8 @@ export interface Parts {
   readonly request: CreateContainer
   readonly image: ImageForContainer
   readonly host: HostConfig
+  /** The image's own files alone, without what every container has below them. */
+  readonly plain?: boolean
 }
 
 async function build(services: Services, parts: Parts): Promise<Container> {
@@ -179,7 +181,7 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
     name: parts.name,
     created: Date.now(),
     imageId: image.id,
-    lower: [...image.lower, initLayer(services.settings.root)],
+    lower: parts.plain === true ? image.lower : [...image.lower, initLayer(services.settings.root)],
     platform: image.os,
     level,
     path,

@@ -163,9 +163,9 @@ export class Engine implements EngineApi, AsyncDisposable {
   }
 
   async #settle(): Promise<void> {
-    await this.builds.open()
     const reconciler = { services: this.#services, lifecycle: this.#lifecycle, trash: this.#trash }
     this.#warnings.push(...(await reconcile(reconciler)))
+    await this.builds.open()
     await this.#images.service.sweep()
     startWanted(reconciler)
   }

@@ -22,12 +22,18 @@ export function parsePlatform(text: string | undefined, nodeArch: string = proce
   const host = names[nodeArch] ?? nodeArch
   if (text === undefined || text === '') return { os: 'linux', architecture: host }
   const parts = text.toLowerCase().split('/')
-  if (parts.length > 3 || parts.some((part) => !/^[a-z0-9_.-]+$/.test(part))) {
+  const bad = parts.find((part) => !/^[a-z0-9_.-]+$/.test(part))
+  if (bad !== undefined) {
     throw new DewarError(
       'invalid-argument',
-      `${JSON.stringify(text)} is an invalid component of ${JSON.stringify(text)}: platform specifier component must match "^[A-Za-z0-9_.-]+(?:\\\\([A-Za-z0-9_.-]*\\\\))?$"`,
+      `${JSON.stringify(bad)} is an invalid component of ${JSON.stringify(text)}: platform specifier component must match "^[A-Za-z0-9_.-]+(?:\\\\([A-Za-z0-9_.-]*\\\\))?$": invalid argument`,
     )
   }
+  if (parts.length > 3)
+    throw new DewarError(
+      'invalid-argument',
+      `${JSON.stringify(text)}: cannot parse platform specifier: invalid argument`,
+    )
   const [first = '', second, variant] = parts
   const aliases: Readonly<Record<string, string>> = {
     x86_64: 'amd64',

@@ -1,18 +1,15 @@
 /** `docker build` on Dewar: what comes out, that it comes out the same again, and that no context leads out of it. */
 import assert from 'node:assert/strict'
 import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { after, before, describe, test } from 'node:test'
 import { pack } from 'tar-stream'
-import { command } from '../harness/command.ts'
 import { DEWAR } from '../harness/project.ts'
 import { missing } from '../harness/requirement.ts'
 import { Scope } from '../harness/scope.ts'
-import type { Server } from '../harness/server.ts'
-import { startEngine } from '../harness/start-engine.ts'
-import { tempFolder } from '../harness/temp-folder.ts'
+import { startBuilder, type Builder } from './builder.ts'
 
 interface Entry {
   readonly name: string
@@ -21,114 +18,90 @@ interface Entry {
   readonly content?: string
 }
 
-const APPLETS = ['sh', 'cat', 'echo', 'id', 'ls', 'mkdir', 'ln', 'test', 'env', 'stat']
-
 describe('docker build', { skip: missing('docker', 'busybox', 'tar', 'curl'), concurrency: 1 }, () => {
   const scope = new Scope()
-  let server: Server
-  let folder = ''
+  let builder: Builder
   let canary = ''
 
   before(async () => {
-    folder = scope.use(await tempFolder('build')).path
-    server = scope.use(await startEngine({ folder, bridge: 'dwtb1', subnet: '172.29.1.0/24' }))
-    const root = join(folder, 'rootfs')
-    await mkdir(join(root, 'bin'), { recursive: true })
-    await command(['sh', '-c', `cp "$(command -v busybox)" '${root}/bin/busybox'`], { check: true })
-    for (const name of APPLETS) await symlink('busybox', join(root, 'bin', name))
-    await command(['tar', '-C', root, '-cf', join(folder, 'image.tar'), '.'], { check: true })
-    await server.docker('import', join(folder, 'image.tar'), 'base')
-    canary = join(folder, 'canary')
+    builder = await startBuilder(scope, { bridge: 'dwtb1', subnet: '172.29.1.0/24' })
+    canary = join(builder.folder, 'canary')
     await mkdir(canary)
     await writeFile(join(canary, 'secret'), 'of the host')
   })
   after(async () => scope[Symbol.asyncDispose]())
 
-  /** A context of its own with these files. */
-  async function context(files: Readonly<Record<string, string>>): Promise<string> {
-    const path = join(folder, `context-${Math.random().toString(36).slice(2)}`)
-    await mkdir(path)
-    for (const [name, content] of Object.entries(files)) await writeFile(join(path, name), content)
-    return path
-  }
-  const build = (path: string, ...options: readonly string[]) =>
-    server.run(['env', 'DOCKER_BUILDKIT=0', 'docker', 'build', ...options, path], { timeout: 60_000 })
-  async function idOf(path: string, ...options: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await build(path, '-q', ...options)
-    assert.equal(code, 0, stderr)
-    return stdout.trim()
-  }
-  const run = (image: string, ...argv: readonly string[]) =>
-    server.docker('run', '--rm', '--network', 'none', image, ...argv)
-
   test('a build runs its steps, and takes from its cache what has not changed', async () => {
-    const path = await context({
+    const path = await builder.context({
       Dockerfile: 'FROM base\nENV A=1\nCOPY one two /in/\nRUN echo "$A" > /made\nCMD ["cat", "/made"]\n',
       one: '1',
       two: '2',
     })
-    const first = await build(path, '-t', 'built')
+    const first = await builder.build(path, '-t', 'built')
     assert.match(first.stdout, /Successfully tagged built:latest/, first.stderr)
-    assert.equal(await run('built'), '1')
-    const again = await build(path)
+    assert.equal(await builder.run('built'), '1')
+    const again = await builder.build(path)
     assert.equal(again.stdout.match(/Using cache/g)?.length, 4)
     // Another time is no change, another content is.
     await utimes(join(path, 'one'), 1, 1)
-    assert.equal((await build(path)).stdout.match(/Using cache/g)?.length, 4)
+    assert.equal((await builder.build(path)).stdout.match(/Using cache/g)?.length, 4)
     await writeFile(join(path, 'two'), '3')
-    assert.equal((await build(path)).stdout.match(/Using cache/g)?.length, 1)
+    assert.equal((await builder.build(path)).stdout.match(/Using cache/g)?.length, 1)
   })
 
   test('two builds of one context are one image, whenever they are made', async () => {
-    const path = await context({
+    const path = await builder.context({
       Dockerfile:
         'FROM base AS made\nRUN mkdir /out && echo a > /out/a\nFROM base\nCOPY --from=made /out /out\nCOPY f /\n',
       f: 'f',
     })
-    const first = await idOf(path, '--no-cache')
+    const first = await builder.idOf(path, '--no-cache')
     // The clock's second is another one.
     await new Promise((resolve) => setTimeout(resolve, 1100))
-    assert.equal(await idOf(path, '--no-cache'), first)
+    assert.equal(await builder.idOf(path, '--no-cache'), first)
     await writeFile(join(path, 'f'), 'g')
-    assert.notEqual(await idOf(path, '--no-cache'), first)
+    assert.notEqual(await builder.idOf(path, '--no-cache'), first)
   })
 
   test('a build argument is in no image that does not write it down itself', async () => {
     const secret = 'argument-7c1d'
-    const path = await context({ Dockerfile: 'FROM base\nARG TOKEN\nRUN test -n "$TOKEN"\n' })
-    const image = await idOf(path, '--build-arg', `TOKEN=${secret}`)
+    const path = await builder.context({ Dockerfile: 'FROM base\nARG TOKEN\nRUN test -n "$TOKEN"\n' })
+    const image = await builder.idOf(path, '--build-arg', `TOKEN=${secret}`)
     const shown =
-      (await server.docker('history', '--no-trunc', image)) + (await server.docker('inspect', image))
+      (await builder.server.docker('history', '--no-trunc', image)) +
+      (await builder.server.docker('inspect', image))
     assert.ok(!shown.includes(secret), shown)
-    await server.docker('save', '-o', join(folder, 'saved.tar'), image)
-    assert.ok(!(await readFile(join(folder, 'saved.tar'))).includes(secret), 'nor in what is saved')
+    await builder.server.docker('save', '-o', join(builder.folder, 'saved.tar'), image)
+    assert.ok(!(await readFile(join(builder.folder, 'saved.tar'))).includes(secret), 'nor in what is saved')
   })
 
   test('dewar build makes the image that docker build makes, and leaves out what .dockerignore names', async () => {
-    const path = await context({
+    const path = await builder.context({
       Dockerfile: 'FROM base\nCOPY . /in/\nRUN ls /in > /list\n',
       '.dockerignore': 'hidden*\n',
       hidden: 'x',
       shown: 'y',
     })
     const dewar = (...argv: readonly string[]) =>
-      server.run([DEWAR, '-H', `unix://${server.socket}`, 'build', ...argv], { timeout: 60_000 })
-    const idFile = join(folder, 'id')
+      builder.server.run([DEWAR, '-H', `unix://${builder.server.socket}`, 'build', ...argv], {
+        timeout: 60_000,
+      })
+    const idFile = join(builder.folder, 'id')
     const { code, stdout, stderr } = await dewar('-q', '-t', 'ours', '--iidfile', idFile, path)
     assert.equal(code, 0, stderr)
     assert.equal(stdout.trim(), await readFile(idFile, 'utf8'))
-    assert.equal(stdout.trim(), await idOf(path))
-    assert.ok(!(await run('ours', 'cat', '/list')).includes('hidden'))
-    const failed = await dewar('--no-cache', await context({ Dockerfile: 'FROM base\nRUN exit 4\n' }))
+    assert.equal(stdout.trim(), await builder.idOf(path))
+    assert.ok(!(await builder.run('ours', 'cat', '/list')).includes('hidden'))
+    const failed = await dewar('--no-cache', await builder.context({ Dockerfile: 'FROM base\nRUN exit 4\n' }))
     assert.equal(failed.code, 4, failed.stderr)
   })
 
   test('a step that fails says how, and nothing gets the name', async () => {
-    const path = await context({ Dockerfile: 'FROM base\nRUN exit 3\n' })
-    const { code, stderr } = await build(path, '-t', 'failed')
+    const path = await builder.context({ Dockerfile: 'FROM base\nRUN exit 3\n' })
+    const { code, stderr } = await builder.build(path, '-t', 'failed')
     assert.equal(code, 3, stderr)
     assert.match(stderr, /The command '\/bin\/sh -c exit 3' returned a non-zero code: 3/)
-    assert.equal(await server.docker('images', '-q', 'failed'), '')
+    assert.equal(await builder.server.docker('images', '-q', 'failed'), '')
     for (const [dockerfile, message] of [
       ['FROM base\nCOPY nosuch /\n', /COPY failed: .*nosuch/],
       ['FROM base\nNOSUCH x\n', /unknown instruction: NOSUCH/],
@@ -136,21 +109,23 @@ describe('docker build', { skip: missing('docker', 'busybox', 'tar', 'curl'), co
       ['', /cannot be empty/],
       ['FROM base:nosuch\n', /base:nosuch/],
     ] as const) {
-      const wrong = await build(await context({ Dockerfile: dockerfile }))
+      const wrong = await builder.build(await builder.context({ Dockerfile: dockerfile }))
       assert.notEqual(wrong.code, 0, dockerfile)
       assert.match(wrong.stderr + wrong.stdout, message)
     }
   })
 
   test('a step is contained as a container is', async () => {
-    const path = await context({ Dockerfile: 'FROM base\nRUN cat /proc/self/uid_map /proc/1/cmdline\n' })
-    const { stdout } = await build(path, '--no-cache')
+    const path = await builder.context({
+      Dockerfile: 'FROM base\nRUN cat /proc/self/uid_map /proc/1/cmdline\n',
+    })
+    const { stdout } = await builder.build(path, '--no-cache')
     assert.match(stdout, /^ +0 +[1-9]\d{5,} +65536$/m, 'a range of ids of its own')
     assert.match(stdout, /cat \/proc\/self\/uid_map/, 'its own processes, beginning with 1')
   })
 
   test('links in images, stages and contexts lead nowhere outside', async () => {
-    const path = await context({
+    const path = await builder.context({
       Dockerfile: [
         'FROM base AS stage',
         `RUN mkdir -p /x && ln -s ${canary} /x/link && ln -s ${canary}/secret /x/file`,
@@ -164,16 +139,21 @@ describe('docker build', { skip: missing('docker', 'busybox', 'tar', 'curl'), co
       ].join('\n'),
       f: 'from the context',
     })
-    const { code, stdout, stderr } = await build(path, '-t', 'linked', '--no-cache')
+    const { code, stdout, stderr } = await builder.build(path, '-t', 'linked', '--no-cache')
     assert.equal(code, 0, stdout + stderr)
     assert.deepEqual(await readdir(canary), ['secret'], 'nothing was written into the folder of the host')
-    assert.equal(await run('linked', 'cat', '/y/up/f'), 'from the context')
+    assert.equal(await builder.run('linked', 'cat', '/y/up/f'), 'from the context')
 
     for (const from of ['--from=stage /x/file', '--from=stage /x/link/secret']) {
       const file = `FROM base AS stage\nRUN mkdir /x; ln -s ${canary} /x/link; ln -s ${canary}/secret /x/file\nFROM base\nCOPY ${from} /got\n`
-      const read = await build(await context({ Dockerfile: file }), '-t', 'reader', '--no-cache')
+      const read = await builder.build(
+        await builder.context({ Dockerfile: file }),
+        '-t',
+        'reader',
+        '--no-cache',
+      )
       const got =
-        read.code === 0 ? await server.run(['docker', 'run', '--rm', 'reader', 'cat', '/got']) : read
+        read.code === 0 ? await builder.server.run(['docker', 'run', '--rm', 'reader', 'cat', '/got']) : read
       assert.ok(!got.stdout.includes('of the host'), `${from}: ${got.stdout}`)
     }
   })
@@ -183,11 +163,11 @@ describe('docker build', { skip: missing('docker', 'busybox', 'tar', 'curl'), co
     const tar = pack()
     for (const { content, ...header } of entries) tar.entry(header, content ?? '')
     tar.finalize()
-    const file = join(folder, 'hostile.tar')
+    const file = join(builder.folder, 'hostile.tar')
     await pipeline(tar, createWriteStream(file))
-    const { stdout } = await server.run(
+    const { stdout } = await builder.server.run(
       [
-        ...['curl', '-s', '-m', '60', '--unix-socket', server.socket, '-X', 'POST'],
+        ...['curl', '-s', '-m', '60', '--unix-socket', builder.server.socket, '-X', 'POST'],
         ...['-H', 'Content-Type: application/x-tar', '--data-binary', `@${file}`, 'http://d/build?t=hostile'],
       ],
       { timeout: 70_000 },
@@ -215,10 +195,10 @@ describe('docker build', { skip: missing('docker', 'busybox', 'tar', 'curl'), co
       assert.ok(!answer.includes('of the host'), `${what}: ${answer}`)
       assert.deepEqual(await readdir(canary), ['secret'], what)
       if (!answer.includes('Successfully built')) continue
-      await server.docker('save', '-o', join(folder, 'hostile-image.tar'), 'hostile')
-      assert.ok(!(await readFile(join(folder, 'hostile-image.tar'))).includes('of the host'), what)
+      await builder.server.docker('save', '-o', join(builder.folder, 'hostile-image.tar'), 'hostile')
+      assert.ok(!(await readFile(join(builder.folder, 'hostile-image.tar'))).includes('of the host'), what)
     }
     assert.equal(await readFile(join(canary, 'secret'), 'utf8'), 'of the host')
-    await rm(join(folder, 'hostile.tar'))
+    await rm(join(builder.folder, 'hostile.tar'))
   })
 })

@@ -23,6 +23,8 @@ export interface Build {
   readonly args: BuildArgs
   /** Ours, for what comes by while building. */
   readonly folder: string
+  /** A name for each container of this build. */
+  readonly stepName: () => string
   readonly out: Output
   readonly signal: AbortSignal
   /** Stages that are complete. */

@@ -118,7 +118,8 @@ async function carryOutStep(build: Build, state: StageState, step: Step): Promis
   try {
     await dispatch(build, state, step, made)
   } catch (error) {
-    if (build.request.forceRemove) await removeAll(build, made)
+    // Whoever left cannot look at what is left, as for dockerd.
+    if (build.request.forceRemove || build.signal.aborted) await removeAll(build, made)
     throw error
   }
   if (build.request.remove || build.request.forceRemove) await removeAll(build, made)

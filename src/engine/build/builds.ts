@@ -1,5 +1,5 @@
 /** The engine's `builds`: a request becomes an image with names, or leaves nothing but what its steps have kept. */
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DewarError } from '../../base/errors.ts'
 import { familiarReference, parseReference, withDefaultTag } from '../../store/reference.ts'
@@ -14,7 +14,8 @@ import { BuildArgs } from './build-args.ts'
 import { carryOut } from './builder.ts'
 import { openContext } from './context.ts'
 import { parseDockerfile, stagesFor, type Stage } from './dockerfile.ts'
-import { outputTo, shortId } from './output.ts'
+import { outputTo, shortId, type Output } from './output.ts'
+import { isStepOf, stepNames } from './step-names.ts'
 
 export interface BuildRooms {
   readonly services: Services
@@ -32,17 +33,31 @@ export class BuildService implements Builds {
     this.#folder = join(rooms.services.settings.root, 'builds')
   }
 
-  /** Removes what an engine that was killed left. */
+  /** Removes what an engine that was killed left: its steps may still run. Wants to know all containers. */
   async open(): Promise<void> {
+    const left = await readdir(this.#folder).catch(() => [])
+    for (const { id, record } of [...this.#rooms.services.containers.values()])
+      if (left.some((build) => isStepOf(build, record.name)))
+        await this.#rooms.containers.remove(id, { force: true, volumes: true, link: false })
     await rm(this.#folder, { recursive: true, force: true })
   }
 
-  build(request: BuildRequest, onProgress: OnProgress, signal: AbortSignal): Promise<string> {
+  build(
+    request: BuildRequest,
+    onProgress: OnProgress,
+    signal: AbortSignal,
+    ready: () => Promise<void> = async () => undefined,
+  ): Promise<string> {
     return this.#rooms.steps.building(async () => {
-      const folder = join(this.#folder, newId())
+      const build = newId()
+      const folder = join(this.#folder, build)
       await mkdir(join(folder, 'context'), { recursive: true, mode: 0o700 })
+      const out = outputTo(onProgress, request.quiet, ready)
       try {
-        return await this.#build(request, folder, onProgress, signal)
+        return await this.#build(request, { folder, build }, out, signal)
+      } catch (error) {
+        out.failed()
+        throw error
       } finally {
         await this.#rooms.services.trash.discard(folder)
       }
@@ -51,8 +66,8 @@ export class BuildService implements Builds {
 
   async #build(
     request: BuildRequest,
-    folder: string,
-    onProgress: OnProgress,
+    { folder, build }: { readonly folder: string; readonly build: string },
+    out: Output,
     signal: AbortSignal,
   ): Promise<string> {
     const tags = request.tags.map(checkedTag)
@@ -61,7 +76,6 @@ export class BuildService implements Builds {
     const context = await openContext(sandbox, join(folder, 'context'), request, signal)
     const file = parseDockerfile(context.dockerfile)
     const stages = withLabels(stagesFor(file.stages, request.target), request.labels)
-    const out = outputTo(onProgress, request.quiet)
     const id = await carryOut(
       {
         ...this.#rooms,
@@ -71,6 +85,7 @@ export class BuildService implements Builds {
         escape: file.escape,
         args: new BuildArgs(request.buildArgs),
         folder,
+        stepName: stepNames(build),
         out,
         signal,
         done: [],
@@ -86,7 +101,7 @@ export class BuildService implements Builds {
       await this.#rooms.images.tag(id, tag)
       out.text(`Successfully tagged ${tag}\n`)
     }
-    if (request.quiet) onProgress({ stream: `${id}\n` })
+    out.result(id)
     return id
   }
 }

@@ -5,12 +5,12 @@
 import { posix } from 'node:path'
 import { Readable } from 'node:stream'
 import { isIgnored, parseIgnore } from '../../base/dockerignore.ts'
-import { DewarError } from '../../base/errors.ts'
+import { DewarError, messageOf } from '../../base/errors.ts'
 import { bytesOf } from '../../store/ops.ts'
 import { unpackTar, type Sandbox } from '../../store/unpack.ts'
 import { DOCKERFILE_BYTES_MAX } from './dockerfile-lines.ts'
 import { contentOf } from './events.ts'
-import { download } from './remote.ts'
+import { download, type Download } from './remote.ts'
 import { findIn, plainPath, type Tree } from './tree.ts'
 import { folderTree } from './workspace.ts'
 import type { BuildRequest } from '../build-types.ts'
@@ -52,10 +52,20 @@ async function sourceOf({ context, remote }: BuildRequest, signal: AbortSignal):
     )
   }
   if (!/^https?:\/\//.test(remote))
-    throw new DewarError('invalid-argument', `remote URL ${JSON.stringify(remote)} could not be read`)
-  const { type, body } = await download(remote, signal)
+    throw new DewarError('invalid-argument', `remoteURL (${remote}) could not be recognized as URL`)
+  const { type, body } = await downloaded(remote, signal)
   if (!type.startsWith('text/plain')) return { tar: body }
   return { text: (await readAll(body)).toString('utf8') }
+}
+
+async function downloaded(remote: string, signal: AbortSignal): Promise<Download> {
+  try {
+    return await download(remote, signal)
+  } catch (error) {
+    if (!(error instanceof DewarError)) throw error
+    const message = `error downloading remote context ${remote}: ${messageOf(error)}`
+    throw new DewarError(error.code, message, { cause: error })
+  }
 }
 
 async function* bytesFrom(stream: Readable): AsyncGenerator<Buffer> {

@@ -1,4 +1,5 @@
 /** Puts the sources of COPY or ADD into a workspace. */
+import { DewarError } from '../../base/errors.ts'
 import { decompress } from '../../store/decompress.ts'
 import { bytesOf, decodeOps, type Entry, type OpsEvent } from '../../store/ops.ts'
 import { checksumFits, isZero } from '../../store/tar-header.ts'
@@ -36,7 +37,7 @@ async function placeOne(space: Workspace, source: CopySource, placing: Placing):
     const folders = missing.map((path, n) =>
       newFolder(path, n === missing.length - 1 ? (placing.owner ?? ROOT) : ROOT),
     )
-    await space.apply(inFolder(folders, events, target.path, archive))
+    await space.apply(inFolder(folders, events, target.path))
     return
   }
   const inside = placing.target.endsWith('/') || target.isFolder
@@ -60,11 +61,10 @@ async function* inFolder(
   folders: readonly OpsEvent[],
   events: AsyncIterable<OpsEvent>,
   folder: string,
-  archive: boolean,
 ): AsyncGenerator<OpsEvent> {
   yield* folders
-  // A folder's own owner and mode stay behind: its content is copied, not the folder. Those of an archive count.
-  yield* mapEntries(events, (entry) => (entry.path === '.' && !archive ? undefined : moved(entry, folder)))
+  // A folder's own owner and mode stay behind: its content is copied, not the folder. An archive's, too, in dockerd.
+  yield* mapEntries(events, (entry) => (entry.path === '.' ? undefined : moved(entry, folder)))
 }
 
 function moved(entry: Entry, folder: string): Entry {
@@ -97,7 +97,7 @@ async function isArchive(source: CopySource): Promise<boolean> {
   return block.length === 512 && !isZero(block) && checksumFits(block)
 }
 
-/** A format we know and cannot read, unlike damage: then the file is copied as it is. */
+/** The program for the format is missing, unlike damage: then the file is copied as it is. */
 function isUnreadable(error: unknown): boolean {
-  return error instanceof Error && / is not supported/.test(error.message)
+  return error instanceof DewarError && error.code === 'not-implemented'
 }

@@ -14,6 +14,7 @@ import { absoluteTarget, modeOf, ownerOf } from './copy-target.ts'
 import { imageOf } from './from-step.ts'
 import type { Copy } from './instruction.ts'
 import { download } from './remote.ts'
+import { CLOCK_SLACK_MS } from './layer.ts'
 import { addStep, fromCache, nopCommand, stepKey, type StageState } from './stage.ts'
 import type { Tree } from './tree.ts'
 import { emptyTree, folderTree, openWorkspace } from './workspace.ts'
@@ -41,7 +42,7 @@ export async function copyStep(build: Build, state: StageState, copy: Copy): Pro
   const names = sources.map((source) => source.name)
   const key = stepKey(build, state, [copy.kind, comment, ...names, state.config.workingDir], state.config)
   if (fromCache(build, state, key)) return
-  const from = Date.now() - 20
+  const from = Date.now() - CLOCK_SLACK_MS
   await using space = await openWorkspace(build.services, build.sandbox, state.imageId)
   const owner = chown === '' ? undefined : await ownerOf(space, chown)
   const target = absoluteTarget(copy.target, state.config.workingDir)
@@ -163,5 +164,6 @@ async function looseFile(build: Build, file: LooseFile): Promise<CopySource> {
     false,
   )
   if (source === undefined) throw new DewarError('system', `keeping ${file.name} failed`)
-  return { ...source, name: file.name, loose: true }
+  // dockerd's history tells such a file by its hash alone.
+  return { ...source, hash: source.hash.replace(/^file:/, ''), name: file.name, loose: true }
 }

@@ -1,7 +1,7 @@
 /** Where COPY and ADD put things, and as whose. */
 import { posix } from 'node:path'
 import { DewarError } from '../../base/errors.ts'
-import { bytesOf, type Entry, type OpsEvent } from '../../store/ops.ts'
+import { bytesOf, textOf, type Entry, type OpsEvent } from '../../store/ops.ts'
 import { contentOf } from './events.ts'
 import { entryIn, findIn, follow, plainPath, type Tree } from './tree.ts'
 
@@ -30,13 +30,19 @@ export async function targetOf(tree: Tree, target: string): Promise<Target> {
   return { path: plainPath(path), isFolder: entry?.kind === 'dir' }
 }
 
-/** The folders above `path`, topmost first, that are not there yet; `path` itself too when `whole`. */
+/**
+ * The folders above `path`, topmost first, that are not there yet; `path` itself too when `whole`. Throws where one of
+ * them is a file: it must not be taken away for a folder of its name.
+ */
 export async function missingFolders(tree: Tree, path: string, whole: boolean): Promise<string[]> {
   const parts = path.split('/').filter((part) => part !== '')
   const missing: string[] = []
   for (let count = whole ? parts.length : parts.length - 1; count > 0; count -= 1) {
     const folder = parts.slice(0, count).join('/')
     if ((await entryIn(tree, `/${folder}/.`)) !== undefined) break
+    const { entry } = await follow(tree, `/${folder}`)
+    if (entry !== undefined)
+      throw new DewarError('invalid-argument', `mkdir /${textOf(folder)}: not a directory`)
     missing.unshift(folder)
   }
   return missing
@@ -48,9 +54,15 @@ export function newFolder(path: string, owner: Owner): OpsEvent {
     path,
     ...owner,
     mode: 0o755,
-    mtime: { sec: Math.floor(Date.now() / 1000), ns: 0 },
+    mtime: now(),
   }
   return { type: 'entry', entry }
+}
+
+/** With its milliseconds: a whole second would lie before the step began, and be kept as a time of the context's. */
+function now(): Entry['mtime'] {
+  const ms = Date.now()
+  return { sec: Math.floor(ms / 1000), ns: (ms % 1000) * 1_000_000 }
 }
 
 const FILE_MAX = 4 * 1024 * 1024

@@ -23,7 +23,7 @@ export interface LayerSource {
   readonly times: Times
 }
 
-/** Milliseconds. What was written since `from` is dated `to`. */
+/** Milliseconds. What was written from then until now is dated `to`. A date in the future is somebody's wish. */
 export interface Times {
   readonly from: number
   readonly to: number
@@ -53,6 +53,9 @@ export async function readLayer(source: LayerSource): Promise<(Layer & AsyncDisp
   return undefined
 }
 
+/** The filesystem's clock may be a tick behind or before ours. */
+export const CLOCK_SLACK_MS = 20
+
 interface Item {
   readonly entry: Entry
   readonly chunks: readonly Chunk[]
@@ -66,8 +69,9 @@ interface Chunk {
 
 async function collect(source: LayerSource, spool: Spool): Promise<Item[]> {
   const items: { entry: Entry; chunks: Chunk[] }[] = []
+  const until = Date.now() + CLOCK_SLACK_MS
   for await (const event of packFolder(source.sandbox, source.upper)) {
-    if (event.type === 'entry') items.push({ entry: clean(event.entry, source), chunks: [] })
+    if (event.type === 'entry') items.push({ entry: clean(event.entry, source, until), chunks: [] })
     else if (event.type === 'data')
       items.at(-1)?.chunks.push({
         offset: event.offset,
@@ -80,10 +84,10 @@ async function collect(source: LayerSource, spool: Spool): Promise<Item[]> {
   return ownNames(kept.toSorted((a, b) => byParts(a.entry.path, b.entry.path)))
 }
 
-function clean(entry: Entry, { idBase, times }: LayerSource): Entry {
+function clean(entry: Entry, { idBase, times }: LayerSource, until: number): Entry {
   const inside = (id: number): number => Math.max(id - idBase, 0)
   const ms = entry.mtime.sec * 1000 + entry.mtime.ns / 1e6
-  const sec = ms >= times.from ? Math.floor(times.to / 1000) : entry.mtime.sec
+  const sec = ms >= times.from && ms <= until ? Math.floor(times.to / 1000) : entry.mtime.sec
   const xattrs = (entry.xattrs ?? []).map(([name, value]) => [name, plainCapability(name, value)] as const)
   return { ...entry, uid: inside(entry.uid), gid: inside(entry.gid), mtime: { sec, ns: 0 }, xattrs }
 }

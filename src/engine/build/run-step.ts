@@ -56,6 +56,7 @@ async function forward(stream: Duplex, out: Output): Promise<void> {
       if (isError) out.error(text)
       else out.text(text)
     }
+    await out.ready()
   }
 }
 

@@ -1,5 +1,5 @@
 /** RUN. */
-import { readLayer } from './layer.ts'
+import { CLOCK_SLACK_MS, readLayer } from './layer.ts'
 import { DewarError } from '../../base/errors.ts'
 import { isMountDebris } from '../changes.ts'
 import type { ImageConfig } from '../types.ts'
@@ -12,9 +12,6 @@ import { runToEnd } from './run-step.ts'
 import { addStep, fromCache, stepKey, type StageState } from './stage.ts'
 
 type Run = Extract<Instruction, { kind: 'run' }>
-
-/** The filesystem's clock may be a tick behind ours. */
-const CLOCK_SLACK_MS = 20
 
 export async function runStep(build: Build, state: StageState, run: Run, made: string[]): Promise<void> {
   refuseFlags(run.flags)
@@ -62,6 +59,7 @@ async function createFor(
 ): Promise<string> {
   const { containers, request, out } = build
   const { id, warnings } = await containers.create({
+    name: build.stepName(),
     // The image's health check is for those who run it.
     config: {
       image,

@@ -130,7 +130,8 @@ export interface Written {
 /** A step that changes the configuration alone. */
 export async function keep(build: Build, state: StageState, written: Written): Promise<void> {
   const { config, comment, author } = written
-  const command = nopCommand(config, ` ${comment}`)
+  // Two words, as dockerd's containers show.
+  const command = [...nopCommand(config, ''), comment]
   state.author = author
   const key = stepKey(build, state, ['nop', comment, author], config)
   const hit = fromCache(build, state, key)
@@ -158,6 +159,7 @@ export async function nopContainer(
   const id = wanted
     ? (
         await containers.create({
+          name: build.stepName(),
           config: { image: state.imageId ?? '', cmd: command, entrypoint: [''] },
           hostConfig: request.hostConfig,
           endpoints: {},

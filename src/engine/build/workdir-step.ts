@@ -4,6 +4,7 @@ import { DewarError } from '../../base/errors.ts'
 import { bytesOf } from '../../store/ops.ts'
 import type { Build } from './build.ts'
 import { missingFolders, newFolder, ROOT } from './copy-target.ts'
+import { CLOCK_SLACK_MS } from './layer.ts'
 import { addStep, fromCache, nopCommand, nopContainer, stepKey, type StageState } from './stage.ts'
 import { entryIn, follow, plainPath } from './tree.ts'
 import { openWorkspace, type Workspace } from './workspace.ts'
@@ -23,10 +24,10 @@ export async function workdirStep(
   const hit = fromCache(build, state, key)
   state.config = config
   if (hit) return
-  made.push(await nopContainer(build, state, command))
-  const from = Date.now() - 20
+  const from = Date.now() - CLOCK_SLACK_MS
   await using space = await openWorkspace(build.services, build.sandbox, state.imageId)
   await makeFolders(space, workingDir)
+  made.push(await nopContainer(build, state, command))
   await using layer = await workspaceLayer(build, state, space, from)
   await addStep(build, state, { config, createdBy: command.join(' '), key, layer })
 }

@@ -64,6 +64,8 @@ async function draft(services: Services, id: string, image: Digest | undefined):
     // Without volumes: what is written below one belongs to the image.
     image: { id: image ?? '', config, lower: given?.lower ?? [], os: given?.os ?? 'linux' },
     host,
+    // A copy of all of a stage has no /.dockerenv.
+    plain: true,
   })
 }
 
