@@ -9,7 +9,6 @@ import { parseAuthHeader } from './auth-header.ts'
 import { CONFIG } from './container-schema.ts'
 import { wantsContainerConfig } from './client-quirks.ts'
 import { deletedJson, historyJson, imageJson, imageSummaryJson, layerUse } from './image-view.ts'
-import { plainTar } from './plain-tar.ts'
 import { filtersOf, flagOf, textOf } from './query.ts'
 import { checkImageRef, checkRef } from './ref.ts'
 import { sendEmpty, sendJson, sendProgress, sendStream } from './respond.ts'
@@ -26,7 +25,7 @@ export function imageRoutes({ app, engine }: Room): void {
     textOf(call.query, 'fromImage') === undefined ? importImage(call, images) : pull(call, images),
   )
   on(app, 'POST', '/images/load', async (call) => {
-    const tar = await plainTar(call.request.raw)
+    const tar = call.request.raw
     // Clients that want bars say so.
     const quiet = flagOf(call.query, 'quiet', true)
     return sendProgress(call.reply, (onProgress) =>
@@ -152,7 +151,7 @@ async function importImage(call: Call, images: Images): Promise<FastifyReply> {
   // As dockerd: without a message it says where it came from.
   const message = textOf(query, 'message') ?? `Imported from ${source}`
   const platform = textOf(query, 'platform')
-  const tar = await plainTar(call.request.raw)
+  const tar = call.request.raw
   return sendProgress(call.reply, async (onProgress) => {
     const id = await images.import(tar, {
       ...(reference === undefined ? {} : { reference }),

@@ -14,7 +14,6 @@ import { abortOnClose, sendEmpty, sendJson, sendStream } from './respond.ts'
 import { idOf } from './route-containers.ts'
 import { on } from './route.ts'
 import type { Call, Room } from './route.ts'
-import { plainTar } from './plain-tar.ts'
 import { statsJson } from './stats-view.ts'
 
 const STATS_INTERVAL_MS = 1000
@@ -47,7 +46,7 @@ export function streamRoutes({ app, engine }: Room): void {
     return sendStream(call.reply, stream, 'application/x-tar')
   })
   on(app, 'PUT', '/containers/:id/archive', async (call) => {
-    await containers.archivePut(idOf(call), pathOf(call), await plainTar(call.request.raw), {
+    await containers.archivePut(idOf(call), pathOf(call), call.request.raw, {
       noOverwriteDirNonDir: flagOf(call.query, 'noOverwriteDirNonDir'),
       copyUidGid: flagOf(call.query, 'copyUIDGID'),
     })

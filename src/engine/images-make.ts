@@ -1,6 +1,7 @@
 /** New images from layers that come to us: import, commit, load. */
+import { DewarError } from '../base/errors.ts'
 import type { BlobWriter, Blobs } from '../store/blobs.ts'
-import { compressionOf, decompress } from '../store/decompress.ts'
+import { asLayer, compressionOf, decompress } from '../store/decompress.ts'
 import { chainIds, Digester } from '../store/digest.ts'
 import type { Digest } from '../store/digest.ts'
 import { MEDIA } from '../store/image-config.ts'
@@ -50,7 +51,7 @@ export async function addLayer(
   const digester = new Digester()
   const seen = { head: Buffer.alloc(0) }
   try {
-    const plain = digester.through(decompress(written(tar, writer, seen)))
+    const plain = digester.through(decompress(written(asLayer(tar), writer, seen)))
     const staged = await shop.layers.stage(plain, { layer: true, limits: shop.limits }, signal)
     const size = writer.bytes
     const diffId = digester.digest()
@@ -82,7 +83,15 @@ async function* written(
 
 export function layerType(head: Buffer): string {
   const compression = compressionOf(head)
-  return compression === 'none' ? MEDIA.ociLayer : `${MEDIA.ociLayer}+${compression}`
+  if (compression === 'none') return MEDIA.ociLayer
+  if (compression === 'gzip' || compression === 'zstd') return `${MEDIA.ociLayer}+${compression}`
+  throw new DewarError(
+    'invalid-argument',
+    `Loading a layer failed: layers compressed with ${compression} have no media type`,
+    {
+      remedy: 'make it with gzip or zstd',
+    },
+  )
 }
 
 /** `diffIds` bottom first, the staged layer's own last. */

@@ -1,27 +1,24 @@
-/** Takes gzip or zstd off a stream; what is neither passes as it is. */
+/** Takes gzip, zstd, xz or bzip2 off a stream; what is none of them passes as it is. */
 import { Readable, pipeline } from 'node:stream'
 import zlib from 'node:zlib'
 import { Decompress as ZstdDecompress } from 'fzstd'
 import { DewarError, messageOf } from '../base/errors.ts'
+import { byProgram } from './decompress-program.ts'
 
-export type Compression = 'none' | 'gzip' | 'zstd'
+export type Compression = 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2'
 
-const MAGICS: readonly (readonly [string, readonly number[]])[] = [
+const MAGICS: readonly (readonly [Compression, readonly number[]])[] = [
   ['gzip', [0x1f, 0x8b]],
   ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
   ['bzip2', [0x42, 0x5a, 0x68]],
   ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
 ]
 
-/** By the first bytes, as Docker does: media types lie more often. Throws for what we cannot read. */
+/** By the first bytes, as Docker does: media types lie more often. */
 export function compressionOf(head: Buffer): Compression {
   const name = MAGICS.find(([, magic]) => magic.every((byte, at) => head[at] === byte))?.[0] ?? 'none'
-  if (name === 'none' || name === 'gzip' || name === 'zstd') return name
   // A tar may begin with a file named BZh…: a tar header carries its own magic.
-  if (head.toString('latin1', 257, 262) === 'ustar') return 'none'
-  throw new DewarError('invalid-argument', `Decompressing failed: ${name} is not supported`, {
-    remedy: `decompress it first (${name} -d) or use gzip or zstd`,
-  })
+  return head.toString('latin1', 257, 262) === 'ustar' ? 'none' : name
 }
 
 /** Bytes out of one step of decompression; larger steps cross to zlib's thread less often. */
@@ -29,10 +26,28 @@ const STEP = 256 * 1024
 
 export async function* decompress(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const { head, all } = await peek(source, 512)
+  yield* decompressed(compressionOf(head), all)
+}
+
+/** Without xz and bzip2, for which layers have no media type (OCI image-spec, layer.md); gzip and zstd stay. */
+export async function* asLayer(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const { head, all } = await peek(source, 512)
   const compression = compressionOf(head)
-  if (compression === 'none') yield* all
-  else if (compression === 'gzip') yield* gunzip(all)
-  else yield* unzstd(all)
+  yield* compression === 'xz' || compression === 'bzip2' ? decompressed(compression, all) : all
+}
+
+function decompressed(compression: Compression, all: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  switch (compression) {
+    case 'none':
+      return all
+    case 'gzip':
+      return gunzip(all)
+    case 'zstd':
+      return unzstd(all)
+    case 'xz':
+    case 'bzip2':
+      return byProgram(compression, all)
+  }
 }
 
 /** The first bytes (fewer when there are fewer), and everything. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
-import { text as readText } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { DewarError } from '../../src/base/errors.ts'
@@ -69,10 +69,10 @@ test('a pull is aborted when its client leaves', async () => {
   await done
 })
 
-test('load, import and archive uploads arrive whole, plain or gzipped', async () => {
+test('load, import and archive uploads arrive whole, as they were sent', async () => {
   const seen: string[] = []
   const take = async (tar: Readable): Promise<void> => {
-    seen.push(await readText(tar))
+    seen.push((await buffer(tar)).toString('latin1'))
   }
   const engine = fakeEngine({
     images: {
@@ -86,23 +86,20 @@ test('load, import and archive uploads arrive whole, plain or gzipped', async ()
   })
   await using served = await serve(engine)
   const tar = 'not really a tar '.repeat(1000)
+  const packed = gzipSync(tar)
   await ask(served, '/images/load', {
     method: 'POST',
     body: tar,
     headers: { 'content-type': 'application/x-tar' },
   })
-  await ask(served, '/images/load', { method: 'POST', body: gzipSync(tar) })
+  await ask(served, '/images/load', { method: 'POST', body: packed })
   const imported = await ask(served, '/images/create?fromSrc=-&repo=a&tag=b', { method: 'POST', body: tar })
   assert.equal(imported.body, '{"status":"sha256:1"}\r\n')
-  await ask(served, '/containers/x/archive?path=/', { method: 'PUT', body: gzipSync(tar) })
+  await ask(served, '/containers/x/archive?path=/', { method: 'PUT', body: packed })
   await ask(served, '/containers/x/archive?path=/', { method: 'PUT', body: 'abc' })
   await ask(served, '/containers/x/archive?path=/', { method: 'PUT' })
-  assert.deepEqual(seen, [tar, tar, tar, tar, 'abc', ''])
-  const xz = await ask(served, '/images/load', {
-    method: 'POST',
-    body: Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 0]),
-  })
-  assert.deepEqual([xz.status, /xz/.test(xz.body)], [400, true])
+  const asSent = packed.toString('latin1')
+  assert.deepEqual(seen, [tar, asSent, tar, asSent, 'abc', ''])
   assert.equal((await ask(served, '/containers/x/archive?path=', { method: 'PUT', body: tar })).status, 400)
 })
 

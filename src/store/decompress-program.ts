@@ -1,0 +1,75 @@
+/**
+ * xz and bzip2, by the programs of these names, as dockerd does it for xz: no decoder for them comes with Node, and
+ * those on npm decode whole blocks into memory at once or share one state among all streams. What a stranger has packed
+ * is decoded by nobody (a user without files), with bounded memory.
+ */
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { DewarError, errnoOf, messageOf } from '../base/errors.ts'
+
+const ARGUMENTS = {
+  // `xz -9` wants 65 MiB to decode; a header may ask for 4 GiB.
+  xz: ['--decompress', '--stdout', '--quiet', '--threads=1', '--memlimit-decompress=256MiB'],
+  bzip2: ['--decompress', '--stdout', '--quiet'],
+} as const
+
+const PACKAGES = { xz: 'xz-utils', bzip2: 'bzip2' } as const
+
+type Format = keyof typeof ARGUMENTS
+
+const NOBODY = 65_534
+
+/** Throws invalid-argument for what is damaged, not-implemented where the program is missing. */
+export async function* byProgram(format: Format, source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const child = await start(format)
+  const said: string[] = []
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    if (said.length < 10) said.push(text)
+  })
+  const ended = once(child, 'close')
+  const feeding: { failure?: Error } = {}
+  const fed = pipeline(Readable.from(source, { objectMode: false }), child.stdin).catch((error: unknown) => {
+    // The program may have seen enough; then its exit code is the answer.
+    if (errnoOf(error) === 'EPIPE' || errnoOf(error) === 'ECONNRESET') return
+    feeding.failure = error instanceof Error ? error : new Error(messageOf(error))
+    child.kill('SIGKILL')
+  })
+  try {
+    for await (const bytes of child.stdout) if (Buffer.isBuffer(bytes)) yield bytes
+    await fed
+    await ended
+  } finally {
+    child.kill('SIGKILL')
+  }
+  if (feeding.failure !== undefined) throw feeding.failure
+  if (child.exitCode !== 0) throw damaged(format, said.join('').trim())
+}
+
+async function start(format: Format): Promise<ChildProcessWithoutNullStreams> {
+  const asNobody = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
+  const path = process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'
+  const child = spawn(format, ARGUMENTS[format], {
+    ...asNobody,
+    cwd: '/',
+    env: { PATH: path },
+    stdio: 'pipe',
+  })
+  child.stdin.on('error', () => undefined)
+  try {
+    await once(child, 'spawn')
+  } catch (cause) {
+    throw new DewarError('not-implemented', `Decompressing ${format} failed: ${messageOf(cause)}`, {
+      cause,
+      remedy: `install ${PACKAGES[format]} where the engine runs, or use gzip or zstd`,
+    })
+  }
+  return child
+}
+
+function damaged(format: Format, why: string): DewarError {
+  return new DewarError('invalid-argument', `Decompressing failed: the ${format} data is damaged: ${why}`, {
+    remedy: 'fetch it again',
+  })
+}
