@@ -1,4 +1,4 @@
-/** The files of a build as one tar: a folder without what .dockerignore names, or standard input. */
+/** The files of a build as one tar: a folder without what .dockerignore names, standard input, or what a URL gives. */
 import { randomBytes } from 'node:crypto'
 import { lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises'
 import type { Stats } from 'node:fs'
@@ -10,6 +10,7 @@ import { isIgnored, parseIgnore, type IgnorePattern } from '../../base/dockerign
 import { addEntry, addFile, headerOf } from '../copy/pack.ts'
 import { errnoText } from '../errno-text.ts'
 import { Failure } from '../failure.ts'
+import { downloadContext, isUrl } from './remote-context.ts'
 
 export interface BuildContext {
   readonly tar: Readable
@@ -21,7 +22,8 @@ export interface BuildContext {
 export async function contextOf(folder: string, file: string, stdin: Readable): Promise<BuildContext> {
   if (folder === '-' && file === '-')
     throw new Failure("invalid argument: can't use stdin for both build context and dockerfile")
-  if (folder === '-') return stdinContext(stdin, file)
+  if (folder === '-') return archiveContext(stdin, file)
+  if (isUrl(folder)) return archiveContext(await downloadContext(folder), file)
   return folderContext(await contextFolder(folder), file, stdin)
 }
 
@@ -44,8 +46,8 @@ const MAGICS: readonly (readonly number[])[] = [
 ]
 
 /** An archive is the context, anything else the Dockerfile of an empty one. */
-async function stdinContext(stdin: Readable, file: string): Promise<BuildContext> {
-  const { head, all } = await peek(stdin, 512)
+async function archiveContext(source: Readable, file: string): Promise<BuildContext> {
+  const { head, all } = await peek(source, 512)
   const archive =
     MAGICS.some((magic) => magic.every((byte, at) => head[at] === byte)) ||
     head.toString('latin1', 257, 262) === 'ustar'

@@ -1,7 +1,9 @@
 import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { Progress } from '../../client/connect.ts'
 import { contextOf } from '../build/context.ts'
+import { cloneContext, isGitUrl, type Clone } from '../build/remote-context.ts'
 import type { Cli } from '../cli.ts'
 import { command, exactly } from '../command-spec.ts'
 import { findAllAuths, readConfig } from '../config-file.ts'
@@ -58,7 +60,7 @@ const FLAGS = {
 export const build = command({
   name: 'build',
   summary: 'Build an image from a Dockerfile',
-  usage: '[OPTIONS] PATH | -',
+  usage: '[OPTIONS] PATH | URL | -',
   arity: exactly(1),
   flags: FLAGS,
   examples: [
@@ -69,9 +71,9 @@ export const build = command({
   run: async (flags, [path = ''], cli) => {
     if (flags.squash)
       throw new Failure('"--squash" is only supported on a Docker daemon with experimental features enabled')
-    refuseUrl(path)
+    await using clone = isGitUrl(path) ? await cloneContext(path) : undefined
     if (flags.iidfile !== '') await rm(flags.iidfile, { force: true })
-    const context = await contextOf(path, flags.file, cli.stdin)
+    const context = await contextOf(clone?.folder ?? path, fileIn(clone, flags.file), cli.stdin)
     const client = await cli.client()
     const state = { id: '', code: 1 }
     const lines = client.images.build({
@@ -79,7 +81,9 @@ export const build = command({
       query: { ...queryOf(flags), dockerfile: context.dockerfile },
       auths: await findAllAuths(await readConfig(cli.configFolder)),
     })
-    await show(noting(lines, state), state, cli)
+    // What a quiet build says beside its id is why it failed.
+    await show(noting(lines, state, flags.quiet), state, flags.quiet ? cli.stderr : cli.stdout)
+    if (flags.quiet) cli.stdout.write(`${state.id}\n`)
     if (flags.iidfile !== '') await writeFile(flags.iidfile, state.id)
   },
 })
@@ -135,11 +139,9 @@ function tagWord(word: string): string {
   return word
 }
 
-function refuseUrl(path: string): void {
-  if (!/^(https?|git|ssh):\/\/|^git@|^github\.com\//.test(path)) return
-  throw new Failure(
-    `unable to prepare context: ${path} is a URL: fetch or clone it and build from the folder, or pipe a tar to \`dewar build -\``,
-  )
+/** -f names a file of the repository. */
+function fileIn(clone: Clone | undefined, file: string): string {
+  return clone === undefined || file === '' || file === '-' ? file : join(clone.folder, file)
 }
 
 /** Says how much was sent once it was. */
@@ -159,27 +161,28 @@ function counted(tar: Readable, cli: Cli): Readable {
 async function* noting(
   lines: AsyncIterable<Progress>,
   state: { id: string; code: number },
+  quiet: boolean,
 ): AsyncGenerator<Progress> {
   for await (const line of lines) {
     const code = line.errorDetail?.code ?? 0
     if (code > 0) state.code = code
-    // Asked to be quiet, the engine says nothing else.
-    if (/^sha256:[0-9a-f]{64}\n?$/.test(line.stream)) state.id = line.stream.trim()
-    yield line
+    const isId = quiet && /^sha256:[0-9a-f]{64}\n?$/.test(line.stream)
+    if (isId) state.id = line.stream.trim()
+    else yield line
   }
 }
 
 async function show(
   lines: AsyncIterable<Progress>,
   state: { id: string; code: number },
-  cli: Cli,
+  stream: NodeJS.WriteStream,
 ): Promise<void> {
   const onAux = (aux: unknown): void => {
     const id: unknown = typeof aux === 'object' && aux !== null && 'ID' in aux ? aux.ID : undefined
     if (typeof id === 'string') state.id = id
   }
   try {
-    await showProgress(lines, cli.stdout, onAux)
+    await showProgress(lines, stream, onAux)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     throw state.code === 1 ? error : new Failure(message, state.code, error)
