@@ -32,6 +32,9 @@ const needs = missing(
   'jq',
   'curl',
   'nsenter',
+  'git',
+  'xz',
+  'bzip2',
 )
 
 test('the conformance table has rows with names of their own', () => {

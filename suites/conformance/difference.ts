@@ -1,3 +1,4 @@
+import { BUILD_DIFFERENCES } from './difference-builds.ts'
 import type { Answer } from './side.ts'
 
 /**
@@ -19,6 +20,7 @@ const STATUS = 'dockerd 20.10 answers 500 to bad requests; dockerd 28 and the AP
 const REMEDY = 'the message ends with the remedy'
 
 export const DIFFERENCES: readonly Difference[] = [
+  ...BUILD_DIFFERENCES,
   // What a failed start says.
   ...[
     'run of a missing command gives 127',

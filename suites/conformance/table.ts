@@ -1,4 +1,7 @@
 import type { Row } from './row.ts'
+import { buildFailureRows } from './rows/build-failures.ts'
+import { buildOptionRows } from './rows/build-options.ts'
+import { buildRows } from './rows/build.ts'
 import { execRows } from './rows/exec-logs.ts'
 import { imageRows } from './rows/images.ts'
 import { inspectRows } from './rows/inspect-api.ts'
@@ -15,6 +18,9 @@ export const TABLE: readonly Row[] = [
   ...lifeRows,
   ...execRows,
   ...imageRows,
+  ...buildRows,
+  ...buildOptionRows,
+  ...buildFailureRows,
   ...networkRows,
   ...volumeRows,
   ...inspectRows,
