@@ -81,7 +81,13 @@ export async function composeProject(
     server.run([...program, '-p', project, ...args], {
       cwd: folder,
       timeout: 60_000,
-      env: { WHO: 'the shop', COMPOSE_INTERACTIVE_NO_CLI: '1', COMPOSE_PROGRESS: 'plain' },
+      env: {
+        WHO: 'the shop',
+        COMPOSE_INTERACTIVE_NO_CLI: '1',
+        COMPOSE_PROGRESS: 'plain',
+        // v2 builds with BuildKit otherwise, in a container of an image of its own where the engine has none.
+        DOCKER_BUILDKIT: '0',
+      },
     })
   const run: Compose['run'] = async (...args) => {
     const result = await attempt(...args)

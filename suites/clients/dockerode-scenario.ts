@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import { PassThrough, type Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import Docker from 'dockerode'
@@ -321,4 +321,62 @@ test('system calls: info, version, ping, df, prune', async () => {
   const stopped = await docker.createContainer({ Image: image })
   const { ContainersDeleted } = await docker.pruneContainers()
   assert.ok(ContainersDeleted.includes(stopped.id))
+})
+
+/** The events of a build, to its end. */
+async function built(context: ReturnType<typeof pack>, options: object): Promise<readonly Built[]> {
+  const progress = await docker.buildImage(Readable.from(context), options)
+  return new Promise((resolve, reject) =>
+    docker.modem.followProgress(progress, (error, output: readonly Built[]) =>
+      error === null ? resolve(output) : reject(error),
+    ),
+  )
+}
+
+interface Built {
+  readonly stream?: string
+  readonly error?: string
+  readonly errorDetail?: { readonly code?: number }
+  readonly aux?: { readonly ID?: string }
+}
+
+test('builds an image from a tar, with arguments, labels and a target', async () => {
+  const context = pack()
+  context.entry(
+    { name: 'Made' },
+    `FROM ${image} AS first\nARG WORD=no\nCOPY f /f\nRUN echo "$WORD" >> /f\nFROM first\nRUN exit 9\n`,
+  )
+  context.entry({ name: 'f' }, 'file\n')
+  context.finalize()
+  const events = await built(context, {
+    t: 'dockerode-built',
+    dockerfile: 'Made',
+    buildargs: { WORD: 'given' },
+    labels: { by: 'dockerode' },
+    target: 'first',
+  })
+  const id = events.flatMap(({ aux }) => aux?.ID ?? []).at(-1)
+  const info = await docker.getImage('dockerode-built').inspect()
+  assert.equal(info.Id, id)
+  assert.equal(info.Config.Labels?.['by'], 'dockerode')
+  const out = new PassThrough()
+  const said = text(out)
+  await docker.run('dockerode-built', ['cat', '/f'], out, { HostConfig: { AutoRemove: true } })
+  out.end()
+  assert.equal((await said).replaceAll('\r', ''), 'file\ngiven\n')
+})
+
+test('a build that fails tells why, and with which code', async () => {
+  const context = pack()
+  context.entry({ name: 'Dockerfile' }, `FROM ${image}\nRUN echo before; exit 9\n`)
+  context.finalize()
+  const events = await built(context, { t: 'never' }).catch((error: unknown) => {
+    assert.match(String(error), /returned a non-zero code: 9/)
+    return []
+  })
+  for (const { error, errorDetail } of events.filter((event) => event.error !== undefined)) {
+    assert.match(error ?? '', /returned a non-zero code: 9/)
+    assert.equal(errorDetail?.code, 9)
+  }
+  await assert.rejects(docker.getImage('never').inspect(), /No such image|no such image/)
 })

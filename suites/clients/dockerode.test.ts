@@ -7,5 +7,5 @@ const skip = missing('dockerd', 'docker-registry', 'skopeo')
 
 onBothSides('dockerode', { skip }, async (_, server) => {
   const script = fileURLToPath(new URL('./dockerode-scenario.js', import.meta.url))
-  await runScenario(server, [process.execPath, '--test-reporter=tap', script], 15)
+  await runScenario(server, [process.execPath, '--test-reporter=tap', script], 17)
 })

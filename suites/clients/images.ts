@@ -142,7 +142,12 @@ async function tree(folder: string, wanted: RegExp): Promise<Member[]> {
 }
 
 /** A registry's storage with these images, made once per machine; serve a copy of it. */
-export async function clientImages(): Promise<string> {
+export function clientImages(): Promise<string> {
+  return (images ??= makeImages())
+}
+let images: Promise<string> | undefined
+
+async function makeImages(): Promise<string> {
   const made = await recipes()
   const hash = createHash('sha256')
   for (const { layers, config } of made) {
