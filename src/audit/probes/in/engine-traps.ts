@@ -108,70 +108,6 @@ export const descriptors: Probe = insideProbe(
   },
 )
 
-/** Looks at the programs of the next process numbers, and opens each for writing. */
-function watchCalls(from: number, count: number): readonly Call[] {
-  return Array.from({ length: count }, (_, index) => `/proc/${from + index}/exe`).flatMap((path) => [
-    { name: 'readlinkat', args: [-100, { in: path }, { out: 256, short: true }, 256] },
-    { name: 'openat', args: [-100, { in: path }, O_WRONLY] },
-  ])
-}
-
-export const engineBinary: Probe = insideProbe(
-  {
-    id: 'I36',
-    slug: 'in.engine.binary',
-    asset: 'engine',
-    question: 'Can a guest get hold of the engine’s own program while a command is executed inside?',
-    method:
-      'While commands are executed, a watcher inside opens /proc/PID/exe of each new process for writing, without writing.',
-    references: ['CVE-2019-5736'],
-    remedy: 'Update the runtime; a user namespace.',
-    readOnly: false,
-    timeout: 45_000,
-  },
-  async ({ create, guest, signal }) => {
-    const subject = await create()
-    const watcher = await guest(subject)
-    const seen = new Map<string, string>()
-    let looked = 0
-    let joining = 0
-    for (let round = 0; round < 4; round += 1) {
-      signal.throwIfAborted()
-      const calls = watchCalls(Math.max(2, watcher.pid + looked), 24)
-      const arrival = guest(subject)
-      let there = false
-      void arrival.then(
-        () => (there = true),
-        () => (there = true),
-      )
-      while (!there && !signal.aborted) {
-        const { answers } = await watcher.repeat(calls, { times: 100, keep: 'all' })
-        looked += 1
-        for (const batch of answers)
-          for (let index = 0; index < batch.length; index += 2) {
-            const [link, opened] = [batch[index], batch[index + 1]]
-            if (link === undefined || opened === undefined || link.error === 'ENOENT') continue
-            joining += 1
-            const path = link.out[0]?.toString() ?? ''
-            const writable = opened.error === '' || opened.error === 'ETXTBSY'
-            if (writable && path !== PROGRAM && path !== '' && !/^\/memfd|\(deleted\)$/.test(path))
-              seen.set(path, opened.error)
-          }
-      }
-      await arrival
-    }
-    return conclude({
-      seen: [...seen].map(([path, error]) => ({
-        kind: 'path',
-        text: `${path} opens for writing${error === '' ? '' : ` (${error})`}`,
-      })),
-      controls: [await sees(watcher), { what: 'the watcher saw processes that joined', held: joining > 0 }],
-      leak: 'The guest can write the engine’s program on the host.',
-      contained: 'What joins is a copy, or cannot be opened.',
-    })
-  },
-)
-
 /** Images whose folders are links to a folder of the host; how each would look. */
 function hostileImages(
   program: Buffer,
@@ -379,10 +315,4 @@ export const sharedFolder: Probe = insideProbe(
   },
 )
 
-export const ENGINE_TRAPS: readonly Probe[] = [
-  descriptors,
-  imageTraversal,
-  engineBinary,
-  copyRaces,
-  sharedFolder,
-]
+export const ENGINE_TRAPS: readonly Probe[] = [descriptors, imageTraversal, copyRaces, sharedFolder]

@@ -1,6 +1,7 @@
 /** What a container sees of its host and reaches there. */
 import type { Probe } from '../../probe.ts'
 import { internalDns } from './dns-egress.ts'
+import { engineBinary } from './engine-binary.ts'
 import { ENGINE_TRAPS } from './engine-traps.ts'
 import { environment } from './environment.ts'
 import { HOST_ACTIVITY } from './host-activity.ts'
@@ -15,6 +16,7 @@ import { SAME_AS_HOST } from './same-as-host.ts'
 
 export const IN_PROBES: readonly Probe[] = [
   ...ENGINE_TRAPS,
+  engineBinary,
   ...HOST_MOUNTS,
   ...REACH,
   internalDns,
