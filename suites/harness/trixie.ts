@@ -6,7 +6,7 @@ import { findProgram } from './requirement.ts'
 
 const CACHE = process.env['DEWAR_TEST_CACHE'] ?? '/var/cache/dewar-tests'
 /** They need no newer C library than Debian 12 has. runc does, so dockerd runs with the system's. */
-const PACKAGES = ['docker.io', 'containerd', 'docker-compose']
+const PACKAGES = ['docker.io', 'containerd', 'docker-compose', 'docker-buildx']
 
 /** Programs of Debian 13, unpacked beside the system: what is installed stays as it is. */
 export interface Trixie {
@@ -14,6 +14,8 @@ export interface Trixie {
   readonly path: string
   /** docker compose v2, as a program of its own. */
   readonly compose: string
+  /** docker buildx, the same. */
+  readonly buildx: string
 }
 
 /** Downloads and unpacks them once per machine (60 MB, some ten seconds), or tells why that is not possible. */
@@ -46,6 +48,7 @@ async function unpack(): Promise<Trixie | string> {
   return {
     path: `${join(folder, 'usr', 'sbin')}:${join(folder, 'usr', 'bin')}`,
     compose: join(folder, 'usr', 'libexec', 'docker', 'cli-plugins', 'docker-compose'),
+    buildx: join(folder, 'usr', 'libexec', 'docker', 'cli-plugins', 'docker-buildx'),
   }
 }
 
