@@ -35,7 +35,16 @@ export async function auditContainer(options: ContainerAuditOptions): Promise<Re
     const surroundings = { target: judged, journal, program, load: false, openGuest, container: subject }
     const results = await judge(surroundings, { probes, onEvent, signal, limit })
     const targets = [judged.report]
-    return makeReport({ version, startedAt, targets, probes, results, discoveries: [], leftovers: [] })
+    return makeReport({
+      version,
+      startedAt,
+      targets,
+      probes,
+      results,
+      discoveries: [],
+      surveys: [],
+      leftovers: [],
+    })
   } finally {
     journal.close()
   }

@@ -6,7 +6,7 @@ import { Context, SharedWorld } from './context.ts'
 import type { Surroundings } from './context.ts'
 import type { Probe } from './probe.ts'
 import { REPORT_SCHEMA } from './types.ts'
-import type { Discovery, ProbeDescription, Report, Result, TargetReport } from './types.ts'
+import type { Discovery, ProbeDescription, Report, Result, Survey, TargetReport } from './types.ts'
 import { checked, inconclusive } from './verdict.ts'
 import type { Finding } from './verdict.ts'
 import { watchHost } from './watchdog.ts'
@@ -133,6 +133,7 @@ export function makeReport(parts: {
   readonly probes: readonly Probe[]
   readonly results: readonly Result[]
   readonly discoveries: readonly Discovery[]
+  readonly surveys: readonly Survey[]
   readonly leftovers: readonly string[]
 }): Report {
   return {
@@ -145,6 +146,7 @@ export function makeReport(parts: {
     probes: parts.probes.map(describe),
     results: parts.results,
     discoveries: parts.discoveries,
+    surveys: parts.surveys,
     leftovers: parts.leftovers,
   }
 }

@@ -95,6 +95,25 @@ export interface Discovery {
   readonly known: readonly string[]
 }
 
+/** How far the discoverer looked on a target, so that nothing found is not taken for nothing there. */
+export interface Survey {
+  readonly target: string
+  /** Found inside below /proc and /sys. */
+  readonly files: number
+  /** Of these readable on both sides, read again and again, and judged. */
+  readonly compared: number
+  /** A limit ended the walk before everything was seen. */
+  readonly cut: boolean
+  /** They did not answer in time and were left out. */
+  readonly blocked: readonly string[]
+  /** Kernel of the machine whose files were taken as reference; absent: none was given. */
+  readonly reference?: string
+  /** Equal values that this reference has too, and that are therefore not reported. */
+  readonly constant?: number
+  /** Why it could not be carried out to the end. */
+  readonly failure?: string
+}
+
 export const REPORT_SCHEMA = 'https://dewar.dev/schemas/audit-report-1.json'
 
 export interface Report {
@@ -114,6 +133,8 @@ export interface Report {
   readonly probes: readonly ProbeDescription[]
   readonly results: readonly Result[]
   readonly discoveries: readonly Discovery[]
+  /** One per target where the discoverer was asked for; absent in reports of older versions. */
+  readonly surveys?: readonly Survey[]
   /** What the audit could not remove again, with the remedy; empty on a good day. */
   readonly leftovers: readonly string[]
 }

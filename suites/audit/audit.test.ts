@@ -25,7 +25,10 @@ interface Result {
 }
 
 interface Report {
-  readonly targets: readonly { readonly name: string; readonly missing?: { readonly remedy: string } }[]
+  readonly targets: readonly {
+    readonly name: string
+    readonly missing?: { readonly reason: string; readonly remedy: string }
+  }[]
   readonly results: readonly Result[]
   readonly leftovers: readonly string[]
 }
@@ -93,6 +96,28 @@ describe('dewar audit', { skip: needs, concurrency: 1 }, () => {
     const report = await audit(server, ...probes('O05'), 'docker=unix:///nowhere/docker.sock')
     assert.deepEqual(report.results, [])
     assert.match(report.targets[0]?.missing?.remedy ?? '', /install/)
+  })
+
+  test('audit does not judge one engine under the name of another', async () => {
+    const report = await audit(server, ...probes('O05'), `docker=${server.socket}`)
+    assert.deepEqual(report.results, [])
+    assert.equal(report.targets[0]?.missing?.reason, `dewar answers at ${server.socket}`)
+    // As our documents advise for the docker client.
+    const named = await command([DEWAR, 'audit', '--json', ...probes('O05'), 'docker', 'dewar'], {
+      env: { DOCKER_HOST: `unix://${server.socket}` },
+      timeout: 120_000,
+    })
+    // Its shape is checked by the tests of the report.
+    const { results } = JSON.parse(named.stdout) as Report
+    assert.ok(results.some(({ target }) => target === 'dewar'))
+    assert.ok(!(await namesOf(server)).includes('dewar-audit-'))
+  })
+
+  test('audit names an engine that runs no container once, and not in each probe', async () => {
+    const report = await audit(server, ...probes('O05', 'O01'), '--run-args', '--network nosuch')
+    assert.deepEqual(report.results, [])
+    assert.match(report.targets[0]?.missing?.reason ?? '', /it does not run containers: .*nosuch/)
+    assert.deepEqual(report.leftovers, [])
   })
 
   test('audit leaves nothing in the engine and no journal', async () => {

@@ -2,18 +2,17 @@
  * Finds by itself which files inside carry the host's state: reads all that can be read inside and on the host, four
  * times, lets time pass and makes the host busy in between, and compares. No list of files is asked.
  */
-import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openGuest } from '../guest.ts'
-import { processOfChild } from '../guest-process.ts'
 import type { Guest } from '../guest-types.ts'
 import type { Target } from '../target.ts'
-import type { Discovery } from '../types.ts'
+import type { Discovery, Survey } from '../types.ts'
 import { makeBusy } from './busy.ts'
 import { judge } from './judge.ts'
 import type { Moment } from './judge.ts'
 import { knownProbes, walk } from './paths.ts'
-import { AT_ONCE, readMany } from './read.ts'
+import { piecesOf, readMany } from './read.ts'
+import { isConstant, openHost, type Reference } from './reference.ts'
 
 export interface DiscoverOptions {
   /** Path of the static program on the host. */
@@ -21,15 +20,20 @@ export interface DiscoverOptions {
   /** For a file that is written and removed. */
   readonly folder: string
   readonly signal: AbortSignal
-  /** Content of the same files on another machine: what is equal there too is a constant of the kernel. */
-  readonly reference?: ReadonlyMap<string, string>
+  /** Of another machine: what is equal there too is a constant of the kernel. */
+  readonly reference?: Reference
 }
 
 /** ms in which time passes and the audit does nothing. */
 const PAUSE = 1500
 
+export interface Discovered {
+  readonly survey: Survey
+  readonly discoveries: readonly Discovery[]
+}
+
 /** Makes a container of its own on the target and removes it again. Takes about a minute. */
-export async function discover(target: Target, options: DiscoverOptions): Promise<readonly Discovery[]> {
+export async function discover(target: Target, options: DiscoverOptions): Promise<Discovered> {
   await using subject = await target.create()
   await using inside = await openGuest(await subject.exec())
   return await discoverIn(inside, target.report.name, options)
@@ -40,12 +44,11 @@ export async function discoverIn(
   inside: Guest,
   target: string,
   { program, folder, signal, reference }: DiscoverOptions,
-): Promise<readonly Discovery[]> {
-  const tool = spawn('unshare', ['--pid', '--fork', '--kill-child', program, 'audit-guest'])
-  await using host = await openGuest(processOfChild(tool))
+): Promise<Discovered> {
+  await using host = await openHost(program)
   const blocking = new Set<string>()
-  const everything = await walk(inside, signal)
-  const readableInside = await nonEmpty(inside, everything, blocking, signal)
+  const { files, cut } = await walk(inside, signal)
+  const readableInside = await nonEmpty(inside, files, blocking, signal)
   const paths = await nonEmpty(host, readableInside, blocking, signal)
   const look = (): Promise<ReadonlyMap<string, Moment>> => lookAt(inside, host, paths, blocking, signal)
   const start = await look()
@@ -55,14 +58,24 @@ export async function discoverIn(
   const busy = await look().finally(calm)
   await sleep(PAUSE, undefined, { signal })
   const later = await look()
+  const constants = new Set(reference?.contents)
+  let constant = 0
   const found = paths.flatMap((path): readonly Discovery[] => {
     const [one, two, three, four] = [start, idle, busy, later].map((moments) => moments.get(path))
     if (!one || !two || !three || !four) return []
-    if (reference?.get(path) === one.inside) return []
     const judgement = judge({ start: one, idle: two, busy: three, later: four })
-    return judgement === undefined ? [] : [{ target, path, ...judgement, known: knownProbes(path) }]
+    if (judgement === undefined) return []
+    if (judgement.kind === 'equal-value' && isConstant(constants, path, one.inside)) {
+      constant += 1
+      return []
+    }
+    return [{ target, path, ...judgement, known: knownProbes(path) }]
   })
-  return onePerKind(found)
+  const survey = { target, files: files.length, compared: paths.length, cut, blocked: [...blocking] }
+  return {
+    survey: reference === undefined ? survey : { ...survey, reference: reference.kernel, constant },
+    discoveries: onePerKind(found),
+  }
 }
 
 async function nonEmpty(
@@ -101,11 +114,6 @@ async function lookAt(
       })
   }
   return moments
-}
-
-function piecesOf(paths: readonly string[]): readonly (readonly string[])[] {
-  const count = Math.ceil(paths.length / AT_ONCE)
-  return Array.from({ length: count }, (_, index) => paths.slice(index * AT_ONCE, (index + 1) * AT_ONCE))
 }
 
 /** The same file of many devices, processors, caches or queues is one discovery. */

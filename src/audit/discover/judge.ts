@@ -40,7 +40,7 @@ export function judge({ start, idle, busy, later }: Course): Judgement | undefin
   if (equal !== undefined)
     return { kind: 'equal-delta', sample: `${equal.name}: ${equal.inside.join(' → ')}` }
   const still = moments.every(({ before, inside, after }) => before === inside && inside === after)
-  if (still && start.inside === later.inside && bitsOf(start.inside) >= ENOUGH_BITS)
+  if (still && start.inside === later.inside && tellsMachinesApart(start.inside))
     return { kind: 'equal-value', sample: start.inside.trim().replaceAll(/\s+/g, ' ').slice(0, 80) }
   return undefined
 }
@@ -111,6 +111,10 @@ function isSameCourse({ before, inside, after }: Column): boolean {
   const [smallest, largest] = [Math.min(...inside), Math.max(...inside)]
   const distinct = new Set(inside).size
   return within && distinct >= 3 && Math.max(Math.abs(smallest), Math.abs(largest)) >= LEAST_CHANGE
+}
+
+export function tellsMachinesApart(content: string): boolean {
+  return bitsOf(content) >= ENOUGH_BITS
 }
 
 /**

@@ -9,12 +9,19 @@ const LEFT_OUT =
 /** They block, empty a queue, or touch a device (PCI roms, resources, vital product data). */
 const ACTING =
   /\/(?:kmsg|trace_pipe|rom|resource\d*(?:_wc)?|vpd|eeprom|nvram|new_id|clear_refs|sysrq-trigger|autoprobe.*|kcore)$/
-const MOST_FOLDERS = 6000
-const MOST_FILES = 25_000
-const MOST_DEPTH = 12
+/** A machine with 2 CPUs has 2,500 folders and 20,000 files; these bound a hostile or broken tree. */
+const MOST_FOLDERS = 100_000
+const MOST_FILES = 400_000
+const MOST_DEPTH = 40
+
+export interface Walk {
+  readonly files: readonly string[]
+  /** A limit ended it before everything was seen. */
+  readonly cut: boolean
+}
 
 /** Regular files below the roots, links not followed; breadth first, so that a limit cuts the deepest. */
-export async function walk(guest: Guest, signal: AbortSignal): Promise<readonly string[]> {
+export async function walk(guest: Guest, signal: AbortSignal): Promise<Walk> {
   const files: string[] = []
   let folders = [...ROOTS]
   let visited = 0
@@ -22,7 +29,7 @@ export async function walk(guest: Guest, signal: AbortSignal): Promise<readonly 
     const next: string[] = []
     for (const folder of folders) {
       signal.throwIfAborted()
-      if ((visited += 1) > MOST_FOLDERS || files.length > MOST_FILES) return files
+      if ((visited += 1) > MOST_FOLDERS || files.length > MOST_FILES) return { files, cut: true }
       for (const { name, type } of await entriesOf(guest, folder)) {
         const path = `${folder}/${name}`
         if (LEFT_OUT.test(path) || ACTING.test(path)) continue
@@ -32,7 +39,7 @@ export async function walk(guest: Guest, signal: AbortSignal): Promise<readonly 
     }
     folders = next
   }
-  return files
+  return { files, cut: folders.length > 0 }
 }
 
 async function entriesOf(guest: Guest, folder: string): ReturnType<Guest['listFolder']> {

@@ -6,7 +6,7 @@ const PIECES = 4
 const PIECE = 8192
 const CALLS = PIECES + 2
 /** Files of one question. */
-export const AT_ONCE = 80
+const AT_ONCE = 80
 /** ms for one question. */
 const LIMIT = 3000
 
@@ -34,4 +34,10 @@ export async function readMany(
 
 function contentOf(answers: readonly Answer[]): string {
   return Buffer.concat(answers.flatMap(({ out }) => out)).toString('latin1')
+}
+
+/** As many paths at a time as one question takes. */
+export function piecesOf(paths: readonly string[]): readonly (readonly string[])[] {
+  const count = Math.ceil(paths.length / AT_ONCE)
+  return Array.from({ length: count }, (_, index) => paths.slice(index * AT_ONCE, (index + 1) * AT_ONCE))
 }

@@ -11,7 +11,15 @@ import { PAGE_SCRIPT } from './html-script.ts'
 import { PAGE_STYLE } from './html-style.ts'
 import { markup, trusted, type Markup } from './markup.ts'
 import { judged, tallyOf, type Tally } from './overview.ts'
-import { counted, DIRECTIONS, durationWords, VERDICT_MEANING, VERDICT_SIGN, VERDICTS } from './words.ts'
+import {
+  counted,
+  DIRECTIONS,
+  durationWords,
+  surveyWords,
+  VERDICT_MEANING,
+  VERDICT_SIGN,
+  VERDICTS,
+} from './words.ts'
 
 export function renderHtml(report: Report): string {
   return page(
@@ -124,7 +132,8 @@ function legend(): Markup {
 }
 
 function discoveries(report: Report): Markup | undefined {
-  if (report.discoveries.length === 0) return undefined
+  const surveys = report.surveys ?? []
+  if (report.discoveries.length === 0 && surveys.length === 0) return undefined
   const rows = [...report.discoveries]
     .sort((a, b) => a.known.length - b.known.length)
     .map(
@@ -134,6 +143,7 @@ function discoveries(report: Report): Markup | undefined {
     )
   return markup`<section aria-labelledby="h-found"><h2 id="h-found">Discovered</h2>
 <p class="note">Files inside that carry the host's state, found without being told their names.</p>
+${surveys.map((survey) => markup`<p class="note">${surveyWords(report, survey)}</p>`)}
 <div class="scroll" tabindex="0" role="region" aria-labelledby="h-found"><table class="plain"><thead>
 <tr><th scope="col">file</th><th scope="col">target</th><th scope="col">how</th><th scope="col">sample</th>
 <th scope="col">known to</th></tr></thead><tbody>${rows}</tbody></table></div></section>`

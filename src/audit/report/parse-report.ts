@@ -64,6 +64,22 @@ const discovery = z.object({
   known: words.describe("Probes that cover it; empty: nobody's list has it."),
 })
 
+const survey = z
+  .object({
+    target: z.string(),
+    files: z.number().describe('Found inside below /proc and /sys.'),
+    compared: z.number().describe('Of these readable on both sides, and judged.'),
+    cut: z.boolean().describe('A limit ended the walk before everything was seen.'),
+    blocked: words.describe('They did not answer in time and were left out.'),
+    reference: z
+      .string()
+      .exactOptional()
+      .describe('Kernel of the reference machine; absent: none was given.'),
+    constant: z.number().exactOptional().describe('Equal values that the reference has too.'),
+    failure: z.string().exactOptional().describe('Why it could not be carried out to the end.'),
+  })
+  .describe('How far the discoverer looked on a target.')
+
 const report = z.object({
   schema: z.literal(REPORT_SCHEMA),
   dewar: z.string().describe("Dewar's version."),
@@ -82,6 +98,7 @@ const report = z.object({
   probes: z.array(probe),
   results: z.array(result),
   discoveries: z.array(discovery),
+  surveys: z.array(survey).exactOptional(),
   leftovers: words.describe('What the audit could not remove again; empty on a good day.'),
 })
 

@@ -11,6 +11,7 @@ import {
   DIRECTION_TITLE,
   DIRECTIONS,
   durationWords,
+  surveyWords,
   VERDICT_MEANING,
   VERDICT_SIGN,
   VERDICTS,
@@ -156,13 +157,14 @@ class Page {
   }
 
   discoveries(report: Report): void {
-    const unknown = report.discoveries.filter(({ known }) => known.length === 0)
-    if (report.discoveries.length === 0) return
+    const surveys = report.surveys ?? []
+    if (report.discoveries.length === 0 && surveys.length === 0) return
     this.lines.push(this.#paint.bold('Discovered: files that carry host state'), '')
-    const all = counted(report.discoveries.length, 'channel')
-    this.#text(0, '', 0, `${all} found, ${unknown.length} of them on no list of ours:`)
+    for (const survey of surveys) this.#text(0, '', 0, surveyWords(report, survey))
+    const unknown = report.discoveries.filter(({ known }) => known.length === 0)
+    if (unknown.length > 0) this.lines.push('On no list of ours:')
     for (const { target, path, kind, sample } of unknown)
-      this.#text(2, '', 0, `${target}: ${path} (${kind}) ${shortened(sample, 80)}`)
+      this.#text(2, '', 0, `${target}: ${path} (${kind.replace('-', ' ')}) ${shortened(sample, 80)}`)
     this.lines.push('')
   }
 

@@ -68,6 +68,11 @@ async function choicesOf(word: string, name: string, machine: Machine): Promise<
   if (RUNTIMES.includes(kind)) return [runtimeChoice(kind, machine)]
   try {
     const found = socket ?? (await socketOf(kind, machine))
+    const other = await kindAt(found)
+    if (other !== kind) {
+      const remedy = `name it ${other}=${found}, or name the socket of ${kind}: ${kind}=SOCKET`
+      return [missing(name, kind, `${other} answers at ${found}`, remedy)]
+    }
     if (kind === 'dewar' && level === '') return await dewarChoices(found, name, machine)
     return [await apiChoice(name, kind, level, found, machine)]
   } catch (error) {
@@ -150,13 +155,23 @@ async function socketOf(kind: string, machine: Machine): Promise<string> {
   const named = kind === 'docker' ? machine.env['DOCKER_HOST'] : machine.env['CONTAINER_HOST']
   if (named !== undefined && named !== '') {
     const address = parseAddress(named)
-    if (address.kind === 'unix') return address.path
+    // It may be Dewar's, as our own documents advise: then Docker is looked for where it usually is.
+    const other = address.kind === 'unix' ? await kindAt(address.path).catch(() => kind) : undefined
+    if (address.kind === 'unix' && other === kind) return address.path
   }
   const usual = kind === 'docker' ? DOCKER_SOCKETS : PODMAN_SOCKETS
   const found = usual.find((path) => existsSync(path))
   if (found !== undefined) return found
   if (kind === 'podman' && findProgram('podman') !== undefined) return await servePodman(machine.journal)
   throw new Error(`no engine listens at ${usual.join(' or ')}`)
+}
+
+/** What an engine says that it is: a verdict must not be told of the wrong one. Throws when nothing answers. */
+async function kindAt(socket: string): Promise<'dewar' | 'docker' | 'podman'> {
+  await using client = await connect({ socket })
+  const { Platform, Components } = await client.system.version()
+  if (Platform.Name === 'Dewar') return 'dewar'
+  return Components.some(({ Name }) => Name === 'Podman Engine') ? 'podman' : 'docker'
 }
 
 /** Sockets on which an engine may listen now, without starting one. `first`: of the engine that was asked for. */

@@ -63,7 +63,7 @@ export function announcement(
     ...(pressing === 0
       ? []
       : [
-          `${counted(pressing, 'probe')} press on CPU, memory, disk or network for some seconds each, bounded and watched${heavy === 0 ? '' : `; ${heavy} more only with --load`}.`,
+          `${counted(pressing, 'probe')} ${pressing === 1 ? 'presses' : 'press'} on CPU, memory, disk or network for some seconds each, bounded and watched${heavy === 0 ? '' : `; ${heavy} more only with --load`}.`,
         ]),
     ...(discover
       ? ['The discoverer reads /proc and /sys and keeps this machine busy for some seconds.']

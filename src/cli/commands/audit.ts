@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import { auditContainer } from '../../audit/audit-container.ts'
 import { audit as runAudit } from '../../audit/audit.ts'
 import { discover } from '../../audit/discover/discover.ts'
+import { parseReference, recordReference } from '../../audit/discover/reference.ts'
 import { PROBES } from '../../audit/probes/index.ts'
 import { selectProbes } from '../../audit/select.ts'
 import { listeningSockets, parseTarget } from '../../audit/targets/find.ts'
 import type { Report } from '../../audit/types.ts'
 import { parseAddress } from '../../client/connect.ts'
 import { diffFiles, readReport } from '../audit/kept-reports.ts'
-import { orCouldNotRun, OUTPUT_FLAGS, prepareOutputs } from '../audit/outputs.ts'
+import { orCouldNotRun, OUTPUT_FLAGS, prepareOutputs, readText } from '../audit/outputs.ts'
 import { auditProgress } from '../audit/progress.ts'
 import { auditSurroundings } from '../audit/surroundings.ts'
 import type { Cli } from '../cli.ts'
@@ -26,18 +27,23 @@ const FLAGS = {
   observer: strings('Only what this observer sees: neighbour, host-root, unprivileged-user…'),
   'run-args': string('Options for the run of the containers that are judged ("--security-opt …")'),
   discover: bool('Also look for channels that no list has (a minute more for each target)'),
+  reference: string('For --discover: what another machine says too (`dewar audit reference > FILE` there)', {
+    value: 'file',
+  }),
   load: bool('Also probes that make much load'),
   limit: integer('Seconds that one target may take', { initial: 170 }),
   ...OUTPUT_FLAGS,
   'fail-on-loss': bool('For diff: exit code 1 when something is lost, 2 when it is no longer proven'),
 }
+/** ms */
+const REFERENCE_PATIENCE = 300_000
 type Flags = ValuesOf<typeof FLAGS>
 
 /** `dewar audit`: what leaks out of, into and between containers, with planted secrets, on any engine. */
 export const audit = command({
   name: 'audit',
   summary: 'Find out what leaks out of containers, into them, and between them',
-  usage: '[OPTIONS] [TARGET... | container NAME [ENGINE] | show FILE | diff BEFORE AFTER]',
+  usage: '[OPTIONS] [TARGET... | container NAME [ENGINE] | show FILE | diff BEFORE AFTER | reference]',
   arity: atLeast(0),
   flags: FLAGS,
   examples: [
@@ -54,6 +60,10 @@ export const audit = command({
     {
       command: 'dewar audit --html audit.html --sarif audit.sarif --policy policy.yaml docker',
       about: 'For CI: exit code 0 the policy held, 1 it is broken, 2 it could not be decided',
+    },
+    {
+      command: 'dewar audit --discover --reference other.json docker',
+      about: 'Look for unknown channels; other.json was made on another machine by: dewar audit reference',
     },
     { command: 'dewar audit show --html audit.html report.json', about: 'Show a report that was kept' },
     { command: 'dewar audit diff --fail-on-loss old.json new.json', about: 'What a change won or lost' },
@@ -73,6 +83,9 @@ async function carryOut(flags: Flags, [verb = '', ...files]: readonly string[], 
       'auditing failed: what the host sees of containers only its root can find out (use sudo)',
       2,
     )
+  if (verb === 'reference') return sayReference(cli)
+  if (flags.reference !== '' && !flags.discover)
+    throw new Failure('auditing failed: --reference is for the discoverer (add --discover)', 2)
   const outputs = prepareOutputs(flags, PROBES, cli)
   const stop = new AbortController()
   const interrupted = (): void => stop.abort()
@@ -86,14 +99,28 @@ async function carryOut(flags: Flags, [verb = '', ...files]: readonly string[], 
   return stop.signal.aborted ? 130 : code
 }
 
+/** On stdout, for --reference on another machine. */
+async function sayReference(cli: Cli): Promise<number> {
+  cli.warn('Reads /proc and /sys of this machine once; what goes to stdout are digests.')
+  cli.say(
+    JSON.stringify(
+      await recordReference(programPath(), AbortSignal.timeout(REFERENCE_PATIENCE)),
+      undefined,
+      1,
+    ),
+  )
+  return 0
+}
+
 const programPath = (): string => join(packageRoot(), 'native/build/dewar-probe')
 
-function judgeTargets(
+async function judgeTargets(
   flags: Flags,
   words: readonly string[],
   cli: Cli,
   signal: AbortSignal,
 ): Promise<Report> {
+  const discovering = flags.discover ? await discoverOptions(flags.reference) : undefined
   const probes = selectProbes(PROBES, flags)
   const targets = words.length === 0 ? ['dewar'] : words
   const runArguments = splitWords(flags['run-args'])
@@ -102,12 +129,17 @@ function judgeTargets(
   return runAudit({
     ...auditSurroundings(cli, runArguments),
     ...{ targets, probes, load: flags.load, version: packageVersion(), program, signal },
-    ...(flags.discover
-      ? { discover: (target, over) => discover(target, { program, folder: tmpdir(), signal: over }) }
-      : {}),
+    ...(discovering === undefined
+      ? {}
+      : { discover: (target, over) => discover(target, { ...discovering, program, signal: over }) }),
     limit: flags.limit * 1000,
     onEvent: progress.show,
   }).finally(progress.end)
+}
+
+async function discoverOptions(file: string) {
+  const folder = tmpdir()
+  return file === '' ? { folder } : { folder, reference: await parseReference(readText(file), file) }
 }
 
 /** `container NAME [ENGINE]`. */
