@@ -33,10 +33,31 @@ export function runArgumentsBody(words: readonly string[]): Readonly<Record<stri
   }
 }
 
-/** Splits as a shell does: blanks part words, quotes keep them together; nothing is expanded. */
+/** One piece of a word, or the blanks between two: `\\x`, `"…"`, `'…'`, plain. */
+const PIECE = /\\(.)|"((?:\\.|[^"\\])*)"|'([^']*)'|([^\s"'\\]+)|\s+/sy
+
+/** Splits as a shell does: blanks part words, quotes and backslashes keep them together; nothing is expanded. */
 export function splitWords(text: string): readonly string[] {
-  const words = text.match(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g) ?? []
-  return words.map((word) => word.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'))
+  const words: string[] = []
+  let word: string | undefined
+  PIECE.lastIndex = 0
+  while (PIECE.lastIndex < text.length) {
+    const at = PIECE.lastIndex
+    const found = PIECE.exec(text)
+    if (found === null)
+      throw new Failure(
+        `reading --run-args failed: a quote is not closed: ${text.slice(at, at + 40)} (close it)`,
+        125,
+      )
+    const [, escaped, double, single, plain] = found
+    const piece = escaped ?? double?.replaceAll(/\\(["\\$`])/g, '$1') ?? single ?? plain
+    if (piece !== undefined) word = (word ?? '') + piece
+    else if (word !== undefined) {
+      words.push(word)
+      word = undefined
+    }
+  }
+  return word === undefined ? words : [...words, word]
 }
 
 /** The parser fills every flag of the table, each by its own `add`; the compiler cannot follow that through the map. */
