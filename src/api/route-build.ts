@@ -70,6 +70,9 @@ function refuseOthers(query: URLSearchParams): void {
     throw new DewarError('not-implemented', 'contexts of BuildKit sessions are not supported by Dewar', {
       remedy: 'set DOCKER_BUILDKIT=0, or use `dewar build`',
     })
+  // As dockerd: whoever builds may not open what steps are closed in.
+  if (query.getAll('securityopt').some((option) => option !== ''))
+    throw new DewarError('invalid-argument', 'security options are not supported on linux')
   if (flagOf(query, 'squash'))
     throw new DewarError('invalid-argument', 'squash is only supported with experimental mode')
   if (jsonOf(query, 'outputs', z.array(z.unknown()))?.length)
@@ -85,7 +88,6 @@ function hostConfigOf(query: URLSearchParams): Partial<HostConfig> {
     .getAll('extrahosts')
     .flatMap((line) => line.split(','))
     .filter((line) => line !== '')
-  const securityOpt = query.getAll('securityopt')
   return {
     networkMode: textOf(query, 'networkmode') ?? 'default',
     memory: wholeOf(query, 'memory') ?? 0,
@@ -98,7 +100,6 @@ function hostConfigOf(query: URLSearchParams): Partial<HostConfig> {
     cgroupParent: textOf(query, 'cgroupparent') ?? '',
     ...(wholeOf(query, 'shmsize') ? { shmSize: wholeOf(query, 'shmsize') ?? 0 } : {}),
     ...(hosts.length === 0 ? {} : { extraHosts: hosts }),
-    ...(securityOpt.length === 0 ? {} : { securityOpt }),
     ...(ulimits === undefined
       ? {}
       : { ulimits: ulimits.map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })) }),

@@ -165,6 +165,11 @@ describe('hostile builds', { skip: missing('docker', 'busybox', 'tar'), concurre
       assert.equal(refused.code, 1, flag)
       assert.match(refused.stderr, /requires BuildKit|Unknown flag/i)
     }
+    const asked = await builder.build(
+      await builder.context({ Dockerfile: 'FROM base\nRUN true\n' }),
+      ...['--security-opt', 'seccomp=unconfined'],
+    )
+    assert.match(asked.stderr, /security options are not supported/, 'nor does whoever builds')
     const attempt =
       'mount -t tmpfs t /bin; mknod /dev/kmsg2 c 1 11; ls /proc/1/root/bin | wc -l; ls -d /dev/kmsg /dev/mem'
     const tried = await builder.build(

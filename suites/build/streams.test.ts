@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
-import { request, type ClientRequest, type IncomingMessage } from 'node:http'
+import { createServer, request, type ClientRequest, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -119,6 +120,35 @@ describe('builds and their clients', { skip: missing('docker', 'busybox', 'tar')
     const used = await server.docker('network', 'inspect', 'own', '-f', '{{len .Containers}}')
     assert.equal(used, '0')
     await server.docker('network', 'rm', 'own')
+  })
+
+  test('a client that vanishes while it sends, or while a server keeps the build waiting, leaves nothing', async () => {
+    await using scope = new Scope()
+    const { server, folder } = await startBuilder(scope, { bridge: 'dwtb9', subnet: '172.29.9.0/24' })
+    const builds = async () => (await readdir(join(folder, 'root/builds')).catch(() => [])).length
+    const half = request({
+      ...{ socketPath: server.socket, method: 'POST', path: '/build', agent: false },
+      headers: { 'Content-Type': 'application/x-tar', 'Content-Length': 100_000_000 },
+    })
+    half.on('error', () => undefined)
+    half.write(await tarOf('FROM base\n'))
+    await until('the build to begin', async () => (await builds()) === 1)
+    half.destroy()
+    await until('its folders to go', async () => (await leftIn(folder)).length === 0)
+
+    let asked = false
+    const silent = createServer(() => (asked = true))
+    await new Promise<void>((resolve) => void silent.listen(0, '127.0.0.1', resolve))
+    try {
+      const { port } = silent.address() as AddressInfo
+      const { call } = await post(server, `FROM base\nADD http://127.0.0.1:${port}/f /f\n`)
+      await until('the server to be asked', () => asked)
+      call.destroy()
+      await until('its folders to go', async () => (await leftIn(folder)).length === 0)
+    } finally {
+      silent.closeAllConnections()
+      silent.close()
+    }
   })
 
   test('an engine that is killed while it builds leaves nothing to the next', async () => {

@@ -32,6 +32,18 @@ export const BUILD_DIFFERENCES: readonly Difference[] = [
     },
   ]),
   {
+    row: 'build: --security-opt',
+    part: 'stderr',
+    ours: /security options are not supported on linux/,
+    reason: NEWER,
+  },
+  {
+    row: 'build: --isolation of Windows, also where nothing is run',
+    part: 'stderr',
+    ours: /invalid isolation: hyperv \(use one of namespaces/,
+    reason: 'the message ends with the remedy',
+  },
+  {
     row: 'build: a variable that is not closed',
     part: 'stderr',
     ours: /failed to process "\$\{B": syntax error: missing '}'/,

@@ -71,6 +71,9 @@ export class BuildService implements Builds {
     signal: AbortSignal,
   ): Promise<string> {
     const tags = request.tags.map(checkedTag)
+    // Also where no step would find out.
+    const { isolation = '' } = request.hostConfig
+    await this.#rooms.services.levels.choose({ isolation, runtime: '' })
     const epoch = epochOf(request.buildArgs['SOURCE_DATE_EPOCH'])
     const sandbox: Sandbox = { core: this.#rooms.services.core, filter: unpackFilter() }
     const context = await openContext(sandbox, join(folder, 'context'), request, signal)

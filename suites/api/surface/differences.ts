@@ -52,12 +52,6 @@ export const STATUS: readonly (readonly [row: string | RegExp, theirs: number, o
     [/^POST \/images\/.*\/push\?tag=/, 400, 200, 'like dockerd 28: credentials may be left out'],
     [/^POST \/build(\?remote=nonsense| <- @garbage|\?t=UPPER <- @context)$/, 500, 400, CLEARER],
     ['POST /build?memory=x <- @context', 200, 400, CLEARER],
-    [
-      'POST /build?platform=nonsense/x/y/z <- @context',
-      400,
-      200,
-      'found out by the step FROM, and told in the stream',
-    ],
     ['GET /networks?filters={"type":["x"]}', 500, 400, CLEARER],
     [
       'POST /networks/n2/disconnect <- {"Container":"run"} (again)',

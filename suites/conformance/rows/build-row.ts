@@ -29,6 +29,7 @@ export function buildRow(row: BuildRow): Row {
       ? ''
       : `cat > c/Dockerfile <<'END-OF-DOCKERFILE'\n${dockerfile}\nEND-OF-DOCKERFILE\n`
   return {
+    timeout: 90_000,
     ...rest,
     script: [
       'export DOCKER_BUILDKIT=0; umask 022; mkdir c',
