@@ -1,12 +1,13 @@
 /** `cp` and `export`: files in and out of a container. Every path is resolved inside the container's root by the kernel. */
 import { posix } from 'node:path'
-import { PassThrough, Readable } from 'node:stream'
+import { Readable, type PassThrough } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
 import type { Bundle, Level } from '../isolation/level.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { decompress } from '../store/decompress.ts'
 import { bytesOf, decodeOps, textOf, type Entry, type OpsEvent } from '../store/ops.ts'
 import { opsToTar } from '../store/ops-to-tar.ts'
+import { packStream } from '../store/pack-stream.ts'
 import { tarToOps } from '../store/tar-to-ops.ts'
 import { unpackError } from '../store/unpack.ts'
 import type { Container } from './container.ts'
@@ -47,7 +48,7 @@ export function packInto(source: FilesSource, path: string, stream: PassThrough)
 }
 
 async function* packed(source: FilesSource, path: string, abort: AbortController): AsyncGenerator<OpsEvent> {
-  const stream = new PassThrough({ highWaterMark: 512 * 1024 })
+  const stream = packStream()
   packInto({ ...source, signal: abort.signal }, path, stream)
   try {
     yield* decodeOps(stream)

@@ -1,6 +1,6 @@
 /** An empty volume starts with what the image has at its place, owners and modes of the folder itself included. */
-import { PassThrough } from 'node:stream'
 import { PlanFailed } from '../kernel/plan-failed.ts'
+import { packStream } from '../store/pack-stream.ts'
 import { unpackOps } from '../store/unpack.ts'
 import type { Container } from './container.ts'
 import { packInto } from './container-files.ts'
@@ -14,7 +14,7 @@ export async function copyUp(services: Services, container: Container, mount: Re
   const bundle = bundleForFiles(services, container)
   // Without the volume itself, which would hide what is to be copied.
   const bare = { ...bundle, spec: { ...bundle.spec, mounts: [] } }
-  const stream = new PassThrough({ highWaterMark: 512 * 1024 })
+  const stream = packStream()
   const abort = new AbortController()
   const source = {
     services,

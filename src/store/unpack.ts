@@ -1,11 +1,12 @@
 /** Carries archives into folders and out of them, through the native core. */
-import { PassThrough, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { DewarError, messageOf } from '../base/errors.ts'
 import type { Core } from '../kernel/core-api.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { decompress } from './decompress.ts'
 import { decodeOps } from './ops.ts'
 import type { OpsEvent } from './ops.ts'
+import { packStream } from './pack-stream.ts'
 import { emptySummary, tarToOps } from './tar-to-ops.ts'
 import type { TarSummary, TarToOpsOptions } from './tar-to-ops.ts'
 import { packPlan, unpackPlan } from './unpack-plan.ts'
@@ -110,7 +111,7 @@ export function unpackError(error: unknown): DewarError {
 
 /** The content of a folder as events; the plan ends when the iteration does, or is stopped by leaving it. */
 export async function* packFolder(sandbox: Sandbox, folder: string, path = '/'): AsyncGenerator<OpsEvent> {
-  const stream = new PassThrough({ highWaterMark: 512 * 1024 })
+  const stream = packStream()
   const stop = new AbortController()
   const running = sandbox.core.run(packPlan({ folder, ...filterOf(sandbox) }, path), {
     signal: stop.signal,
