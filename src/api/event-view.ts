@@ -7,6 +7,17 @@ import type { EngineEvent } from '../engine/types.ts'
  * the fields of the API before 1.22, which clients still read.
  */
 export function eventLine(event: EngineEvent): string {
+  const known = LINES.get(event)
+  if (known !== undefined) return known
+  const line = lineOf(event)
+  LINES.set(event, line)
+  return line
+}
+
+/** An event is told to many listeners. */
+const LINES = new WeakMap<EngineEvent, string>()
+
+function lineOf(event: EngineEvent): string {
   const { type, action, actor } = event
   const head = JSON.stringify({
     ...legacyFields(event),

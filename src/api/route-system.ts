@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { DewarError } from '../base/errors.ts'
 import type { EngineApi, ImageView } from '../engine/types.ts'
 import { AUTH } from './auth-header.ts'
+import { Bursts } from './bursts.ts'
 import { summaryJson } from './container-view.ts'
 import { eventLine } from './event-view.ts'
 import { imageSummaryJson, layerUse } from './image-view.ts'
@@ -73,15 +74,16 @@ async function events(call: Call, engine: EngineApi): Promise<FastifyReply> {
   call.reply.hijack()
   response.setHeader('Content-Type', 'application/json')
   response.flushHeaders()
+  const bursts = new Bursts(response)
   try {
     for await (const event of source) {
       if (signal.aborted) break
-      if (!response.write(eventLine(event))) await drained(response, signal)
+      if (!bursts.write(eventLine(event))) await drained(response, signal)
     }
   } catch (error) {
     if (!signal.aborted) process.stderr.write(`event stream broke: ${String(error)}\n`)
   }
-  response.end()
+  bursts.end()
   return call.reply
 }
 

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, get, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import { Bursts } from './bursts.ts'
+
+async function chunksOf(
+  speak: (bursts: Bursts, first: Promise<unknown>) => Promise<void>,
+): Promise<string[]> {
+  let heard: (value: unknown) => void = () => undefined
+  const first = new Promise((resolve) => (heard = resolve))
+  const server = createServer((_, response) => void speak(new Bursts(response), first))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const answer = await new Promise<IncomingMessage>((resolve) => get({ port, host: '127.0.0.1' }, resolve))
+  const chunks: string[] = []
+  answer.on('data', (chunk: Buffer) => {
+    chunks.push(chunk.toString())
+    heard(undefined)
+  })
+  await once(answer, 'end')
+  server.close()
+  return chunks
+}
+
+test('Bursts sends the first line at once, and what follows it closely together and in order', async () => {
+  const lines = Array.from({ length: 500 }, (_, n) => `${n}\n`)
+  const chunks = await chunksOf(async (bursts, first) => {
+    bursts.write('begin\n')
+    // Never comes if the first line waits for more.
+    await first
+    for (const line of lines) bursts.write(line)
+    bursts.end()
+  })
+  assert.equal(chunks.join(''), `begin\n${lines.join('')}`)
+  assert.ok(chunks.length < 50, `${chunks.length} chunks`)
+})
+
+test('Bursts sends what was held back without being told to', async () => {
+  const chunks = await chunksOf(async (bursts, first) => {
+    bursts.write('one\n')
+    bursts.write('two\n')
+    await first
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    bursts.write('three\n')
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    bursts.end()
+  })
+  assert.equal(chunks.join(''), 'one\ntwo\nthree\n')
+})
