@@ -42,7 +42,7 @@ static int init_main(char **argv) {
 	return pid < 0 ? 0 : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-void carry_out(int conn, const uint8_t *plan, size_t size, int init) {
+void carry_out(int conn, uint8_t *plan, size_t size, int init) {
 	struct run r;
 	run_init(&r, conn);
 	int bad = plan_decode(plan, size, &r.plan) ? fail(&r.f, "the plan") : 0;
@@ -58,10 +58,8 @@ void carry_out(int conn, const uint8_t *plan, size_t size, int init) {
 
 static void runner_main(int conn) {
 	struct frame request = {0};
-	int whole, null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	/* The engine's pipes must not stay open through a shim. */
-	for (int i = 0; i < 3; i++) dup2(null, i);
-	close(null);
+	int whole;
+	set_stdio((int[]){-1, -1, -1}); /* the engine's pipes must not stay open through a shim */
 	signal(SIGCHLD, SIG_DFL);
 	while (!(whole = frame_read(conn, &request))) {}
 	if (whole > 0) carry_out(conn, request.bytes + 5, request.used - 5, -1);
@@ -91,7 +89,7 @@ static int spawner_main(char **argv) {
 	prctl(PR_SET_NAME, "dewar-spawner");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_IGN); /* the kernel reaps */
-	int s = listen_at(argv[2], 0);
+	int s = listen_at(argv[2]);
 	if (s < 0) return give_up("listening on", argv[2], 1);
 	if (write(1, "ready\n", 6) != 6) return 1;
 	for (;;) {

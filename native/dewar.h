@@ -46,7 +46,6 @@
 #define sys_pidfd_send_signal(fd, sig) SYSTEM_CALL(pidfd_send_signal, fd, sig, NULL, 0)
 #define sys_execveat(fd, argv, envp) SYSTEM_CALL(execveat, fd, "", argv, envp, AT_EMPTY_PATH)
 #define sys_capset(header, data) SYSTEM_CALL(capset, header, data)
-#define sys_capget(header, data) SYSTEM_CALL(capget, header, data)
 #define sys_seccomp(op, flags, args) SYSTEM_CALL(seccomp, op, flags, args)
 #define sys_bpf(command, attr) SYSTEM_CALL(bpf, command, attr, sizeof *(attr))
 
@@ -58,28 +57,21 @@ struct failure {
 	int32_t err;	/* errno */
 	char path[256]; /* the object, cut short when longer */
 };
-/* Fills f from errno and a printf-like path; returns -1 so that callers can `return fail(...)`. */
+/* Fills f from errno and a printf-like path; -1, so that callers can return it. */
 int fail(struct failure *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Sets errno; returns -1. */
-int refuse(int err);
-
-/* Closes *fd if it is one and makes it -1; errno stays. */
-void close_fd(int *fd);
-/* A descriptor that is closed when its variable goes out of scope. */
+int refuse(int err);	/* sets errno; -1 */
+void close_fd(int *fd); /* if it is one; errno stays */
 #define autoclose __attribute__((cleanup(close_fd)))
 
 #define HERE (-2)
-/* Opens inside the directory `root`, which no symlink can leave; plainly when root is HERE. */
+/* Opens inside the directory `root` (or AT_FDCWD), which no symlink can leave; plainly when root is HERE. */
 int open_in(int root, const char *path, int flags, mode_t mode);
 /* The folder (O_PATH) that holds the last component of path; *name points at that component. */
 int open_parent(int root, const char *path, const char **name);
 int write_full(int fd, const void *buf, size_t n);
-/* A listening unix socket that only our user can connect to; -1 with errno. */
-int listen_at(const char *path, int flags);
-/* All signals: SIG_BLOCK or SIG_UNBLOCK. */
-void mask_signals(int how);
-/* A descriptor of this very program (a sealed memfd), for --init. */
-int self_exe(void);
+int listen_at(const char *path); /* a unix socket that does not block and that only our user can connect to */
+void mask_signals(int how);	 /* all of them: SIG_BLOCK or SIG_UNBLOCK */
+int self_exe(void);		 /* a descriptor of this very program, for --init */
 
 /* Frames between engine and core: u32 length of what follows, u8 type, payload. */
 #define MAX_FRAME (64u << 20)
@@ -110,44 +102,35 @@ struct run {
 };
 
 typedef int action(struct run *r, const struct step *s);
-#define UNUSED __attribute__((unused))
-#define STEP(name) int name(UNUSED struct run *r, UNUSED const struct step *s)
+#define STEP(name) int name(__attribute__((unused)) struct run *r, __attribute__((unused)) const struct step *s)
 #define NUM(i) (s->num[i])
 #define STR(i) (s->str[i].s)
-/* The descriptor in a slot; -1 when there is none. */
 #define SLOT(n) ((n) < SLOTS ? r->slot[n] : -1)
-/* 0 when ok, else the failure with its path. */
 #define RESULT(ok, ...) ((ok) ? 0 : fail(&r->f, __VA_ARGS__))
-action do_exec, do_tty;				       /* run.c; the first does not return on success */
+action do_exec, do_sibling, do_tty;		       /* run.c; the first does not return on success */
 action do_netlink, do_reserve_port, do_device_program; /* net.c */
-
+action step_run;				       /* carries out one step in the calling process */
 void run_init(struct run *r, int conn);
 void run_close_slots(struct run *r);
-/* Carries out one step in the calling process. 0, or -1 with r->f filled. */
-action step_run;
 /* The `after` steps before index `until`, last first; failures do not stop it and leave r->f alone. */
 void run_after(struct run *r, uint32_t until);
-/* Gives up the ports that reserve-port steps keep. */
-void release_ports(void);
+void release_ports(void); /* those that reserve-port steps keep */
 
-/* ---- files.c: both run in a sandbox whose root and working directory is the target */
+/* ---- files.c: an operation stream (src/store/ops.ts) into the current folder, or of `path` in it in data frames */
 
-/* Applies the operation stream (see src/store/ops.ts) read from `in` until its end mark. 0 or -1. */
-int files_unpack(int in, struct failure *f);
-/* Walks `path` and sends the operation stream to `out` in data frames. 0 or -1. */
-int files_pack(const char *path, int out, struct failure *f);
+int files_unpack(int conn, struct failure *f);
+int files_pack(const char *path, int conn, struct failure *f);
 
 /* ---- run.c: carrying out a whole plan, the parent's side and the child's story */
 
-/* Host steps, clone, parent steps, and (in the child) guest steps up to exec. On failure everything made is
- * undone as far as `after` steps and process death do it. A plan without clone just runs its host steps.
- * `stdio`: what the process gets as 0, 1, 2, or -1: /dev/null. `init` is a pidfd of the container's first process
- * for exec plans, else -1. 0 when the child has exec'ed (or, for unpack, pack and read, ended well: r->child is
- * 0 then), or -1 with r->f. */
+/* Host steps, clone, parent steps, and (in the child) guest steps up to exec. On failure everything made is undone as
+ * far as `after` steps and process death do it. `init` is a pidfd of the container's first process for exec plans,
+ * else -1. 0 when the child has exec'ed, or (r->child is 0 then) when all has ended well; or -1 with r->f. */
 int run_plan(struct run *r, const int stdio[3], int init);
+void set_stdio(const int from[3]); /* makes these 0, 1 and 2; -1: /dev/null */
 
-/* ---- core.c: carries out an encoded plan for the engine at `conn`, answers it and ends the process. `init` as above. */
-void carry_out(int conn, const uint8_t *plan, size_t size, int init) __attribute__((noreturn));
+/* ---- core.c: carries out an encoded plan for the engine at `conn`, answers it and ends the process; `init` as above */
+void carry_out(int conn, uint8_t *plan, size_t size, int init) __attribute__((noreturn));
 
 /* ---- shim.c: the shim of the process that the plan in r, with its last step OP_SHIM, describes. `init` as above. */
 void shim_main(struct run *r, int init) __attribute__((noreturn));
@@ -158,7 +141,7 @@ void shim_main(struct run *r, int init) __attribute__((noreturn));
 struct log {
 	int fd; /* -1: no log */
 	const char *path;
-	uint64_t size, max;
+	uint64_t size, max; /* max 0: no rotation */
 	uint32_t files;
 	struct line {
 		char text[LOG_LINE];
@@ -167,10 +150,8 @@ struct log {
 	char *out;    /* entries on their way to the file */
 	size_t out_used;
 };
-/* 0, or -1 with errno. max 0: no rotation. */
 int log_open(struct log *log, const char *path, uint64_t max, uint32_t files);
 void log_write(struct log *log, int stream, const char *data, size_t n);
-/* Writes out lines that have no newline yet. */
-void log_end(struct log *log);
+void log_end(struct log *log); /* writes out lines that have no newline yet */
 
 #endif

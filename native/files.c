@@ -36,9 +36,9 @@ _Static_assert(sizeof(struct header) == 48 && sizeof(struct chunk) == 16, "as in
 
 static struct header entry;
 static char path[PATH_MAX], link_path[PATH_MAX], xattrs[XATTRS_MAX + 8 /* a header may be read past the end */];
-static unsigned char buffer[256 << 10];
-static size_t buffered, taken;
-static int root = -1, parent = -1;
+static char buffer[256 << 10] /* the stream */, data[CHUNK] /* of a file */;
+static size_t buffered;
+static int parent = -1;
 
 static int is_plain(const char *name) { return *name && strcmp(name, ".") && strcmp(name, ".."); }
 
@@ -53,7 +53,7 @@ static int parent_of_path(const char **last) {
 	if (parent >= 0 && len == kept_len && !memcmp(kept, path, len)) return parent;
 	close_fd(&parent);
 	memcpy(kept, path, kept_len = len);
-	return parent = open_parent(root, path, last);
+	return parent = open_parent(AT_FDCWD, path, last);
 }
 
 static void close_list(DIR **list) {
@@ -90,26 +90,12 @@ static int remove_at(int dir, const char *name, int depth) {
 	return bad ? -1 : unlinkat(dir, name, AT_REMOVEDIR);
 }
 
-/* How many bytes of the stream lie ready in the buffer from `taken` on; 0 with errno when there come no more. */
-static size_t ready(int in) {
-	ssize_t n;
-	if (taken < buffered) return buffered - taken;
-	while ((n = read(in, buffer, sizeof buffer)) < 0 && errno == EINTR) {}
-	if (n == 0) errno = EPIPE;
-	taken = 0;
-	return buffered = n > 0 ? (size_t)n : 0;
+static int take(FILE *in, void *to, size_t n) {
+	errno = EPIPE; /* unless a read fails */
+	return fread(to, 1, n, in) == n ? 0 : -1;
 }
 
-static int take(int in, void *to, size_t n) {
-	for (size_t part; n > 0; n -= part, taken += part) {
-		if (!(part = ready(in))) return -1;
-		if (part > n) part = n;
-		to = mempcpy(to, buffer + taken, part);
-	}
-	return 0;
-}
-
-static int take_entry(int in) {
+static int take_entry(FILE *in) {
 	if (take(in, &entry, sizeof entry)) return -1;
 	if (entry.kind == END) return 0;
 	if (!entry.path_len || entry.path_len >= PATH_MAX || entry.link_len >= PATH_MAX || entry.xattr_len > XATTRS_MAX)
@@ -125,20 +111,17 @@ static int take_entry(int in) {
 }
 
 /* Data in ascending order; what is left out is a hole. */
-static int take_data(int in, int fd) {
+static int take_data(FILE *in, int fd) {
 	uint64_t end = 0;
 	for (struct chunk c;;) {
 		if (take(in, &c, sizeof c)) return -1;
 		if (c.len == 0) return end == entry.size ? 0 : ftruncate(fd, (off_t)entry.size);
 		if (c.offset < end || c.offset > entry.size || c.len > entry.size - c.offset) return refuse(EBADMSG);
-		for (end = c.offset + c.len; c.offset < end;) {
-			size_t part = ready(in);
-			if (!part) return -1;
-			if (part > end - c.offset) part = (size_t)(end - c.offset);
-			ssize_t n = pwrite(fd, buffer + taken, part, (off_t)c.offset);
-			if (n < 0 && errno != EINTR) return -1;
-			taken += n > 0 ? (size_t)n : 0;
-			c.offset += n > 0 ? (uint64_t)n : 0;
+		if (lseek(fd, (off_t)c.offset, SEEK_SET) < 0) return -1;
+		end = c.offset + c.len;
+		for (uint32_t part; c.len; c.len -= part) {
+			part = c.len < CHUNK ? c.len : CHUNK;
+			if (take(in, data, part) || write_full(fd, data, part)) return -1;
 		}
 	}
 }
@@ -176,7 +159,7 @@ static int set_opaque(int dir, const char *name) {
 
 static int is_whiteout(const struct stat *st) { return S_ISCHR(st->st_mode) && st->st_rdev == 0; }
 
-static int put_file(int in, int dir, const char *name) {
+static int put_file(FILE *in, int dir, const char *name) {
 	autoclose int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || take_data(in, fd) || set_attributes(fd)) return -1;
 	int written = fd;
@@ -199,7 +182,7 @@ static int put_dir(int dir, const char *name, const struct stat *was) {
 
 static int put_hardlink(int dir, const char *name) {
 	const char *last;
-	autoclose int from = open_parent(root, link_path, &last);
+	autoclose int from = open_parent(AT_FDCWD, link_path, &last);
 	if (from >= 0 && !is_plain(last)) return refuse(EBADMSG);
 	return from < 0 ? -1 : linkat(from, last, dir, name, 0);
 }
@@ -213,7 +196,7 @@ static int put_special(int dir, const char *name) {
 	       utimensat(dir, name, times_of(), AT_SYMLINK_NOFOLLOW);
 }
 
-static int put(int in, int dir, const char *name, const struct stat *was) {
+static int put(FILE *in, int dir, const char *name, const struct stat *was) {
 	switch (entry.kind) {
 	case DIR_: return put_dir(dir, name, was);
 	case FILE_: return put_file(in, dir, name);
@@ -233,7 +216,7 @@ static int put(int in, int dir, const char *name, const struct stat *was) {
 	}
 }
 
-static int apply(int in) {
+static int apply(FILE *in) {
 	const char *name;
 	struct stat st, *was = NULL;
 	int dir = parent_of_path(&name), makes = entry.kind >= FILE_ && entry.kind <= FIFO;
@@ -253,18 +236,17 @@ static int apply(int in) {
 	return makes && remove_at(dir, name, 0) ? -1 : put(in, dir, name, was);
 }
 
-int files_unpack(int in, struct failure *f) {
+int files_unpack(int conn, struct failure *f) {
 	char start[sizeof magic];
+	FILE *in = fdopen(fcntl(conn, F_DUPFD_CLOEXEC, 3), "r");
 	umask(0);
-	taken = buffered = 0;
 	strcpy(path, "the stream");
-	root = open_in(HERE, ".", O_PATH | O_DIRECTORY, 0);
-	int bad = root < 0 || take(in, start, sizeof start);
+	int bad = !in || setvbuf(in, buffer, _IOFBF, sizeof buffer) || take(in, start, sizeof start);
 	if (!bad && memcmp(start, magic, sizeof magic)) bad = refuse(EBADMSG);
 	while (!bad && !(bad = take_entry(in)) && entry.kind != END) bad = apply(in);
 	if (bad) fail(f, "%s", path);
+	if (in) fclose(in);
 	close_fd(&parent);
-	close_fd(&root);
 	return bad ? -1 : 0;
 }
 
@@ -339,7 +321,6 @@ static int get_xattrs(int fd) {
 }
 
 static int give_data(int fd, off_t size) {
-	static char data[CHUNK];
 	ssize_t n = 1;
 	for (off_t at = 0, next; n > 0; at += n) {
 		if ((next = lseek(fd, at, SEEK_DATA)) > at) at = next;
@@ -414,18 +395,16 @@ static int pack_node(int dir, const char *name, size_t end, int depth) {
 	}
 }
 
-int files_pack(const char *what, int to, struct failure *f) {
+int files_pack(const char *what, int conn, struct failure *f) {
 	const char *slash = strrchr(what, '/'), *name = ".";
-	out = to;
+	out = conn;
 	buffered = 0;
 	strcpy(path, ".");
-	root = open_in(HERE, ".", O_PATH | O_DIRECTORY, 0);
-	autoclose int dir = is_plain(slash ? slash + 1 : what) ? open_parent(root, what, &name)
-							       : open_in(root, what, O_PATH | O_DIRECTORY, 0);
+	autoclose int dir = is_plain(slash ? slash + 1 : what) ? open_parent(AT_FDCWD, what, &name)
+							       : open_in(AT_FDCWD, what, O_PATH | O_DIRECTORY, 0);
 	int bad = dir < 0 || give(magic, sizeof magic) || faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) ||
 		  pack_node(dir, name, 0, 0) || give(&(struct header){.kind = END}, sizeof(struct header)) ||
 		  send_frame(out, 'D', buffer, buffered);
 	if (bad) fail(f, "%s", strcmp(path, ".") ? path : what);
-	close_fd(&root);
 	return bad ? -1 : 0;
 }

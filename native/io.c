@@ -88,12 +88,12 @@ void mask_signals(int how) {
 
 int self_exe(void) { return open("/proc/self/exe", O_RDONLY | O_CLOEXEC); }
 
-int listen_at(const char *path, int flags) {
+int listen_at(const char *path) {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof a.sun_path) return refuse(ENAMETOOLONG);
 	strcpy(a.sun_path, path);
 	unlink(path);
-	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	umask(077);
 	if (s >= 0 && (bind(s, (void *)&a, sizeof a) || listen(s, 128))) close_fd(&s);
 	umask(022);

@@ -17,7 +17,6 @@ int log_open(struct log *log, const char *path, uint64_t max, uint32_t files) {
 	return 0;
 }
 
-/* log.1 becomes log.2 and so on, the oldest goes. */
 static void rotate(struct log *log) {
 	char from[PATH_MAX], to[PATH_MAX];
 	for (uint32_t i = log->files; --i > 0;) {

@@ -2,7 +2,6 @@
 #include "dewar.h"
 #include <linux/bpf.h>
 #include <linux/netlink.h>
-#include <netinet/in.h>
 #include <sys/time.h>
 
 #define ANSWER_SECONDS 5
@@ -48,14 +47,10 @@ STEP(do_netlink) {
 	uint32_t len = s->str[0].len, pid = (uint32_t)r->child;
 	struct sockaddr_nl to = {.nl_family = AF_NETLINK};
 	int *sock = netlink_socket(s), err = 0;
-	char *data = malloc(len + 1);
-	if (!data) return fail(&r->f, "netlink");
-	memcpy(data, s->str[0].s, len);
-	for (uint64_t i = 0; i < s->num[3]; i++) memcpy(data + s->num[4 + i], &pid, 4);
+	for (uint64_t i = 0; i < NUM(3); i++) memcpy(STR(0) + NUM(4 + i), &pid, 4);
 	/* Answers that an earlier step left, by an error or beyond what it awaited, are not this one's. */
 	while (recv(*sock, answer, sizeof answer, MSG_DONTWAIT) > 0) {}
-	err = sendto(*sock, data, len, 0, (void *)&to, sizeof to) < 0 ? errno : answers(r, s, *sock);
-	free(data);
+	err = sendto(*sock, STR(0), len, 0, (void *)&to, sizeof to) < 0 ? errno : answers(r, s, *sock);
 	if (s->actor == GUEST) close_fd(sock);
 	errno = err;
 	return RESULT(!err, "netlink");
@@ -64,16 +59,13 @@ STEP(do_netlink) {
 /* Sockets that keep published ports, as long as the container lives. */
 static int reserved[RESERVED_MAX], reserved_count;
 
-/* Which option (with its level) and whether to listen is decided in encode-network.ts. */
+/* What kind of socket, which option (with its level), and whether to listen: src/kernel/encode-network.ts. */
 STEP(do_reserve_port) {
-	struct sockaddr_storage address = {0};
-	socklen_t len = s->str[0].len;
-	if (reserved_count == RESERVED_MAX || len > sizeof address) return refuse(EINVAL), fail(&r->f, "port");
-	memcpy(&address, STR(0), len);
-	autoclose int fd = socket(address.ss_family, (int)NUM(0) | SOCK_CLOEXEC, (int)NUM(1));
-	if (NUM(3) != NONE) setsockopt(fd, (int)NUM(3), (int)NUM(4), &(int){1}, sizeof(int));
-	if (fd < 0 || bind(fd, (void *)&address, len) || (NUM(5) && listen(fd, 0)))
-		return fail(&r->f, "port %u", (unsigned)NUM(2));
+	if (reserved_count == RESERVED_MAX) return refuse(EMFILE), fail(&r->f, "port %u", (unsigned)NUM(3));
+	autoclose int fd = socket((int)NUM(0), (int)NUM(1) | SOCK_CLOEXEC, (int)NUM(2));
+	if (NUM(4) != NONE) setsockopt(fd, (int)NUM(4), (int)NUM(5), &(int){1}, sizeof(int));
+	if (fd < 0 || bind(fd, (void *)STR(0), s->str[0].len) || (NUM(6) && listen(fd, 0)))
+		return fail(&r->f, "port %u", (unsigned)NUM(3));
 	if (s->str[1].len) {
 		/* Node.js acknowledges each socket; nobody waits for that. */
 		while (recv(CHANNEL, answer, sizeof answer, MSG_DONTWAIT) > 0) {}
@@ -89,14 +81,11 @@ void release_ports(void) {
 }
 
 STEP(do_device_program) {
-	uint64_t *code = malloc(s->str[0].len + 8); /* aligned for the kernel */
-	if (!code) return fail(&r->f, "device program");
 	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
-			       .insns = (uint64_t)(uintptr_t)memcpy(code, STR(0), s->str[0].len),
-			       .insn_cnt = s->str[0].len / 8,
+			       .insns = (uint64_t)(uintptr_t)&NUM(1),
+			       .insn_cnt = s->nnum - 1u,
 			       .license = (uint64_t)(uintptr_t) "Apache-2.0"};
 	autoclose int prog = sys_bpf(BPF_PROG_LOAD, &load);
-	free(code);
 	if (prog < 0) return fail(&r->f, "loading the device program");
 	union bpf_attr attach = {.target_fd = (uint32_t)SLOT(NUM(0)),
 				 .attach_bpf_fd = (uint32_t)prog,

@@ -8,7 +8,7 @@
 static const struct arity { uint8_t num, str; } arity[OP_END] = {OPERATIONS(ARITY)};
 
 struct cursor {
-	const uint8_t *at, *end;
+	uint8_t *at, *end;
 };
 
 static int take(struct cursor *c, void *out, size_t n) {
@@ -23,12 +23,14 @@ static int consistent(const struct step *s) {
 	const struct arity *want = &arity[s->op];
 	if (s->nnum < want->num || s->nstr < want->str) return 0;
 	switch (s->op) {
-	case OP_FSMOUNT: return s->nstr == 1 + 2 * (s->nnum - 2); /* one number and two strings per option */
-	case OP_WRITE: return s->nnum == 2 && s->nstr % 2 == 0;	  /* paths and data */
+	case OP_FSMOUNT: return s->nstr % 2 == 1 && s->nnum == s->nstr + 1; /* two numbers and strings per option */
+	case OP_WRITE: return s->nnum == 2 && s->nstr % 2 == 0;		    /* paths and data */
 	case OP_EXEC: /* num[1] arguments, num[2] files to try, environment */
 		return s->nnum == 3 && s->num[1] && s->num[1] <= s->nstr && s->num[2] <= s->nstr - s->num[1];
-	case OP_USER: return s->nstr == 0;
-	case OP_NETLINK: /* num[3] offsets, then errnos */
+	case OP_USER: return s->nstr == 0 && s->num[2] <= 2u * (s->nnum - 3u); /* groups, two to a number */
+	case OP_SECCOMP:
+	case OP_DEVICE_PROGRAM: return s->nstr == 0; /* instructions of a program, one to a number */
+	case OP_NETLINK:			     /* num[3] offsets, then errnos */
 		if (s->nstr != 1 || s->num[3] > (uint64_t)s->nnum - 4) return 0;
 		for (uint64_t i = 0; i < s->num[3]; i++)
 			if (s->str[0].len < 4 || s->num[4 + i] > s->str[0].len - 4) return 0;
@@ -46,13 +48,13 @@ static int decode_step(struct cursor *c, struct step *s, uint64_t *num, struct t
 	for (uint16_t i = 0; i < s->nstr; i++) {
 		uint32_t len;
 		if (take(c, &len, 4) || (size_t)(c->end - c->at) <= len || c->at[len] != 0) return -1;
-		str[i] = (struct text){(const char *)c->at, len};
+		str[i] = (struct text){(char *)c->at, len};
 		c->at += len + 1;
 	}
 	return consistent(s) ? 0 : -1;
 }
 
-int plan_decode(const uint8_t *bytes, size_t size, struct plan *plan) {
+int plan_decode(uint8_t *bytes, size_t size, struct plan *plan) {
 	struct cursor c = {bytes, bytes + size};
 	uint32_t head[2], i = 0;
 	*plan = (struct plan){0, NULL};
@@ -68,16 +70,8 @@ int plan_decode(const uint8_t *bytes, size_t size, struct plan *plan) {
 		num += s->nnum;
 		str += s->nstr;
 	}
-	if (i == head[1] && c.at == c.end) {
-		plan->count = i;
-		return 0;
-	}
-	plan_free(plan);
+	if (i == head[1] && c.at == c.end) return plan->count = i, 0;
+	free(plan->step);
 	errno = EBADMSG;
 	return -1;
-}
-
-void plan_free(struct plan *plan) {
-	free(plan->step);
-	*plan = (struct plan){0, NULL};
 }

@@ -1,12 +1,12 @@
 /* How a process is made. The two sides meet at these points:
- *   0 child → parent  'r'  guest steps that stand before the first parent step are done (only if there are any:
- *                          a child that joins another's user namespace makes its own network namespace there)
+ *   0 child → parent  'p'  its sibling takes its place (only if that step stands before the first parent step: who
+ *                          joins another's user namespace makes the other namespaces there)
  *   1 parent → child  'g'  maps, cgroups, mounts and network of the parent's side are ready
  *   2 child → parent  'u'  the child has its own copy of the descriptors (until then both share one table,
  *                          so that slots the parent filled after the clone are the child's too)
  *   3 child → parent  end of file: execve has closed the socket; or 'F' and the failure, whole
- * In between the child may send 't' with the master of its terminal, 'p' with the pid of the process that takes
- * its place after joining a PID namespace, and 'e' when only execve is left to do. */
+ * In between the child may send 't' with the master of its terminal, 'p' after joining a PID namespace, and 'e' when
+ * only execve is left to do. */
 #include "dewar.h"
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -21,7 +21,6 @@ struct message {
 	struct failure f;
 };
 
-/* Room for a descriptor beside a message. */
 union control {
 	struct cmsghdr head;
 	char room[CMSG_SPACE(sizeof(int))];
@@ -89,17 +88,16 @@ static void exec_first(char **files, char **argv, char **env) {
 	errno = why;
 }
 
-/* A NULL-terminated list with `skip` free places in front. */
-static char **strings(const struct text *from, size_t n, size_t skip) {
-	char **list = calloc(n + skip + 1, sizeof *list);
-	for (size_t i = 0; list && i < n; i++) list[skip + i] = (char *)(uintptr_t)from[i].s;
+static char **strings(const struct text *from, size_t n) {
+	char **list = calloc(n + 1, sizeof *list);
+	for (size_t i = 0; list && i < n; i++) list[i] = from[i].s;
 	return list;
 }
 
 STEP(do_exec) {
 	size_t argc = (size_t)NUM(1), files = (size_t)NUM(2);
-	char **argv = strings(s->str, argc, NUM(0) ? 2 : 0), **tried = strings(s->str + argc, files, 0);
-	char **env = strings(s->str + argc + files, s->nstr - argc - files, 0);
+	char **argv = strings(s->str, argc), **tried = strings(s->str + argc, files);
+	char **env = strings(s->str + argc + files, s->nstr - argc - files);
 	int exe = NUM(0) ? self_exe() : -1;
 	if (!argv || !tried || !env) return fail(&r->f, "exec");
 	/* Nothing of ours is inherited: all but the standard streams close at execve. */
@@ -109,17 +107,14 @@ STEP(do_exec) {
 	tell(r->sync, (struct message){.type = 'e'}, -1);
 	for (int sig = 1; sig < NSIG; sig++) signal(sig, SIG_DFL);
 	mask_signals(NUM(0) ? SIG_BLOCK : SIG_UNBLOCK);
-	if (NUM(0)) {
-		argv[0] = "/sbin/docker-init";
-		argv[1] = "--";
+	if (NUM(0))
 		sys_execveat(exe, argv, env);
-	} else {
+	else
 		exec_first(tried, argv, env);
-	}
 	return fail(&r->f, "%s", s->str[0].s);
 }
 
-static void set_stdio(const int from[3]) {
+void set_stdio(const int from[3]) {
 	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int i = 0; i < 3; i++)
 		if (dup2(from[i] >= 0 ? from[i] : null, i) < 0) _exit(BROKEN);
@@ -130,40 +125,31 @@ static void give_up(struct run *r) {
 	_exit(BROKEN);
 }
 
-/* After setns into a PID namespace only children are inside: a sibling (CLONE_PARENT) takes this one's place. */
-static void become_member(struct run *r) {
-	struct clone_args a = {.flags = CLONE_PARENT};
+/* Only children enter a PID namespace: a sibling (CLONE_PARENT) takes this one's place. */
+STEP(do_sibling) {
+	struct clone_args a = {.flags = NUM(0) | CLONE_PARENT | CLONE_FILES};
 	pid_t pid = (pid_t)sys_clone3(&a);
-	if (pid < 0) {
-		fail(&r->f, "clone");
-		give_up(r);
-	}
-	if (pid > 0) {
-		tell(r->sync, (struct message){.type = 'p', .pid = pid}, -1);
-		_exit(0);
-	}
-	setsid();
+	if (pid < 0) return fail(&r->f, "clone");
+	if (pid == 0) return setsid(), 0;
+	tell(r->sync, (struct message){.type = 'p', .pid = pid}, -1);
+	_exit(0);
 }
 
-/* The steps of one actor from one index to another. */
 static int run_actor(struct run *r, enum actor who, uint32_t from, uint32_t to) {
 	for (uint32_t i = from; i < to; i++) {
 		const struct step *s = &r->plan.step[i];
 		if (s->actor != who) continue;
 		r->f.step = i;
 		if (step_run(r, s)) return -1;
-		if (who == GUEST && ((s->op == OP_SETNS && s->num[1] & CLONE_NEWPID) ||
-				     (s->op == OP_UNSHARE && s->num[0] & CLONE_NEWPID)))
-			become_member(r);
 	}
 	return 0;
 }
 
-/* Index of the first parent step if there are guest steps before it, which are run before it then; else 0. */
+/* Index behind the sibling step if that stands before the first parent step; else 0. */
 static uint32_t early_end(const struct run *r) {
-	uint32_t i = 0, guests = 0;
-	for (; i < r->plan.count && r->plan.step[i].actor != PARENT; i++) guests += r->plan.step[i].actor == GUEST;
-	return guests && i < r->plan.count ? i : 0;
+	uint32_t i = 0;
+	while (i < r->plan.count && r->plan.step[i].actor != PARENT && r->plan.step[i].op != OP_SIBLING) i++;
+	return i < r->plan.count && r->plan.step[i].op == OP_SIBLING ? i + 1 : 0;
 }
 
 static void child_main(struct run *r, const int stdio[3], int parent_sync) {
@@ -173,7 +159,6 @@ static void child_main(struct run *r, const int stdio[3], int parent_sync) {
 	/* Not readable by those inside before execve: /proc/PID/exe and fd of a joining process (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (run_actor(r, GUEST, 0, early)) give_up(r);
-	if (early) tell(r->sync, (struct message){.type = 'r'}, -1);
 	if (readv(r->sync, iov, 2) != 1 + (ssize_t)sizeof r->slot || unshare(CLONE_FILES)) _exit(BROKEN);
 	tell(r->sync, (struct message){.type = 'u'}, -1);
 	close(parent_sync);
@@ -188,23 +173,16 @@ static int make_child(struct run *r, const struct step *s, const int stdio[3]) {
 	int pair[2];
 	/* A sequenced socket keeps messages apart and gives an end of file when execve closes the other side. */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return fail(&r->f, "socketpair");
-	struct clone_args a = {.flags = s->num[0] | CLONE_PIDFD | CLONE_FILES, .exit_signal = SIGCHLD};
-	a.pidfd = (uint64_t)(uintptr_t)&r->pidfd;
-	if (s->num[1] != NONE) a.flags |= CLONE_INTO_CGROUP;
-	if (s->num[1] != NONE) a.cgroup = (uint64_t)SLOT(NUM(1));
+	struct clone_args a = {.flags = NUM(0) | CLONE_PIDFD | CLONE_FILES,
+			       .pidfd = (uint64_t)(uintptr_t)&r->pidfd,
+			       .exit_signal = SIGCHLD,
+			       .cgroup = (uint64_t)SLOT(NUM(1))};
 	r->sync = pair[1];
 	pid_t pid = (pid_t)sys_clone3(&a);
 	if (pid == 0) child_main(r, stdio, pair[0]);
-	r->child = pid > 0 ? pid : 0;
-	if (pid < 0) close_fd(&pair[0]);
-	return pid < 0 ? fail(&r->f, "clone") : pair[0];
-}
-
-static void take_over(struct run *r, pid_t sibling) {
-	waitpid(r->child, NULL, 0);
-	close_fd(&r->pidfd);
-	r->child = sibling;
-	r->pidfd = (int)sys_pidfd_open(sibling);
+	if (pid > 0) return r->child = pid, pair[0];
+	close_fd(&pair[0]);
+	return fail(&r->f, "clone");
 }
 
 /* The child's socket has closed, or it died: 0 when it was to end and has ended well. */
@@ -229,11 +207,11 @@ static int follow(struct run *r, int sync, char until) {
 		if (m.type == 'u') close_fd(&r->sync);
 		if (m.type == 'u') run_close_slots(r);
 		if (m.type == 't') r->tty = fd;
-		if (m.type == 'p') take_over(r, m.pid); /* the first one ends at once; its sibling goes on */
-		if (m.type == 'F') {
-			r->f = m.f;
-			return -1;
-		}
+		if (m.type == 'F') return r->f = m.f, -1;
+		if (m.type != 'p') continue;
+		waitpid(r->child, NULL, 0); /* it ends at once; its sibling goes on */
+		close_fd(&r->pidfd);
+		r->pidfd = (int)sys_pidfd_open(r->child = m.pid);
 	}
 	return 0;
 }
@@ -245,7 +223,7 @@ static int raise_child(struct run *r, const int stdio[3], const struct step *clo
 	struct iovec iov[2] = {{"g", 1}, {r->slot, sizeof r->slot}};
 	r->f.step = (uint32_t)(clone - r->plan.step);
 	autoclose int sync = make_child(r, clone, stdio);
-	if (sync < 0 || (early_end(r) && follow(r, sync, 'r'))) return -1;
+	if (sync < 0 || (early_end(r) && follow(r, sync, 'p'))) return -1;
 	snprintf(proc, sizeof proc, "/proc/%d", (int)r->child);
 	r->slot[CHILD_SLOT] = open(proc, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int bad = run_actor(r, PARENT, 0, r->plan.count);

@@ -1,44 +1,42 @@
 /* The shim: one per process of a container, which outlives the engine. That of the first process is forked from the
- * spawner, that of an exec from the first one's, so that an exec that hangs on its way holds up nobody else. It starts
- * its process by its plan, owns the terminal or the pipes, writes the log, serves attach over a socket in its folder,
- * reaps, records the exit (in the file `exit`, of the first process) and runs the `after` steps. Requests and answers:
- * src/kernel/shim.ts. */
+ * spawner, that of an exec from the first one's, so that an exec that hangs on its way holds up nobody else.
+ * Requests and answers: src/kernel/shim.ts. */
 #include "dewar.h"
 #include <arpa/inet.h>
-#include <sys/signalfd.h>
 #include <termios.h>
 
 #define CHUNK 32768
 #define HEAD 8 /* before each chunk of a stream that is no terminal's: number of the stream, 0, 0, 0, u32 length */
 /* Of an ended process's stream: twice what a pipe of 1 MiB, the most, may hold. Who inherited it may write for ever. */
 #define READS_AFTER_END 64
+#define CONNS 1024 /* at once; who comes then waits to be accepted */
 
 /* Numbers and strings of the OP_SHIM step at the end of every plan that makes a process here. */
 enum { TTY, STDIN_OPEN, STDIN_ONCE, EXPECT, UID, GID, LOG_MAX, LOG_FILES };
 enum { DIR /* "": where the first shim is already */, SOCKET, LOG, OOM_FILE };
-/* What an attacher wants. */
-enum { STDIN = 1, STDOUT = 2, STDERR = 4, REPLAY = 8 };
+enum { STDIN = 1, STDOUT = 2, STDERR = 4, REPLAY = 8 }; /* what an attacher wants */
 
 /* A connection: control (frames) until an attach makes it a stream. */
-struct conn {
-	struct conn *next;
+static struct conn {
 	int fd, dead;
 	int watches;	    /* hears of the end; a process that nobody watches does not wait for attachers */
 	struct frame frame; /* control: what has come of the next one */
 	int attached, wants, ended, blocked; /* stream: input has ended; the process does not take any now */
 	size_t sent;			     /* stream: of the chunk */
-	size_t at;			     /* where it stands in polled */
-};
+} conns[CONNS];
+static size_t conn_count;
+/* What poll() watches: from FIRST on two for each connection, itself and the process's input while that takes none. */
+enum { LISTENER, INIT, OUT, FIRST = OUT + 2 };
+static struct pollfd polled[FIRST + 2 * CONNS];
 
 static struct shim {
 	struct run run; /* run.child and run.pidfd: the process */
 	struct log log;
-	struct conn *conns;
 	const uint64_t *num; /* TTY … LOG_FILES */
 	const struct text *str;
-	int listener, signals, init; /* init: for an exec, a pidfd of the container's first process; else -1 */
-	int in, out[2];		     /* the process's; a terminal's master is both in and out[0] */
-	int exited, code, reads_after_end, over;
+	int listener, init; /* init: for an exec, a pidfd of the container's first process; else -1 */
+	int in, out[2];	    /* the process's; a terminal's master is both in and out[0] */
+	int exited, code, reads_after_end;
 	uint64_t expect; /* so many attachers of the output have yet to come; it waits for them */
 	size_t end;	 /* of the latest output in the chunk; up to there it is on the way to the clients */
 	char chunk[HEAD + CHUNK];
@@ -85,9 +83,9 @@ static int is_behind(const struct conn *c) { return c->attached && !c->dead && c
 
 /* Whether the output has to wait: for attachers, or for one that is behind. As under dockerd nothing is lost. */
 static int held(void) {
-	struct conn *c = shim.conns;
-	while (c && !is_behind(c)) c = c->next;
-	return c || shim.expect > 0;
+	int behind = 0;
+	for (size_t i = 0; i < conn_count; i++) behind |= is_behind(&conns[i]);
+	return behind || shim.expect > 0;
 }
 
 static void push(struct conn *c) {
@@ -109,7 +107,7 @@ static int pump(int stream) {
 	memcpy(shim.chunk, head, HEAD);
 	shim.end = HEAD + (size_t)n;
 	log_write(&shim.log, stream, shim.chunk + HEAD, (size_t)n);
-	for (struct conn *c = shim.conns; c; c = c->next) {
+	for (struct conn *c = conns; c < conns + conn_count; c++) {
 		c->sent = !(c->wants & (stream ? STDERR : STDOUT)) ? shim.end : shim.num[TTY] ? HEAD : 0;
 		if (is_behind(c)) push(c);
 	}
@@ -149,7 +147,7 @@ static void do_attach(struct conn *c, uint8_t wants) {
 
 /* The plan of one more process is carried out by a fork of this shim, whose connection this is from now on. Nothing else
  * goes along: not the ports, the log or other clients. 0 to 2 are /dev/null here. */
-static void fork_exec(struct conn *c, const uint8_t *plan, size_t size) {
+static void fork_exec(struct conn *c, uint8_t *plan, size_t size) {
 	pid_t pid = fork();
 	if (pid < 0) return answer(c, -1, "fork");
 	c->dead = 1;
@@ -157,11 +155,11 @@ static void fork_exec(struct conn *c, const uint8_t *plan, size_t size) {
 	dup2(c->fd, 0);
 	dup2(shim.run.pidfd, 1);
 	sys_close_range(3, ~0U, 0);
-	shim = (struct shim){0};
+	conn_count = shim.end = 0;
 	carry_out(0, plan, size, 1);
 }
 
-static void request(struct conn *c, uint8_t type, const uint8_t *b, size_t n) {
+static void request(struct conn *c, uint8_t type, uint8_t *b, size_t n) {
 	uint32_t arg = 0;
 	memcpy(&arg, b, n < sizeof arg ? n : sizeof arg);
 	errno = ESRCH;
@@ -194,25 +192,16 @@ static void read_control(struct conn *c) {
 	free(frame.bytes);
 }
 
+static void wake(int sig) { (void)sig; }
+
 /* Execs' shims are children too. */
 static void reap(void) {
-	struct signalfd_siginfo info;
 	int status;
-	while (read(shim.signals, &info, sizeof info) > 0) {}
 	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
 		if (pid != shim.run.child) continue;
 		shim.exited = 1;
 		shim.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	}
-}
-
-static int oom_happened(void) {
-	char buf[1024];
-	autoclose int fd = open(shim.str[OOM_FILE].s, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, buf, sizeof buf - 1);
-	buf[n > 0 ? n : 0] = 0;
-	const char *at = strstr(buf, "oom_kill "); /* memory.oom_control and memory.events both have it */
-	return at && atoi(at + 9) > 0;
 }
 
 /* On disk before anyone hears of it: an engine that comes later reads it there. */
@@ -227,72 +216,56 @@ static void finish(void) {
 	for (int i = 0; i < 2; i++)
 		while (shim.reads_after_end < (i + 1) * READS_AFTER_END && pump(i)) shim.reads_after_end++;
 	if (held()) return;
-	char exit[96];
+	char exit[1024];
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	int n = snprintf(exit, sizeof exit, "{\"code\":%d,\"oomKilled\":%s,\"at\":%lld}\n", shim.code,
-			 oom_happened() ? "true" : "false", now.tv_sec * 1000LL + now.tv_nsec / 1000000);
+	const char *told = "{\"code\":%d,\"seconds\":%lld.%09ld}\n";
+	ssize_t n = snprintf(exit, sizeof exit, told, shim.code, (long long)now.tv_sec, now.tv_nsec), more;
+	autoclose int oom = open(shim.str[OOM_FILE].s, O_RDONLY | O_CLOEXEC);
+	if ((more = read(oom, exit + n, sizeof exit - (size_t)n)) > 0) n += more;
 	log_end(&shim.log);
 	release_ports();
 	run_after(&shim.run, shim.run.plan.count);
 	/* The first one's socket stays: without an exit it tells that there was a start. */
 	if (*shim.str[DIR].s) record_exit(exit, (size_t)n);
 	if (!*shim.str[DIR].s) unlink(shim.str[SOCKET].s);
-	for (struct conn *c = shim.conns; c; c = c->next)
-		if (c->watches) conn_send(c, 'X', exit, (size_t)n);
-	shim.over = 1;
+	for (size_t i = 0; i < conn_count; i++)
+		if (conns[i].watches) conn_send(&conns[i], 'X', exit, (size_t)n);
+	_exit(0);
 }
 
-/* Takes away the connections that are dead. */
 static void sweep(void) {
 	int watched = 0;
-	for (struct conn **at = &shim.conns, *c; (c = *at);) {
+	for (struct conn *c = conns + conn_count; c-- > conns;) {
 		watched |= c->watches && !c->dead;
-		if (!c->dead) {
-			at = &c->next;
-			continue;
-		}
-		*at = c->next;
+		if (!c->dead) continue;
 		if (c->attached && !c->ended) end_input(c);
 		close(c->fd);
 		free(c->frame.bytes);
-		free(c);
+		*c = conns[--conn_count];
 	}
 	if (!watched) shim.expect = 0;
 }
 
-static struct pollfd *polled;
-static size_t polled_count;
-
-/* Adds what poll() shall watch (nothing when fd is -1): its index. */
-static size_t watch(int fd, short events) {
-	static size_t room;
-	if (polled_count == room) polled = realloc(polled, (room = 2 * room + 16) * sizeof *polled);
-	if (!polled) _exit(125); /* the container dies with us rather than run unwatched */
-	polled[polled_count] = (struct pollfd){.fd = fd, .events = events};
-	return polled_count++;
-}
+static void watch(size_t at, int fd, int events) { polled[at] = (struct pollfd){.fd = fd, .events = (short)events}; }
 
 static void watch_all(void) {
-	polled_count = 0;
-	watch(shim.signals, POLLIN);
-	watch(shim.listener, POLLIN);
-	watch(shim.init, POLLIN);
-	for (int i = 0; i < 2; i++) watch(held() ? -1 : shim.out[i], POLLIN);
-	for (struct conn *c = shim.conns; c; c = c->next) {
+	watch(LISTENER, conn_count < CONNS ? shim.listener : -1, POLLIN);
+	watch(INIT, shim.init, POLLIN);
+	for (size_t i = 0; i < 2; i++) watch(OUT + i, held() ? -1 : shim.out[i], POLLIN);
+	for (size_t i = 0; i < conn_count; i++) {
+		const struct conn *c = &conns[i];
 		int waits = c->blocked && shim.in >= 0;
-		short events = (short)((waits || c->ended ? 0 : POLLIN) | (is_behind(c) ? POLLOUT : 0));
-		c->at = watch(waits && !events ? -1 : c->fd, events);
-		watch(waits ? shim.in : -1, POLLOUT);
+		int events = (waits || c->ended ? 0 : POLLIN) | (is_behind(c) ? POLLOUT : 0);
+		watch(FIRST + 2 * i, waits && !events ? -1 : c->fd, events);
+		watch(FIRST + 2 * i + 1, waits ? shim.in : -1, POLLOUT);
 	}
 }
 
 static struct conn *add_conn(int fd) {
-	struct conn *c = fd < 0 ? NULL : calloc(1, sizeof *c);
-	if (!c) return close_fd(&fd), NULL;
-	c->fd = fd;
-	c->next = shim.conns;
-	return shim.conns = c;
+	if (fd < 0) return NULL;
+	conns[conn_count] = (struct conn){.fd = fd};
+	return &conns[conn_count++];
 }
 
 static void serve(struct conn *c, short client, short input) {
@@ -306,21 +279,19 @@ static void serve(struct conn *c, short client, short input) {
 		c->dead = 1;
 }
 
-static void loop(void) {
-	while (!shim.over) {
+static __attribute__((noreturn)) void loop(void) {
+	for (;;) {
 		watch_all();
-		if (poll(polled, polled_count, -1) < 0) continue;
-		for (struct conn *c = shim.conns; c; c = c->next)
-			serve(c, polled[c->at].revents, polled[c->at + 1].revents);
+		ppoll(polled, FIRST + 2 * conn_count, NULL, &(sigset_t){0}); /* SIGCHLD comes through only here */
+		reap();
+		for (size_t i = 0; i < conn_count; i++)
+			serve(&conns[i], polled[FIRST + 2 * i].revents, polled[FIRST + 2 * i + 1].revents);
 		for (int i = 0; i < 2; i++)
-			if (polled[3 + i].revents) pump(i);
-		if (polled[0].revents) reap();
-		if (polled[1].revents) add_conn(accept4(shim.listener, NULL, NULL, SOCK_CLOEXEC));
-		if (polled[2]
-			    .revents) { /* the container is over; one in the host's PID namespace leaves its execs alive */
-			sys_pidfd_send_signal(shim.run.pidfd, SIGKILL);
-			close_fd(&shim.init);
-		}
+			if (polled[OUT + i].revents) pump(i);
+		if (polled[LISTENER].revents) add_conn(accept4(shim.listener, NULL, NULL, SOCK_CLOEXEC));
+		/* The container is over; one in the host's PID namespace leaves its execs alive. */
+		if (polled[INIT].revents) sys_pidfd_send_signal(shim.run.pidfd, SIGKILL);
+		if (polled[INIT].revents) close_fd(&shim.init);
 		sweep(); /* before the end: a vanished client is not waited for */
 		if (shim.exited) finish();
 	}
@@ -334,13 +305,13 @@ static int prepare(void) {
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
+	signal(SIGCHLD, wake);
 	signal(SIGPIPE, SIG_IGN);
 	shim.in = shim.out[0] = shim.out[1] = shim.log.fd = -1;
 	shim.expect = shim.num[EXPECT];
-	shim.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	/* From inside: the path may be longer than sun_path's 108 bytes. */
-	shim.listener = *dir && chdir(dir) ? -1 : listen_at(shim.str[SOCKET].s, SOCK_NONBLOCK);
-	if (shim.signals < 0 || shim.listener < 0) return fail(&shim.run.f, "%s", dir);
+	shim.listener = *dir && chdir(dir) ? -1 : listen_at(shim.str[SOCKET].s);
+	if (shim.listener < 0) return fail(&shim.run.f, "%s", dir);
 	if (*log && log_open(&shim.log, log, shim.num[LOG_MAX], (uint32_t)shim.num[LOG_FILES]))
 		return fail(&shim.run.f, "%s", log);
 	return 0;
@@ -361,9 +332,7 @@ void shim_main(struct run *r, int init) {
 		send_failure(r->conn, &shim.run.f);
 		_exit(125);
 	}
-	struct conn *engine = add_conn(r->conn);
 	if (init < 0) close(CHANNEL); /* an exec's shim has none */
-	if (engine) send_started(engine);
+	send_started(add_conn(r->conn));
 	loop();
-	_exit(0);
 }

@@ -10,12 +10,9 @@
 #define RETRY_NS 10000000L
 #define RMDIR_TRIES 100 /* a second */
 #define LINKS_MAX 8	/* symlinks to nothing that lead to each other */
-#define GROUPS_MAX 4096
-#define READ_MAX (1u << 24)
 
 /* Where the path of a step begins whose first number says it. */
 #define ROOT (NUM(0) == NONE ? HERE : SLOT(NUM(0)))
-/* What a step made goes into its slot; nothing made is its failure. */
 static int slot_put(struct run *r, uint64_t slot, int fd, const char *path) {
 	if (fd < 0) return fail(&r->f, "%s", path);
 	if (slot >= SLOTS) return close(fd);
@@ -74,7 +71,7 @@ static STEP(do_entry) {
 
 static STEP(do_read) {
 	struct stat st;
-	uint64_t max = NUM(1) > READ_MAX ? READ_MAX : NUM(1), size = 0;
+	uint64_t max = NUM(1), size = 0;
 	autoclose int fd = open_in(ROOT, STR(0), O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 	char *buf = malloc(max + 1);
 	if (buf && fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
@@ -97,18 +94,14 @@ static int fail_mount(struct run *r, int fs, const char *type, const char *key) 
 	return fail(&r->f, "%s %s%s%s", type, key, *why ? ": " : "", why);
 }
 
-/* How an option is given: NONE a string, NONE - 1 a flag, else the slot of a descriptor. */
-static int configure(const struct run *r, int fs, uint64_t how, const char *key, const char *value) {
-	if (how == NONE) return sys_fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0);
-	if (how == NONE - 1) return sys_fsconfig(fs, FSCONFIG_SET_FLAG, key, NULL, 0);
-	return sys_fsconfig(fs, FSCONFIG_SET_FD, key, NULL, SLOT(how));
-}
-
+/* Each option is a command of fsconfig(2) with the slot of a descriptor or NONE, and a key with a value or "". */
 static STEP(do_fsmount) {
 	autoclose int fs = sys_fsopen(STR(0));
-	for (uint16_t i = 0; fs >= 0 && i + 2 < s->nnum; i++)
-		if (configure(r, fs, NUM(2 + i), STR(1 + 2 * i), STR(2 + 2 * i)))
-			return fail_mount(r, fs, STR(0), STR(1 + 2 * i));
+	for (uint16_t i = 1; fs >= 0 && i < s->nstr; i += 2) {
+		const char *value = NUM(1 + i) == FSCONFIG_SET_STRING ? STR(1 + i) : NULL;
+		int fd = NUM(2 + i) == NONE ? 0 : SLOT(NUM(2 + i));
+		if (sys_fsconfig(fs, (unsigned)NUM(1 + i), STR(i), value, fd)) return fail_mount(r, fs, STR(0), STR(i));
+	}
 	int fd =
 		fs < 0 || sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) ? -1 : sys_fsmount(fs, (unsigned)NUM(1));
 	return fd < 0 ? fail_mount(r, fs, STR(0), "mount") : slot_put(r, NUM(0), fd, STR(0));
@@ -120,13 +113,9 @@ static STEP(do_clone_mount) {
 }
 
 static STEP(do_mount_attr) {
-	struct mount_attr a = {.attr_set = NUM(1), .attr_clr = NUM(2), .propagation = NUM(3)};
-	if (NUM(4) != NONE) {
-		a.attr_set |= MOUNT_ATTR_IDMAP;
-		a.userns_fd = (uint64_t)SLOT(NUM(4));
-	}
+	struct mount_attr a = {NUM(1), NUM(2), NUM(3), (uint64_t)SLOT(NUM(4))};
 	unsigned flags = AT_EMPTY_PATH | (NUM(5) ? AT_RECURSIVE : 0);
-	return RESULT(!sys_mount_setattr(SLOT(NUM(0)), "", flags, &a), "mount attributes");
+	return RESULT(!sys_mount_setattr(NUM(0) == NONE ? AT_FDCWD : SLOT(NUM(0)), STR(0), flags, &a), "attributes");
 }
 
 /* Makes what is missing of `path` inside the root: directories, and at the end a directory or an empty file. What a
@@ -161,42 +150,22 @@ static STEP(do_attach_mount) {
 	return RESULT(target >= 0 && !move_onto(fd, target), "%s", STR(0));
 }
 
-/* A clone of the mount at the path gets the attributes and is put over its origin. */
+/* A clone of the mount in a slot (one for folders, one for the rest), or of that at the path, is put over the path. */
 static STEP(do_cover) {
+	struct stat st;
 	struct mount_attr a = {.attr_set = NUM(1)};
-	autoclose int fd = open_in(ROOT, STR(0), O_PATH, 0);
-	if (fd < 0 && NUM(2) && errno == ENOENT) return 0;
-	autoclose int tree = fd < 0 ? -1 : clone_tree(fd, AT_RECURSIVE);
-	int bad = tree < 0 || sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &a) || move_onto(tree, fd);
+	autoclose int fd = open_in(ROOT, STR(0), O_PATH | O_NOFOLLOW, 0);
+	if (fd < 0 || fstat(fd, &st)) return RESULT(NUM(2) && (errno == ENOENT || errno == ENOTDIR), "%s", STR(0));
+	uint64_t by = S_ISDIR(st.st_mode) ? NUM(3) : NUM(4);
+	autoclose int tree = clone_tree(by == NONE ? fd : SLOT(by), AT_RECURSIVE);
+	int bad = tree < 0 || (a.attr_set && sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &a)) ||
+		  move_onto(tree, fd);
 	return RESULT(!bad, "%s", STR(0));
-}
-
-/* CVE-2025-31133: a /dev/null that is something else would be mounted over the file instead of hiding it. */
-static int null_mount(void) {
-	struct stat st;
-	autoclose int fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) return refuse(ENODEV);
-	return clone_tree(fd, 0);
-}
-
-static STEP(do_mask) {
-	static int attached;
-	struct stat st;
-	int empty = SLOT(NUM(0));
-	autoclose int fd = -1, target = open(STR(0), O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (target < 0 || fstat(target, &st)) return RESULT(errno == ENOENT || errno == ENOTDIR, "%s", STR(0));
-	if (!S_ISDIR(st.st_mode))
-		fd = null_mount();
-	else /* a mount can be cloned only once it is attached: for the first directory it goes there itself */
-		fd = attached++ ? clone_tree(empty, 0) : fcntl(empty, F_DUPFD_CLOEXEC, 3);
-	return RESULT(fd >= 0 && !move_onto(fd, target), "%s", STR(0));
 }
 
 static STEP(do_umount) {
 	return RESULT(!umount2(STR(0), (int)NUM(0)) || errno == ENOENT || errno == EINVAL, "%s", STR(0));
 }
-
-static STEP(do_propagation) { return RESULT(!mount(NULL, "/", NULL, NUM(0), NULL), "/"); }
 
 /* After pivot_root(".", ".") the old root lies over the new one; once detached, ".." of / must be / itself. */
 static STEP(do_pivot) {
@@ -211,13 +180,8 @@ static STEP(do_pivot) {
 }
 
 static STEP(do_open_ns) { return slot_put(r, NUM(0), openat(SLOT(CHILD_SLOT), STR(0), O_RDONLY | O_CLOEXEC), STR(0)); }
-
 static STEP(do_unshare) { return RESULT(!unshare((int)NUM(0)), "unshare"); }
 static STEP(do_setns) { return RESULT(!setns(SLOT(NUM(0)), (int)NUM(1)), "setns"); }
-
-/* The children to come live in a new time namespace. */
-static STEP(do_timens) { return unshare(CLONE_NEWTIME) ? fail(&r->f, "unshare time namespace") : do_write(r, s); }
-
 static STEP(do_join) { return RESULT(write(SLOT(NUM(0)), "0", 1) == 1, "joining the cgroup"); }
 static STEP(do_hostname) { return RESULT(!sethostname(STR(0), s->str[0].len), "%s", STR(0)); }
 static STEP(do_domainname) { return RESULT(!setdomainname(STR(0), s->str[0].len), "%s", STR(0)); }
@@ -243,47 +207,32 @@ static STEP(do_chdir) {
 
 /* Capabilities survive the change (PR_SET_KEEPCAPS) until the `caps` step sets them. */
 static STEP(do_user) {
-	gid_t groups[GROUPS_MAX], gid = (gid_t)NUM(1);
 	uid_t uid = (uid_t)NUM(0);
-	size_t n = (size_t)s->nnum - 3;
-	errno = EINVAL;
-	if (n > GROUPS_MAX) return fail(&r->f, "too many groups");
-	for (size_t i = 0; i < n; i++) groups[i] = (gid_t)NUM(3 + i);
+	gid_t gid = (gid_t)NUM(1);
 	if (isatty(0) && fchown(0, uid, (gid_t)-1)) return fail(&r->f, "owner of the terminal");
-	if (NUM(2) != NONE) umask((mode_t)NUM(2));
-	int bad = prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) || setgroups(n, groups) || setresgid(gid, gid, gid) ||
-		  setresuid(uid, uid, uid);
+	int bad = prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) || setgroups((size_t)NUM(2), (const gid_t *)&NUM(3)) ||
+		  setresgid(gid, gid, gid) || setresuid(uid, uid, uid);
 	return RESULT(!bad, "user %u:%u", (unsigned)uid, (unsigned)gid);
 }
 
-static int set_caps(uint64_t eff, uint64_t perm, uint64_t inh) {
+/* Effective and permitted. Without inheritable ones the kernel clears the ambient ones, too. */
+static int set_caps(uint64_t caps) {
 	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct d[2] = {{(uint32_t)eff, (uint32_t)perm, (uint32_t)inh},
-					      {(uint32_t)(eff >> 32), (uint32_t)(perm >> 32), (uint32_t)(inh >> 32)}};
-	return sys_capset(&h, d);
+	uint32_t low = (uint32_t)caps, high = (uint32_t)(caps >> 32);
+	return sys_capset(&h, ((struct __user_cap_data_struct[]){{low, low, 0}, {high, high, 0}}));
 }
 
-static uint64_t permitted(void) {
-	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct d[2] = {0};
-	if (sys_capget(&h, d)) return 0;
-	return d[0].permitted | (uint64_t)d[1].permitted << 32;
-}
-
+/* What the bounding set has is what root has: some machines take capabilities even from the host's. */
 static STEP(do_caps) {
-	uint64_t held = permitted();
-	if (set_caps(held, held, 0)) return fail(&r->f, "capset");
+	uint64_t held = 0;
+	for (unsigned cap = 0; cap < 64; cap++) held |= (uint64_t)(prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1) << cap;
+	if (set_caps(held)) return fail(&r->f, "capset");
 	for (unsigned cap = 0; cap < 64; cap++)
-		if (!(NUM(0) >> cap & 1) && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 &&
-		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
+		if ((held & ~NUM(0)) >> cap & 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
 			return fail(&r->f, "bounding set, capability %u", cap);
-	if (set_caps(NUM(1) & held, NUM(2) & held, NUM(3) & held)) return fail(&r->f, "capset");
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	for (unsigned cap = 0; cap < 64; cap++)
-		if ((NUM(4) & held) >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0))
-			return fail(&r->f, "ambient set, capability %u", cap);
+	if (set_caps(held & NUM(1))) return fail(&r->f, "capset");
 	/* Try to break the promise: what was dropped must not come back. */
-	int regained = held & ~NUM(2) && set_caps(held, held, 0) == 0;
+	int regained = held & ~NUM(1) && !set_caps(held);
 	errno = EPERM;
 	return RESULT(!regained, "dropped capabilities could be regained");
 }
@@ -291,11 +240,7 @@ static STEP(do_caps) {
 static STEP(do_no_new_privs) { return RESULT(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs"); }
 
 static STEP(do_seccomp) {
-	static struct sock_filter copy[BPF_MAXINSNS]; /* the plan's bytes need not be aligned */
-	struct sock_fprog prog = {(unsigned short)(s->str[0].len / sizeof *copy), copy};
-	errno = EINVAL;
-	if (s->str[0].len > sizeof copy) return fail(&r->f, "seccomp");
-	memcpy(copy, STR(0), s->str[0].len);
+	struct sock_fprog prog = {(unsigned short)(s->nnum - 1), (void *)(uintptr_t)&NUM(1)};
 	return RESULT(!sys_seccomp(SECCOMP_SET_MODE_FILTER, (unsigned)NUM(0), &prog), "seccomp");
 }
 

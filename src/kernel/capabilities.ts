@@ -146,7 +146,7 @@ export function capabilityNames(mask: bigint): Capability[] {
  */
 export function processCapabilities(names: readonly Capability[], uid: number): OciCapabilities {
   const held = uid === 0 ? names : []
-  return { bounding: names, effective: held, permitted: held, inheritable: [], ambient: [] }
+  return { bounding: names, effective: held, permitted: held }
 }
 
 /** The `caps` step for OCI sets. */
@@ -154,9 +154,6 @@ export function capsAction(sets: OciCapabilities): Action {
   return {
     op: 'caps',
     bounding: capabilityMask(sets.bounding),
-    effective: capabilityMask(sets.effective),
-    permitted: capabilityMask(sets.permitted),
-    inheritable: capabilityMask(sets.inheritable),
-    ambient: capabilityMask(sets.ambient),
+    held: capabilityMask(sets.permitted),
   }
 }

@@ -72,9 +72,7 @@ export function describeStep(s: Action): string {
     case 'attach-mount':
       return `mount #${s.slot} on ${inside(s)}`
     case 'cover':
-      return `make ${inside(s)} ${names(s.attrs, ATTR_NAMES)}`
-    case 'mask':
-      return `hide ${s.path}`
+      return s.by === undefined ? `make ${inside(s)} ${names(s.attrs, ATTR_NAMES)}` : `hide ${inside(s)}`
     case 'umount':
       return `unmount ${s.path}`
     case 'propagation':
@@ -135,10 +133,12 @@ function describeProcessStep(s: ProcessAction | Extract<Action, { op: 'chdir' }>
       return `get an own ${names(s.flags, CLONE_NAMES)} namespace`
     case 'setns':
       return `enter the ${names(s.flags, CLONE_NAMES)} namespace of #${s.slot}`
-    case 'timens':
+    case 'sibling':
+      return `let a sibling go on${s.flags === 0 ? '' : ` in an own ${names(s.flags, CLONE_NAMES)} namespace`}`
+    case 'clock-offsets':
       return s.zero
-        ? 'get own clocks that start at nought'
-        : `get own clocks: ${s.offsets.trim().replaceAll('\n', '; ')}`
+        ? 'let its clocks start at nought'
+        : `set its clocks: ${s.offsets.trim().replaceAll('\n', '; ')}`
     case 'join':
       return `join the cgroup #${s.slot}`
     case 'hostname':

@@ -1,5 +1,8 @@
 /** What the steps netlink and reserve-port are encoded to for native/net.c. */
 
+/** AF_INET, AF_INET6. */
+const FAMILY = { v4: 2, v6: 10 } as const
+
 /** SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET, and IPPROTO_*. */
 const SOCKET = { tcp: [1, 6], udp: [2, 17], sctp: [5, 132] } as const
 
@@ -22,7 +25,7 @@ export function answersTo(data: Uint8Array): number {
 export function socketAddress(address: Uint8Array, port: number): Buffer {
   const v6 = address.length === 16
   const out = Buffer.alloc(v6 ? 28 : 16)
-  out.writeUInt16LE(v6 ? 10 : 2, 0)
+  out.writeUInt16LE(v6 ? FAMILY.v6 : FAMILY.v4, 0)
   out.writeUInt16BE(port, 2)
   out.set(address, v6 ? 8 : 4)
   return out
@@ -43,5 +46,5 @@ export function socketNumbers(protocol: keyof typeof SOCKET, address: Uint8Array
   const v6 = address.length === 16
   const listens = !v6 && protocol === 'tcp'
   const option = v6 ? IPV6_V6ONLY : listens ? SO_REUSEADDR : NO_OPTION
-  return [...SOCKET[protocol], port, ...option, listens ? 1 : 0]
+  return [v6 ? FAMILY.v6 : FAMILY.v4, ...SOCKET[protocol], port, ...option, listens ? 1 : 0]
 }

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { DewarError } from '../base/errors.ts'
 import { encodePlan, OPCODES } from './encode.ts'
+import { u32 } from './frames.ts'
+import type { Plan } from './plan.ts'
 
 test('OPCODES are those of the table of operations in native/plan.h', () => {
   const header = readFileSync('native/plan.h', 'utf8')
@@ -57,7 +59,22 @@ test('encodePlan gives the files to try for a program: along PATH, or by its pat
   assert.deepEqual(files([''], ['PATH=/a']), [])
   assert.deepEqual(files(['ls'], ['PATH=']), [])
   assert.equal(files(['ls'], []).length, 6)
-  assert.deepEqual(files(['ls'], ['PATH=/a'], true), [])
+})
+
+test('encodePlan puts docker-init before a command that runs under it, which looks for the program itself', () => {
+  const plan: Plan = {
+    steps: [{ actor: 'guest', op: 'exec', argv: ['ls'], env: ['PATH=/a'], init: true }],
+  }
+  const texts = encodePlan(plan).subarray(8 + 6 + 24)
+  const text = (s: string): Buffer => Buffer.concat([u32(s.length), Buffer.from(`${s}\0`)])
+  assert.deepEqual(texts, Buffer.concat(['/sbin/docker-init', '--', 'ls', 'PATH=/a'].map(text)))
+})
+
+test('encodePlan puts the instructions of a program behind the numbers, where they are aligned', () => {
+  const filter = Buffer.from('0102030405060708', 'hex')
+  const bytes = encodePlan({ steps: [{ actor: 'guest', op: 'seccomp', filter, flags: 4 }] })
+  assert.equal(bytes.readUInt16LE(8 + 2), 2)
+  assert.deepEqual(bytes.subarray(8 + 6), Buffer.concat([u32(4, 0), filter]))
 })
 
 test('encodePlan refuses a NUL byte, which would cut a path short in the core', () => {

@@ -1,14 +1,24 @@
 /** Encodes a plan for the native core: the counterpart of native/plan.c, little endian throughout. */
 import { uptime } from 'node:os'
 import { DewarError } from '../base/errors.ts'
+import { execStrings } from './encode-exec.ts'
 import { lendingLine } from './lent-sockets.ts'
 import { answersTo, socketAddress, socketNumbers } from './encode-network.ts'
-import type { Action, Actor, Plan, Step } from './plan.ts'
+import { u32 } from './frames.ts'
+import type { Action, Actor, Plan, Slot, Step } from './plan.ts'
 
 const ACTORS: Readonly<Record<Actor, number>> = { host: 0, parent: 1, guest: 2, after: 3 }
 
+/** What is another operation to the core. */
+const ALSO = {
+  idmap: 'write',
+  'oom-score': 'write',
+  'clock-offsets': 'write',
+  propagation: 'mount-attr',
+} as const
+
 /** Operations of the core: those of plans, but for the ones that are `write` steps to it, and how a shim keeps a process. */
-type Operation = Exclude<Action['op'], 'idmap' | 'oom-score'> | 'shim'
+type Operation = Exclude<Action['op'], keyof typeof ALSO> | 'shim'
 
 /** Numbers of the operations; a test compares them with the table in native/plan.h. */
 export const OPCODES: Readonly<Record<Operation, number>> = {
@@ -23,46 +33,46 @@ export const OPCODES: Readonly<Record<Operation, number>> = {
   'mount-attr': 9,
   'attach-mount': 10,
   cover: 11,
-  mask: 12,
-  umount: 13,
-  propagation: 14,
-  pivot: 15,
-  clone: 16,
-  'open-ns': 17,
-  unshare: 18,
-  setns: 19,
-  timens: 20,
-  join: 21,
-  hostname: 22,
-  domainname: 23,
-  rlimit: 24,
-  user: 25,
-  caps: 26,
-  'no-new-privs': 27,
-  seccomp: 28,
-  chdir: 29,
-  netlink: 30,
-  'reserve-port': 31,
-  'device-program': 32,
-  tty: 33,
-  exec: 34,
-  unpack: 35,
-  pack: 36,
-  read: 37,
-  shim: 38,
+  umount: 12,
+  pivot: 13,
+  clone: 14,
+  'open-ns': 15,
+  unshare: 16,
+  setns: 17,
+  join: 18,
+  hostname: 19,
+  domainname: 20,
+  rlimit: 21,
+  user: 22,
+  caps: 23,
+  'no-new-privs': 24,
+  seccomp: 25,
+  chdir: 26,
+  netlink: 27,
+  'reserve-port': 28,
+  'device-program': 29,
+  tty: 30,
+  exec: 31,
+  unpack: 32,
+  pack: 33,
+  read: 34,
+  sibling: 35,
+  shim: 36,
 }
 
-/** What a plan's operation is to the core. */
-const operationOf = (op: Action['op'] | 'shim'): Operation =>
-  op === 'idmap' || op === 'oom-score' ? 'write' : op
+const operationOf = (op: Action['op'] | 'shim'): Operation => (isAlso(op) ? ALSO[op] : op)
+const isAlso = (op: string): op is keyof typeof ALSO => Object.hasOwn(ALSO, op)
 
 /** For parent steps: the folder of the waiting child in /proc (native/plan.h CHILD_SLOT). */
 export const CHILD_SLOT = 254
 
 /** "No slot", "no uid": all bits set. */
 const NONE = 0xffff_ffff_ffff_ffffn
-/** An fsconfig flag without a value. */
-const FLAG = NONE - 1n
+const CLONE_INTO_CGROUP = 2 ** 33
+const MOUNT_ATTR_IDMAP = 0x10_0000
+const MS_REC = 0x4000
+/** Commands of fsconfig(2). */
+const FSCONFIG = { flag: 0, string: 1, fd: 5 } as const
 
 type Text = string | Uint8Array
 /** How a shim keeps a process: the last step of a plan that a shim carries out (shim.ts). */
@@ -74,6 +84,8 @@ export interface ShimStep {
 }
 interface Encoded {
   readonly numbers: readonly (number | bigint)[]
+  /** What the kernel takes as an array, as numbers behind the others, where it lies aligned: 8-byte instructions, groups. */
+  readonly array?: Uint8Array
   readonly texts: readonly Text[]
 }
 
@@ -96,24 +108,23 @@ function encodeAction(s: Action): Encoded {
       return { numbers: [or(s.at)], texts: [s.path] }
     case 'fsmount':
       return {
-        numbers: [
-          s.slot,
-          s.attrs,
-          ...s.options.map(([, v]) => (v === undefined ? FLAG : typeof v === 'string' ? NONE : v.slot)),
-        ],
+        numbers: [s.slot, s.attrs, ...s.options.flatMap(([, value]) => mountOption(value))],
         texts: [s.type, ...s.options.flatMap(([key, v]) => [key, typeof v === 'string' ? v : ''])],
       }
     case 'clone-mount':
       return { numbers: [or(s.at), s.slot, bit(s.recursive)], texts: [s.path] }
-    case 'mount-attr':
-      return {
-        numbers: [s.slot, s.set, s.clear, s.propagation ?? 0, or(s.userns), bit(s.recursive)],
-        texts: [],
-      }
+    case 'mount-attr': {
+      const set = s.userns === undefined ? s.set : s.set | MOUNT_ATTR_IDMAP
+      const numbers = [s.slot, set, s.clear, s.propagation ?? 0, or(s.userns), bit(s.recursive)]
+      return { numbers, texts: [''] }
+    }
     case 'attach-mount':
       return { numbers: [or(s.at), s.slot, bit(s.create)], texts: [s.path] }
     case 'cover':
-      return { numbers: [or(s.at), s.attrs, bit(s.optional)], texts: [s.path] }
+      return {
+        numbers: [or(s.at), s.attrs, bit(s.optional), or(s.by?.folder), or(s.by?.file)],
+        texts: [s.path],
+      }
     case 'umount':
       return { numbers: [s.flags], texts: [s.path] }
     case 'netlink': {
@@ -130,12 +141,23 @@ function encodeAction(s: Action): Encoded {
         ],
       }
     case 'exec':
-      return encodeExec(s)
+      return execStrings(s)
     case 'read':
       return { numbers: [or(s.at), s.max], texts: [s.path] }
     default:
       return encodeProcessAction(s)
   }
+}
+
+/** The command of fsconfig(2) for an option, and a slot. */
+function mountOption(value: string | { readonly slot: Slot } | undefined): readonly (number | bigint)[] {
+  if (value === undefined) return [FSCONFIG.flag, NONE]
+  return typeof value === 'string' ? [FSCONFIG.string, NONE] : [FSCONFIG.fd, value.slot]
+}
+
+/** gid_t[], and with an odd one out four bytes more. */
+function groupArray(groups: readonly number[]): Uint8Array {
+  return u32(...groups, ...(groups.length % 2 === 0 ? [] : [0]))
 }
 
 type Placed = 'open' | 'write' | 'mkdir' | 'mknod' | 'symlink' | 'rmdir' | 'fsmount' | 'clone-mount'
@@ -152,25 +174,28 @@ type ProcessAction = Exclude<Action, { readonly op: Placed | Shaped }>
 
 function encodeProcessAction(s: ProcessAction): Encoded {
   switch (s.op) {
-    case 'mask':
-      return { numbers: [s.empty], texts: [s.path] }
     case 'pack':
       return { numbers: [], texts: [s.path] }
     case 'propagation':
+      return { numbers: [NONE, 0, 0, s.flags & ~MS_REC, NONE, bit((s.flags & MS_REC) !== 0)], texts: ['/'] }
     case 'unshare':
+    case 'sibling':
       return { numbers: [s.flags], texts: [] }
     case 'pivot':
     case 'join':
       return { numbers: [s.slot], texts: [] }
     case 'clone':
-      return { numbers: [s.flags, or(s.cgroup)], texts: [] }
+      return {
+        numbers: [s.flags + (s.cgroup === undefined ? 0 : CLONE_INTO_CGROUP), or(s.cgroup)],
+        texts: [],
+      }
     case 'idmap':
       return { numbers: [CHILD_SLOT, 0], texts: ['gid_map', s.gid, 'uid_map', s.uid] }
     case 'open-ns':
       return { numbers: [s.slot], texts: [`ns/${s.kind}`] }
     case 'setns':
       return { numbers: [s.slot, s.flags], texts: [] }
-    case 'timens':
+    case 'clock-offsets':
       return { numbers: [NONE, 0], texts: ['/proc/self/timens_offsets', s.zero ? atNought() : s.offsets] }
     case 'hostname':
     case 'domainname':
@@ -178,18 +203,18 @@ function encodeProcessAction(s: ProcessAction): Encoded {
     case 'rlimit':
       return { numbers: [s.resource, s.soft, s.hard], texts: [] }
     case 'user':
-      return { numbers: [s.uid, s.gid, or(s.umask), ...s.groups], texts: [] }
+      return { numbers: [s.uid, s.gid, s.groups.length], array: groupArray(s.groups), texts: [] }
     case 'caps':
-      return { numbers: [s.bounding, s.effective, s.permitted, s.inheritable, s.ambient], texts: [] }
+      return { numbers: [s.bounding, s.held], texts: [] }
     case 'no-new-privs':
     case 'unpack':
       return { numbers: [], texts: [] }
     case 'seccomp':
-      return { numbers: [s.flags], texts: [s.filter] }
+      return { numbers: [s.flags], array: s.filter, texts: [] }
     case 'chdir':
       return { numbers: [bit(s.create)], texts: [s.path] }
     case 'device-program':
-      return { numbers: [s.slot], texts: [s.program] }
+      return { numbers: [s.slot], array: s.program, texts: [] }
     case 'oom-score':
       return { numbers: [CHILD_SLOT, 0], texts: ['oom_score_adj', String(s.score)] }
     case 'tty':
@@ -203,25 +228,11 @@ function atNought(): string {
   return `monotonic -${monotonic} 0\nboottime -${Math.floor(uptime())} 0\n`
 }
 
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-const PATH_MAX = 4096
-
-/** The arguments, the files to try for the program (docker-init looks for it itself), the environment. */
-function encodeExec({ argv, env, init }: Extract<Action, { op: 'exec' }>): Encoded {
-  const [program = ''] = argv
-  const path = env.findLast((variable) => variable.startsWith('PATH='))?.slice(5) ?? DEFAULT_PATH
-  const found = path
-    .split(':')
-    .filter((folder) => folder !== '' && program !== '')
-    .map((folder) => `${folder}/${program}`)
-    .filter((file) => Buffer.byteLength(file) < PATH_MAX)
-  const files = init ? [] : program.includes('/') ? [program] : found
-  return { numbers: [bit(init), argv.length, files.length], texts: [...argv, ...files, ...env] }
-}
+const countOf = ({ numbers, array }: Encoded): number => numbers.length + (array?.length ?? 0) / 8
 
 /** A NUL would cut a path short in the core: /etc/passwd\0/harmless must not become /etc/passwd. */
 function checked(op: string, encoded: Encoded): Encoded {
-  const most = Math.max(encoded.numbers.length, encoded.texts.length)
+  const most = Math.max(countOf(encoded), encoded.texts.length)
   if (most > 0xffff) {
     throw new DewarError(
       'invalid-argument',
@@ -251,7 +262,7 @@ export function encodePlan(plan: Plan, shim?: ShimStep): Buffer {
   }))
   let size = 8
   for (const { encoded } of steps) {
-    size += 6 + encoded.numbers.length * 8
+    size += 6 + countOf(encoded) * 8
     for (const text of encoded.texts) size += 5 + sizeOf(text)
   }
   const out = Buffer.allocUnsafe(size)
@@ -261,7 +272,7 @@ export function encodePlan(plan: Plan, shim?: ShimStep): Buffer {
   for (const { step, encoded } of steps) {
     out[at] = ACTORS[step.actor]
     out[at + 1] = OPCODES[operationOf(step.op)]
-    out.writeUInt16LE(encoded.numbers.length, at + 2)
+    out.writeUInt16LE(countOf(encoded), at + 2)
     out.writeUInt16LE(encoded.texts.length, at + 4)
     at += 6
     for (const n of encoded.numbers) {
@@ -272,6 +283,8 @@ export function encodePlan(plan: Plan, shim?: ShimStep): Buffer {
       } else out.writeBigUInt64LE(BigInt.asUintN(64, BigInt(n)), at)
       at += 8
     }
+    out.set(encoded.array ?? [], at)
+    at += encoded.array?.length ?? 0
     for (const text of encoded.texts) {
       const length = sizeOf(text)
       out.writeUInt32LE(length, at)

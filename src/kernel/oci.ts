@@ -19,7 +19,6 @@ export interface OciProcess {
   readonly user: {
     readonly uid: number
     readonly gid: number
-    readonly umask?: number
     readonly additionalGids: readonly number[]
   }
   readonly args: readonly string[]
@@ -31,13 +30,11 @@ export interface OciProcess {
   readonly oomScoreAdj?: number
 }
 
-/** Sets of names such as CAP_CHOWN. */
+/** Sets of names such as CAP_CHOWN. No level gives inheritable or ambient ones; what is permitted is effective. */
 export interface OciCapabilities {
   readonly bounding: readonly string[]
   readonly effective: readonly string[]
   readonly permitted: readonly string[]
-  readonly inheritable: readonly string[]
-  readonly ambient: readonly string[]
 }
 
 export interface OciMount {

@@ -70,14 +70,16 @@ export type Action =
     }
   /** move_mount of `slot` onto `path` inside `at`. `create`: a missing target is made, as a file or directory like the mount. */
   | (At & { readonly op: 'attach-mount'; readonly slot: Slot; readonly create: boolean })
-  /** Makes the mount that `path` lies on have these attributes, by a bind mount of `path` over itself. */
-  | (At & { readonly op: 'cover'; readonly attrs: number; readonly optional: boolean })
   /**
-   * Hides a path of the new root for good: the mount in `empty` (one for all steps of a plan, an empty read-only
-   * tmpfs) over a directory, /dev/null over anything else. A path that is not there is fine. Actor `guest`, after
-   * the pivot.
+   * Puts a clone with these attributes over `path`, whose last component is not followed: of what is in one of the two
+   * slots, by whether a folder lies there or something else, or without slots of the path itself.
    */
-  | { readonly op: 'mask'; readonly path: string; readonly empty: Slot }
+  | (At & {
+      readonly op: 'cover'
+      readonly attrs: number
+      readonly optional: boolean
+      readonly by?: { readonly folder: Slot; readonly file: Slot }
+    })
   /** umount2; a path that is not there, or on which nothing is mounted, is fine. */
   | { readonly op: 'umount'; readonly path: string; readonly flags: number }
   /** Changes propagation of the whole tree at / (MS_PRIVATE, MS_SLAVE …). */
@@ -93,9 +95,13 @@ export type Action =
   | { readonly op: 'open-ns'; readonly slot: Slot; readonly kind: string }
   | { readonly op: 'unshare'; readonly flags: number }
   | { readonly op: 'setns'; readonly slot: Slot; readonly flags: number }
-  /** unshare(CLONE_NEWTIME) for the children to come; offsets such as "monotonic -5 0\n", or with `zero` those that make
-   * the clocks start at nought when the plan is sent. Actor `host`. */
-  | { readonly op: 'timens'; readonly offsets: string; readonly zero: boolean }
+  /** A sibling goes on in this process's place, in new namespaces by `flags`: only children enter a PID namespace. Actor `guest`. */
+  | { readonly op: 'sibling'; readonly flags: number }
+  /**
+   * The clocks of a new time namespace that nobody is in yet: offsets such as "monotonic -5 0\n", or with `zero` those
+   * that make them start at nought when the plan is sent. Actor `host`.
+   */
+  | { readonly op: 'clock-offsets'; readonly offsets: string; readonly zero: boolean }
   /** Writes "0" to the cgroup file open in `slot`: the writer joins (no global lock, unlike writing a pid). */
   | { readonly op: 'join'; readonly slot: Slot }
   | { readonly op: 'hostname'; readonly name: string }
@@ -106,18 +112,17 @@ export type Action =
       readonly uid: number
       readonly gid: number
       readonly groups: readonly number[]
-      readonly umask?: number
     }
   /** -1000 … 1000, of the waiting child. Lowering needs CAP_SYS_RESOURCE. Actor `parent`. */
   | { readonly op: 'oom-score'; readonly score: number }
-  /** Capability sets as 64-bit masks. The core tries to regain what was dropped and stops if that works. */
+  /**
+   * Capabilities as 64-bit masks: the bounding set, and what is held, that is, permitted and effective; none is
+   * inheritable or ambient. The core tries to regain what was dropped and stops if that works.
+   */
   | {
       readonly op: 'caps'
       readonly bounding: bigint
-      readonly effective: bigint
-      readonly permitted: bigint
-      readonly inheritable: bigint
-      readonly ambient: bigint
+      readonly held: bigint
     }
   | { readonly op: 'no-new-privs' }
   /** A classic BPF program: struct sock_filter[], 8 bytes each, little endian. */

@@ -79,10 +79,21 @@ export class Control {
   }
 }
 
-/** What a shim tells of the end, and writes into the file `exit`. */
-export const exitSchema = z.object({ code: z.number(), oomKilled: z.boolean(), at: z.number() })
+const exitSchema = z.object({ code: z.number(), seconds: z.number() })
 
-const exitOf = (payload: Buffer): Exit => exitSchema.parse(JSON.parse(payload.toString()))
+/**
+ * What a shim tells of the end, and writes into the file `exit`: a line of JSON, then what stands in the cgroup's
+ * memory.oom_control or memory.events.
+ */
+export function exitOf(told: Buffer): Exit {
+  const [line = '', ...events] = told.toString().split('\n')
+  const { code, seconds } = exitSchema.parse(JSON.parse(line))
+  return {
+    code,
+    at: Math.floor(seconds * 1000),
+    oomKilled: events.some((event) => /^oom_kill [1-9]/.test(event)),
+  }
+}
 
 /** A process of the container, the first one or an exec, by its shim. */
 class Process implements ShimProcess {

@@ -70,10 +70,7 @@ function sandboxPlan(options: SandboxOptions, last: Action): Plan {
     {
       op: 'caps',
       bounding: capabilities,
-      effective: capabilities,
-      permitted: capabilities,
-      inheritable: 0n,
-      ambient: 0n,
+      held: capabilities,
     },
     { op: 'no-new-privs' },
     // After no-new-privs; before the first byte of the enemy's is read.

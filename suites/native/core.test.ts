@@ -12,7 +12,7 @@ import { encodePlan } from '../../src/kernel/encode.ts'
 import { connectUnix, frame } from '../../src/kernel/frames.ts'
 import type { Plan, Step } from '../../src/kernel/plan.ts'
 import { PlanFailed } from '../../src/kernel/plan-failed.ts'
-import { shimStep } from '../../src/kernel/shim.ts'
+import { exitOf, shimStep } from '../../src/kernel/shim.ts'
 
 const NEW_PID = 0x2000_0000
 const NEW_NS = 0x2_0000
@@ -55,6 +55,7 @@ const joining = (script: string): Plan => ({
   steps: [
     { actor: 'host', op: 'clone', flags: 0 },
     { actor: 'guest', op: 'setns', slot: 255, flags: NEW_PID | NEW_NS },
+    { actor: 'guest', op: 'sibling', flags: 0 },
     { actor: 'guest', op: 'exec', argv: ['sh', '-c', script], env: ['PATH=/usr/bin:/bin'], init: false },
   ],
 })
@@ -80,8 +81,7 @@ test('launch writes the exit where a later engine finds it', async () => {
   const o = options()
   const shim = await core.launch(shell('exit 3'), o)
   await shim.exited
-  const recorded = JSON.parse(readFileSync(join(o.runDir, 'exit'), 'utf8')) as { code: number }
-  assert.equal(recorded.code, 3)
+  assert.equal(exitOf(readFileSync(join(o.runDir, 'exit'))).code, 3)
 })
 
 test('launch tells which step failed, with its errno and path, and undoes what came before', async () => {
@@ -284,9 +284,9 @@ test(
     const shim = await core.launch(shell('sleep 60'), options())
     const fifo = join(folder, 'fifo')
     execFileSync('mkfifo', [fifo])
-    const [clone, enter, exec] = joining('exit 2').steps as [Step, Step, Step]
+    const [clone, enter, inside, exec] = joining('exit 2').steps as [Step, Step, Step, Step]
     const plan: Plan = {
-      steps: [clone, enter, { actor: 'guest', op: 'open', path: fifo, slot: 0, flags: 0 }, exec],
+      steps: [clone, enter, inside, { actor: 'guest', op: 'open', path: fifo, slot: 0, flags: 0 }, exec],
     }
     const hanging = shim.exec(plan, { tty: false, stdin: false, expectAttach: 0 })
     const other = await shim.exec(joining('exit 4'), { tty: false, stdin: false, expectAttach: 0 })
@@ -383,10 +383,7 @@ test('init that cannot start its command says so and exits with 126', { skip: sa
         actor: 'guest',
         op: 'caps',
         bounding: 0n,
-        effective: 0n,
-        permitted: 0n,
-        inheritable: 0n,
-        ambient: 0n,
+        held: 0n,
       },
       { actor: 'guest', op: 'exec', argv: ['true'], env: ['PATH=/bin'], init: true },
     ],

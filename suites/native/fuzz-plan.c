@@ -23,10 +23,10 @@ static unsigned long walk(const struct plan *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct plan plan;
-	if (!plan_decode(data, size, &plan)) {
+	if (!plan_decode((uint8_t *)(uintptr_t)data, size, &plan)) {
 		static volatile unsigned long keep;
 		keep += walk(&plan);
-		plan_free(&plan);
+		free(plan.step);
 		return 1;
 	}
 	return 0;

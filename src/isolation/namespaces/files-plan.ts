@@ -51,10 +51,7 @@ export function filesPlan(
       actor: 'guest',
       op: 'caps',
       bounding: CAPS,
-      effective: CAPS,
-      permitted: CAPS,
-      inheritable: 0n,
-      ambient: 0n,
+      held: CAPS,
     },
     { actor: 'guest', op: 'seccomp', ...unpackFilter(machine.arch) },
   ]

@@ -4,6 +4,7 @@ import type { OciNamespaceType, OciProcess, OciSpec } from '../../kernel/oci.ts'
 import type { Plan, Slot, Step } from '../../kernel/plan.ts'
 import type { MachineArch } from '../../kernel/seccomp.ts'
 import type { Bundle } from '../level.ts'
+import { closingSteps, coverSteps } from './cover.ts'
 import { ATTR, treePropagation } from './mount-words.ts'
 import { mountSteps } from './mounts.ts'
 import { oomSteps, processSteps, rlimitSteps } from './process-steps.ts'
@@ -80,6 +81,7 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     },
     slots,
   )
+  const cover = coverSteps(spec, ids, slots)
   const steps: Step[] = [
     // What each `after` step undoes comes behind it.
     ...cgroup.after,
@@ -100,6 +102,7 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...(userns?.steps ?? []),
     ...root.steps,
     ...mounts.parent,
+    ...cover.parent,
     ...network.parent,
     ...rlimitSteps(spec.process),
     ...oomSteps(spec.process),
@@ -110,8 +113,8 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...(has(spec, 'cgroup') ? [{ actor: 'guest', op: 'unshare', flags: CLONE.cgroup } satisfies Step] : []),
     ...network.guest,
     ...nameSteps(spec),
-    ...enterSteps(root.slot, spec.root.readonly, mounts.guest),
-    ...closingSteps(spec, slots),
+    ...cover.guest,
+    ...enterSteps(root.slot, spec.root.readonly, [...mounts.guest, ...closingSteps(spec, root.slot, cover)]),
     ...processSteps(spec, spec.process, bundle.init, machine.arch),
   ]
   return { steps }
@@ -171,17 +174,22 @@ function timeSteps(spec: OciSpec): Step[] {
   const lines = Object.entries(spec.linux.timeOffsets ?? {}).map(
     ([clock, o]) => `${clock} ${o.secs} ${o.nanosecs}\n`,
   )
-  return [{ actor: 'host', op: 'timens', offsets: lines.join(''), zero: lines.length === 0 }]
+  return [
+    // For the children to come.
+    { actor: 'host', op: 'unshare', flags: CLONE.time },
+    { actor: 'host', op: 'clock-offsets', offsets: lines.join(''), zero: lines.length === 0 },
+  ]
 }
 
 /**
  * A new container is born into its namespaces. One that joins another's user namespace can only enter the
- * others and make its own once it is inside that, so it unshares them itself.
+ * others once it is inside that, and a sibling is born into those of its own there.
  */
 function cloneSteps(namespaces: Namespaces, cgroup: CgroupPlan): Step[] {
   const into = cgroup.cloneInto === undefined ? {} : { cgroup: cgroup.cloneInto }
   const joinsUser = namespaces.joined.some((ns) => ns.type === 'user')
-  return [{ actor: 'host', op: 'clone', flags: joinsUser ? 0 : namespaces.fresh, ...into }]
+  const flags = joinsUser ? 0 : namespaces.fresh
+  return [{ actor: 'host', op: 'clone', flags, ...into }]
 }
 
 function joinSteps(namespaces: Namespaces): Step[] {
@@ -194,53 +202,23 @@ function joinSteps(namespaces: Namespaces): Step[] {
     flags: CLONE[type],
   })
   if (user === undefined) return rest.filter((ns) => ns.type !== 'pid').map(enter)
-  const flags = (namespaces.fresh & ~CLONE.pid) >>> 0
-  const fresh: Step[] = flags === 0 ? [] : [{ actor: 'guest', op: 'unshare', flags }]
-  return [enter(user), ...rest.filter((ns) => ns.type !== 'pid').map(enter), ...fresh]
+  return [enter(user), ...rest.map(enter), sibling(namespaces.fresh)]
 }
 
-/** A PID namespace takes in only children to come, so here a child takes the process's place: once the parent is done with it. */
-function memberSteps(namespaces: Namespaces): Step[] {
-  const joined = namespaces.joined.find((ns) => ns.type === 'pid')
-  if (joined !== undefined) return [{ actor: 'guest', op: 'setns', slot: joined.slot, flags: CLONE.pid }]
-  const makes = namespaces.joined.some((ns) => ns.type === 'user') && (namespaces.fresh & CLONE.pid) !== 0
-  return makes ? [{ actor: 'guest', op: 'unshare', flags: CLONE.pid }] : []
+/** Once the parent is done with the process that another now takes the place of. */
+function memberSteps({ joined }: Namespaces): Step[] {
+  const pid = joined.find((ns) => ns.type === 'pid')
+  if (pid === undefined || joined.some((ns) => ns.type === 'user')) return []
+  return [{ actor: 'guest', op: 'setns', slot: pid.slot, flags: CLONE.pid }, sibling(0)]
 }
+
+const sibling = (flags: number): Step => ({ actor: 'guest', op: 'sibling', flags })
 
 function nameSteps(spec: OciSpec): Step[] {
   const steps: Step[] = []
   if (spec.hostname !== undefined) steps.push({ actor: 'guest', op: 'hostname', name: spec.hostname })
   if (spec.domainname !== undefined) steps.push({ actor: 'guest', op: 'domainname', name: spec.domainname })
   return steps
-}
-
-/** After the pivot: kernel settings first, then the doors to them are closed. */
-function closingSteps(spec: OciSpec, slots: Slots): Step[] {
-  const { linux } = spec
-  const empty = slots.take()
-  return [
-    ...Object.entries(linux.sysctl).map(([name, data]): Step => ({
-      actor: 'guest',
-      op: 'write',
-      path: `/proc/sys/${name.replaceAll('.', '/')}`,
-      data,
-    })),
-    ...(linux.maskedPaths.length > 0 ? [emptyMount(empty)] : []),
-    ...linux.maskedPaths.map((path): Step => ({ actor: 'guest', op: 'mask', path, empty })),
-    ...linux.readonlyPaths.map((path): Step => ({
-      actor: 'guest',
-      op: 'cover',
-      path,
-      attrs: ATTR.ro,
-      optional: true,
-    })),
-  ]
-}
-
-/** Lies over all hidden folders. */
-function emptyMount(slot: Slot): Step {
-  const attrs = ATTR.ro | ATTR.nosuid | ATTR.nodev | ATTR.noexec
-  return { actor: 'guest', op: 'fsmount', slot, type: 'tmpfs', options: [['size', '0k']], attrs }
 }
 
 /** One more process for a running container; the shim carries it out and lends a pidfd of the first process. */
@@ -259,6 +237,7 @@ export function execPlan(bundle: Bundle, process: OciProcess, cgroup: CgroupPlan
     ...oomSteps(process),
     ...cgroup.guest,
     { actor: 'guest', op: 'setns', slot: INIT_SLOT, flags },
+    ...((flags & CLONE.pid) === 0 ? [] : [sibling(0)]),
     ...(has(spec, 'user') ? [becomeRoot] : []),
     ...processSteps(spec, process, false, machine.arch),
   ]
