@@ -20,7 +20,7 @@ enum actor { HOST, PARENT, GUEST, AFTER };
 	OP(MKNOD, do_entry, 6, 1) OP(SYMLINK, do_entry, 3, 2) OP(RMDIR, do_entry, 1, 1) \
 	OP(FSMOUNT, do_fsmount, 2, 1) OP(CLONE_MOUNT, do_clone_mount, 3, 1) OP(MOUNT_ATTR, do_mount_attr, 6, 1) \
 	OP(ATTACH_MOUNT, do_attach_mount, 3, 1) OP(COVER, do_cover, 5, 1) OP(UMOUNT, do_umount, 1, 1) \
-	OP(PIVOT, do_pivot, 1, 0) OP(CLONE, do_nothing, 2, 0) OP(OPEN_NS, do_open_ns, 1, 1) \
+	OP(PIVOT, do_pivot, 1, 0) OP(CLONE, do_nothing, 3, 0) OP(OPEN_NS, do_open_ns, 1, 1) \
 	OP(UNSHARE, do_unshare, 1, 0) OP(SETNS, do_setns, 2, 0) OP(JOIN, do_join, 1, 0) \
 	OP(HOSTNAME, do_hostname, 0, 1) OP(DOMAINNAME, do_domainname, 0, 1) OP(RLIMIT, do_rlimit, 3, 0) \
 	OP(USER, do_user, 3, 0) OP(CAPS, do_caps, 2, 0) OP(NO_NEW_PRIVS, do_no_new_privs, 0, 0) \

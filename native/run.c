@@ -8,6 +8,7 @@
  * In between the child may send 't' with the master of its terminal, 'p' after joining a PID namespace, and 'e' when
  * only execve is left to do. */
 #include "dewar.h"
+#include <linux/securebits.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <termios.h>
@@ -168,6 +169,12 @@ static void child_main(struct run *r, const int stdio[3], int parent_sync) {
 	_exit(0);
 }
 
+/* Takes a user id with all capabilities, or with 0 becomes root again. Who makes a user namespace owns it, and what
+ * those inside use up the kernel charges to the owner, too. */
+static int become(uid_t euid) {
+	return prctl(PR_SET_SECUREBITS, euid ? SECBIT_NO_SETUID_FIXUP : 0, 0, 0, 0) || seteuid(euid) ? -1 : 0;
+}
+
 /* The clone step: the parent's end of the socket between the two, or -1. The child does not return. */
 static int make_child(struct run *r, const struct step *s, const int stdio[3]) {
 	int pair[2];
@@ -178,9 +185,10 @@ static int make_child(struct run *r, const struct step *s, const int stdio[3]) {
 			       .exit_signal = SIGCHLD,
 			       .cgroup = (uint64_t)SLOT(NUM(1))};
 	r->sync = pair[1];
-	pid_t pid = (pid_t)sys_clone3(&a);
+	pid_t pid = NUM(2) != NONE && become((uid_t)NUM(2)) ? -1 : (pid_t)sys_clone3(&a);
 	if (pid == 0) child_main(r, stdio, pair[0]);
-	if (pid > 0) return r->child = pid, pair[0];
+	if (pid > 0) r->child = pid;
+	if ((NUM(2) == NONE || !become(0)) && pid > 0) return pair[0];
 	close_fd(&pair[0]);
 	return fail(&r->f, "clone");
 }

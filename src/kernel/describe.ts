@@ -124,7 +124,7 @@ type ProcessAction = Exclude<
 function describeProcessStep(s: ProcessAction | Extract<Action, { op: 'chdir' }>): string {
   switch (s.op) {
     case 'clone':
-      return `make the process with its own ${names(s.flags, CLONE_NAMES) || 'nothing'}`
+      return `make the process with its own ${names(s.flags, CLONE_NAMES) || 'nothing'}${s.owner === undefined ? '' : `, owned by uid ${s.owner}`}`
     case 'idmap':
       return `map its user ids ${s.uid.trim().replaceAll('\n', '; ')} and group ids ${s.gid.trim().replaceAll('\n', '; ')}`
     case 'open-ns':

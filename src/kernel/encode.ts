@@ -186,7 +186,7 @@ function encodeProcessAction(s: ProcessAction): Encoded {
       return { numbers: [s.slot], texts: [] }
     case 'clone':
       return {
-        numbers: [s.flags + (s.cgroup === undefined ? 0 : CLONE_INTO_CGROUP), or(s.cgroup)],
+        numbers: [s.flags + (s.cgroup === undefined ? 0 : CLONE_INTO_CGROUP), or(s.cgroup), or(s.owner)],
         texts: [],
       }
     case 'idmap':

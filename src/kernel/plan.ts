@@ -87,8 +87,12 @@ export type Action =
   /** pivot_root into the mount in `slot`, detach the old root, and check that it is out of reach. */
   | { readonly op: 'pivot'; readonly slot: Slot }
   // namespaces and identity
-  /** Exactly once in a plan that makes a process. `flags`: CLONE_NEW*. Actor `host`. */
-  | { readonly op: 'clone'; readonly flags: number; readonly cgroup?: Slot }
+  /**
+   * Exactly once in a plan that makes a process. `flags`: CLONE_NEW*. Actor `host`. `owner`: the host's uid that is to
+   * own the new user namespace. To it the kernel charges what it counts per user (inotify instances, namespaces …) of
+   * all who are inside: with the host's root as the owner one container could use up what root and the others may have.
+   */
+  | { readonly op: 'clone'; readonly flags: number; readonly cgroup?: Slot; readonly owner?: number }
   /** Maps of the waiting child's user namespace. Actor `parent`. */
   | { readonly op: 'idmap'; readonly uid: string; readonly gid: string }
   /** Opens a namespace of the waiting child (`user`, `net`, …) into a slot. Actor `parent`. */

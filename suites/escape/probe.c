@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
@@ -36,7 +37,7 @@ static const struct {
     {E2BIG, "E2BIG"}, {EBADF, "EBADF"}, {EAGAIN, "EAGAIN"}, {ENOMEM, "ENOMEM"}, {EACCES, "EACCES"},
     {EFAULT, "EFAULT"}, {ENOTBLK, "ENOTBLK"}, {EBUSY, "EBUSY"}, {EEXIST, "EEXIST"}, {EXDEV, "EXDEV"},
     {ENODEV, "ENODEV"}, {ENOTDIR, "ENOTDIR"}, {EISDIR, "EISDIR"}, {EINVAL, "EINVAL"}, {ENOTTY, "ENOTTY"},
-    {ETXTBSY, "ETXTBSY"}, {EFBIG, "EFBIG"}, {EROFS, "EROFS"}, {ENAMETOOLONG, "ENAMETOOLONG"},
+    {EMFILE, "EMFILE"}, {ETXTBSY, "ETXTBSY"}, {EFBIG, "EFBIG"}, {EROFS, "EROFS"}, {ENAMETOOLONG, "ENAMETOOLONG"},
     {ENOSYS, "ENOSYS"}, {ELOOP, "ELOOP"}, {EPROTONOSUPPORT, "EPROTONOSUPPORT"},
     {ESOCKTNOSUPPORT, "ESOCKTNOSUPPORT"}, {EOPNOTSUPP, "EOPNOTSUPP"}, {EAFNOSUPPORT, "EAFNOSUPPORT"},
     {ECONNREFUSED, "ECONNREFUSED"}, {ENOKEY, "ENOKEY"},
@@ -257,6 +258,17 @@ static void connect_abstract(const char *name) {
   say("abstract", connect(fd, (void *)&address, offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name)) < 0);
 }
 
+/* Instances up to a number or to the first that is refused, held for so many seconds. */
+static void hold_inotify(int most, unsigned seconds) {
+  int made = 0, fd = 0;
+  while (made < most && (fd = inotify_init()) >= 0)
+    made++;
+  say("last", fd < 0);
+  printf("made %d\n", made);
+  fflush(stdout);
+  sleep(seconds);
+}
+
 static void namespaces(void) {
   const char *kinds[] = {"mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time"};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -301,6 +313,8 @@ int main(int argc, char **argv) {
     connect_abstract(argv[2]);
   else if (!strcmp(what, "shm") && argc == 3)
     say("shm", shmget(atoi(argv[2]), 0, 0) < 0);
+  else if (!strcmp(what, "inotify") && argc == 4)
+    hold_inotify(atoi(argv[2]), (unsigned)atoi(argv[3]));
   else if (!strcmp(what, "euid"))
     printf("euid %d\n", geteuid());
   else

@@ -124,6 +124,7 @@ test('planFor gives every container namespaces of its own, and its own ids', () 
   const steps = stepsOf(plain)
   assert.ok(steps.some((s) => s.op === 'unshare' && s.flags === 0x200_0000))
   assert.ok(steps.some((s) => s.op === 'clock-offsets'))
+  assert.equal(clone?.owner, 1_000_000)
   assert.ok(steps.some((s) => s.op === 'idmap' && s.uid === '0 1000000 65536\n'))
 })
 

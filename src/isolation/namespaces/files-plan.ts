@@ -6,7 +6,7 @@ import { unpackFilter } from '../../kernel/seccomp-unpack.ts'
 import type { Bundle } from '../level.ts'
 import { ATTR, treePropagation } from './mount-words.ts'
 import { mountSteps } from './mounts.ts'
-import { CLONE, rootIds, type Machine } from './plan.ts'
+import { CLONE, ownedBy, rootIds, type Machine } from './plan.ts'
 import { enterSteps, rootfsSteps } from './rootfs.ts'
 import { Slots } from './slots.ts'
 
@@ -118,7 +118,7 @@ function mountedSteps(bundle: Bundle, kept: readonly OciMount[], machine: Machin
   )
   const flags = (CLONE.mount | CLONE.network | CLONE.ipc | (own ? CLONE.user : 0)) >>> 0
   return [
-    { actor: 'host', op: 'clone', flags },
+    { actor: 'host', op: 'clone', flags, ...ownedBy(flags, ids.uid) },
     ...(userns === undefined
       ? []
       : ([

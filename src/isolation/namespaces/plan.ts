@@ -96,7 +96,7 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
       flags: 0,
     })),
     ...timeSteps(spec),
-    ...cloneSteps(namespaces, cgroup),
+    ...cloneSteps(namespaces, cgroup, ids.uid),
     // Before the parent's steps, which put an interface into the network namespace.
     ...joinSteps(namespaces),
     ...(userns?.steps ?? []),
@@ -185,12 +185,16 @@ function timeSteps(spec: OciSpec): Step[] {
  * A new container is born into its namespaces. One that joins another's user namespace can only enter the
  * others once it is inside that, and a sibling is born into those of its own there.
  */
-function cloneSteps(namespaces: Namespaces, cgroup: CgroupPlan): Step[] {
+function cloneSteps(namespaces: Namespaces, cgroup: CgroupPlan, rootUid: number): Step[] {
   const into = cgroup.cloneInto === undefined ? {} : { cgroup: cgroup.cloneInto }
   const joinsUser = namespaces.joined.some((ns) => ns.type === 'user')
   const flags = joinsUser ? 0 : namespaces.fresh
-  return [{ actor: 'host', op: 'clone', flags, ...into }]
+  return [{ actor: 'host', op: 'clone', flags, ...into, ...ownedBy(flags, rootUid) }]
 }
+
+/** A new user namespace belongs to the root inside. */
+export const ownedBy = (flags: number, rootUid: number): { readonly owner?: number } =>
+  (flags & CLONE.user) === 0 ? {} : { owner: rootUid }
 
 function joinSteps(namespaces: Namespaces): Step[] {
   const user = namespaces.joined.find((ns) => ns.type === 'user')
