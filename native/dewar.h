@@ -90,7 +90,6 @@ int send_with(int to, const void *data, size_t size, int fd);
 
 /* ---- steps.c, net.c: each step of a plan is carried out exactly, or answers where it failed */
 
-/* A plan being carried out. */
 struct run {
 	struct plan plan;
 	int slot[SLOTS];  /* -1: empty */

@@ -28,7 +28,7 @@ int open_in(int root, const char *path, int flags, mode_t mode) {
 	struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
 			       .mode = flags & O_CREAT ? mode : 0,
 			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	if (root == HERE) return open(path, flags | O_CLOEXEC, mode);
+	if (root == HERE) return openat(AT_FDCWD, path, flags | O_CLOEXEC, mode); /* musl's open sets O_CLOEXEC twice */
 	/* EAGAIN: a rename or mount somewhere raced with a ".." of the walk (openat2(2)). */
 	for (int tries = 0, fd;; tries++)
 		if ((fd = sys_openat2(root, path, &how)) >= 0 || errno != EAGAIN || tries == 64) return fd;
@@ -70,10 +70,13 @@ int frame_read(int fd, struct frame *frame) {
 	return len && frame->used == whole;
 }
 
+/* What is short goes in one piece, which wakes its reader once. */
 int send_frame(int fd, char type, const void *payload, size_t size) {
-	char head[5] = {[4] = type};
-	memcpy(head, &(uint32_t){(uint32_t)size + 1}, 4);
-	return write_full(fd, head, sizeof head) || write_full(fd, payload, size) ? -1 : 0;
+	char piece[2048] = {[4] = type};
+	size_t part = size < sizeof piece - 5 ? size : 0;
+	memcpy(piece, &(uint32_t){(uint32_t)size + 1}, 4);
+	if (part) memcpy(piece + 5, payload, part);
+	return write_full(fd, piece, 5 + part) || (!part && write_full(fd, payload, size)) ? -1 : 0;
 }
 
 int send_failure(int conn, const struct failure *f) {

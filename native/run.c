@@ -106,7 +106,7 @@ STEP(do_exec) {
 	/* Dies with its shim. Late, since a change of credentials clears it; that it can be told shows the shim alive. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	tell(r->sync, (struct message){.type = 'e'}, -1);
-	for (int sig = 1; sig < NSIG; sig++) signal(sig, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL); /* the only one ignored: Node.js starts the spawner with defaults */
 	mask_signals(NUM(0) ? SIG_BLOCK : SIG_UNBLOCK);
 	if (NUM(0))
 		sys_execveat(exe, argv, env);

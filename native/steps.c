@@ -225,7 +225,7 @@ static int set_caps(uint64_t caps) {
 /* What the bounding set has is what root has: some machines take capabilities even from the host's. */
 static STEP(do_caps) {
 	uint64_t held = 0;
-	for (unsigned cap = 0; cap < 64; cap++) held |= (uint64_t)(prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1) << cap;
+	for (int cap = 0, has; (has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0)) >= 0; cap++) held |= (uint64_t)has << cap;
 	if (set_caps(held)) return fail(&r->f, "capset");
 	for (unsigned cap = 0; cap < 64; cap++)
 		if ((held & ~NUM(0)) >> cap & 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))

@@ -14,6 +14,10 @@ export function makeInitLayer(root: string): void {
   const folder = initLayer(root)
   mkdirSync(join(folder, 'etc'), { recursive: true, mode: 0o755 })
   writeFileSync(join(folder, '.dockerenv'), '', { mode: 0o755 })
+  // What each container mounts its own files over: made in its writable layer they would cost a copy of /etc each time.
+  for (const name of ['hostname', 'hosts', 'resolv.conf']) {
+    writeFileSync(join(folder, 'etc', name), '', { mode: 0o644 })
+  }
   rmSync(join(folder, 'etc/mtab'), { force: true })
   symlinkSync('/proc/mounts', join(folder, 'etc/mtab'))
 }

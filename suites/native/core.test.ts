@@ -77,6 +77,21 @@ test('launch runs a process, logs its output and reports its exit code', async (
   assert.deepEqual(logOf(path).sort(), ['one\n', 'three', 'two\n'])
 })
 
+test('launch gives a process no signal blocked or ignored', async () => {
+  const path = join(folder, 'log-signals')
+  const shim = await core.launch(shell('grep -E "^Sig(Blk|Ign)" /proc/self/status'), {
+    ...options(),
+    log: { path, maxSize: 0, maxFiles: 1 },
+  })
+  await shim.exited
+  const sets = logOf(path).map((line) => line.trim().split(/\s+/))
+  const none = '0000000000000000'
+  assert.deepEqual(sets, [
+    ['SigBlk:', none],
+    ['SigIgn:', none],
+  ])
+})
+
 test('launch writes the exit where a later engine finds it', async () => {
   const o = options()
   const shim = await core.launch(shell('exit 3'), o)
