@@ -40,6 +40,8 @@ const WANTED = {
   'redis-server': 'redis-server',
   '/usr/lib/postgresql/15/bin/postgres': 'postgresql-15',
   chromium: 'chromium',
+  tmux: 'tmux',
+  runsc: 'runsc',
 }
 const MINUTES = 60_000
 
