@@ -69,9 +69,23 @@ async function removeFromEngine(planted: OnEngine): Promise<void> {
     volume: () => client.volumes.remove(name),
     image: async () => void (await client.images.remove(name, { force: true })),
   }
-  await gone[planted.kind]().catch((error: unknown) => {
-    if (!isNotFound(error)) throw error
-  })
+  const remove = (): Promise<void> =>
+    gone[planted.kind]().catch((error: unknown) => {
+      if (!isNotFound(error)) throw error
+    })
+  for (let tries = 0; tries < 40; tries += 1) {
+    const busy = await remove().then(
+      () => false,
+      (error: unknown) => {
+        // The removal that a probe began goes on: it is over when nothing is found any more.
+        if (/already in progress/.test(messageOf(error))) return true
+        throw error
+      },
+    )
+    if (!busy) return
+    await new Promise((resolve) => setTimeout(resolve, 250))
+  }
+  await remove()
 }
 
 function nameOf(planted: Planted): string {

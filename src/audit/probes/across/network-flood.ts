@@ -150,7 +150,7 @@ export const receiveFlood: Probe = {
 
 const ROUNDS = 5
 /** ms */
-const LOADED = 500
+const LOADED = 300
 /** Of what is charged. */
 const MOST = 0.1
 

@@ -224,7 +224,7 @@ export const startStarve: Probe = {
       felt: {
         what: 'beside the same load outside all containers, eight times',
         measure: async () => {
-          const load = (milliseconds: number): Promise<number> => spinMuch(host, milliseconds * 4)
+          const load = (milliseconds: number): Promise<number> => spinMuch(host, milliseconds * 2)
           return (await beside(load, measure)).took
         },
       },

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { makeCanary } from '../../canary.ts'
 import { AT_FDCWD } from '../../guest-files.ts'
-import type { Guest } from '../../guest-types.ts'
+import type { Call, Guest } from '../../guest-types.ts'
 import type { Probe, ProbeContext } from '../../probe.ts'
 import type { Control, Evidence } from '../../types.ts'
 import { conclude } from '../../verdict.ts'
@@ -91,15 +91,16 @@ async function hostTrees(
   // Another kernel numbers its devices by itself: there the file alone tells.
   const { shared } = await kernelOf(guest)
   const host = shared ? mountsIn(await textOnHost('/proc/self/mountinfo')) : []
-  const inside = mountsIn(await textInside(guest, '/proc/self/mountinfo'))
+  const inside = mountsIn(await textInside(guest, '/proc/self/mountinfo')).slice(0, MOST_MOUNTS)
+  const read = await findCanary(guest, inside, canary)
   const seen: Evidence[] = []
   for (const mount of inside) {
-    const readBy = await findCanary(guest, mount.at, canary)
     const place = OF_THE_KERNEL.test(mount.type) ? undefined : placeOnHost(mount, host)
     const given = place !== undefined && !engine.some((folder) => isBelow(place, folder) && place !== folder)
-    if (readBy === undefined && !given) continue
+    const at = read.get(mount.at)
+    if (at === undefined && !given) continue
     const how = (await isWritable(guest, mount.at)) ? 'writable' : 'read-only or closed to it'
-    const what = readBy === undefined ? '' : `, and the canary of the host is read at ${readBy}`
+    const what = at === undefined ? '' : `, and the canary of the host is read at ${at}`
     seen.push({
       kind: 'path',
       text: short(`${mount.at} is the host's ${place ?? 'tree'}, ${how}${what}`, 240),
@@ -108,17 +109,30 @@ async function hostTrees(
   return seen
 }
 
+const MOST_MOUNTS = 200
+
+/** Mount points below which the file is, and where. */
 async function findCanary(
   guest: Guest,
-  at: string,
+  mounts: readonly Mount[],
   { path, word }: { readonly path: string; readonly word: string },
-): Promise<string | undefined> {
-  for (const end of endsOf(path)) {
-    const content = await guest.readFile(join(at, end), 64).catch(() => undefined)
-    if (content?.toString() === word) return join(at, end)
+): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>()
+  for (const { at } of mounts) {
+    const places = endsOf(path).map((end) => join(at, end))
+    const calls = places.flatMap((place, index): readonly Call[] => [
+      { name: 'openat', args: [AT_FDCWD, { in: place }, NONBLOCKING] },
+      { name: 'read', args: [{ result: index * 3 }, { out: 64, short: true }, 64] },
+      { name: 'close', args: [{ result: index * 3 }] },
+    ])
+    const answers = await guest.inChild(calls)
+    const hit = places.find((_place, index) => answers[index * 3 + 1]?.out[0]?.toString() === word)
+    if (hit !== undefined) found.set(at, hit)
   }
-  return undefined
+  return found
 }
+
+const NONBLOCKING = 0o4000
 
 /** A container that was given the canary's folder: the same search must find it. */
 async function findsWhatIsGiven(
