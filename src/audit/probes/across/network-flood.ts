@@ -186,7 +186,7 @@ async function shareOf(
   return { inside: after - before, outside: Math.max(0, busy - quiet - (quiet - start)) }
 }
 
-function judgeShares(shares: readonly Share[], sent: number): Finding {
+export function judgeShares(shares: readonly Share[], sent: number): Finding {
   const sorted = shares.map(({ inside, outside }) => outside / Math.max(inside, 1)).toSorted((a, b) => a - b)
   const [least = 0, most = 0] = [sorted[1], sorted.at(-2)]
   const [from, to] = [least, most].map((share) => `${(share * 100).toFixed(0)} %`)
