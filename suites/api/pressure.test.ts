@@ -1,6 +1,6 @@
 /**
- * Streams under pressure. 256 MB by default so that the suite is quick on a machine under load;
- * DEWAR_PRESSURE_MB=1024 is what the issue asks for.
+ * Streams under pressure: a gigabyte, some twenty seconds of two processors. DEWAR_PRESSURE_MB=64 is enough to see that
+ * it works.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -13,7 +13,7 @@ import { until } from '../harness/until.ts'
 import { create, expectStatus, hijack, inspect, run, skip, startLive, type Live } from './live.ts'
 
 const MB = 1024 * 1024
-const SIZE = Number(process.env['DEWAR_PRESSURE_MB'] ?? 256) * MB
+const SIZE = Number(process.env['DEWAR_PRESSURE_MB'] ?? 1024) * MB
 /** What the engine may grow by meanwhile: buffers, not content. */
 const GROWTH = 160 * MB
 const LINE = `${'0123456789abcdef'.repeat(31)}fedcba987654321\n`
