@@ -8,6 +8,7 @@ import type { Images, ImageView, OnProgress } from '../engine/types.ts'
 import { parseAuthHeader } from './auth-header.ts'
 import { CONFIG } from './container-schema.ts'
 import { wantsContainerConfig } from './client-quirks.ts'
+import { checkPlatforms } from './image-platform.ts'
 import { deletedJson, historyJson, imageJson, imageSummaryJson, layerUse } from './image-view.ts'
 import { filtersOf, flagOf, textOf } from './query.ts'
 import { checkImageRef, checkRef } from './ref.ts'
@@ -43,10 +44,9 @@ export function imageRoutes({ app, engine }: Room): void {
   on(app, 'POST', '/commit', (call) => commit(call, images))
   on(app, 'DELETE', '/images/*', async (call) => {
     const options = { force: flagOf(call.query, 'force'), noPrune: flagOf(call.query, 'noprune') }
-    return sendJson(
-      call.reply,
-      (await images.remove(checkImageRef(call.param('*')), options)).map(deletedJson),
-    )
+    const name = checkImageRef(call.param('*'))
+    await checkPlatforms(call, images, name)
+    return sendJson(call.reply, (await images.remove(name, options)).map(deletedJson))
   })
   namedRoutes({ app }, images)
 }
@@ -54,6 +54,7 @@ export function imageRoutes({ app, engine }: Room): void {
 function namedRoutes({ app }: Pick<Room, 'app'>, images: Images): void {
   on(app, 'GET', '/images/*', async (call) => {
     const { name, action } = splitName(call.param('*'))
+    await checkPlatforms(call, images, name)
     if (action === 'json') {
       const options = { containerConfig: wantsContainerConfig(call.header('user-agent')) }
       return sendJson(call.reply, imageJson(await images.inspect(name), call.minor, options))
@@ -64,7 +65,10 @@ function namedRoutes({ app }: Pick<Room, 'app'>, images: Images): void {
   })
   on(app, 'POST', '/images/*', async (call) => {
     const { name, action } = splitName(call.param('*'))
-    if (action === 'push') return push(call, images, name)
+    if (action === 'push') {
+      await checkPlatforms(call, images, name)
+      return push(call, images, name)
+    }
     if (action === 'tag') {
       await images.tag(name, target(call))
       return sendEmpty(call.reply, 201)
@@ -180,6 +184,7 @@ function push(call: Call, images: Images, name: string): Promise<FastifyReply> {
 async function save(call: Call, images: Images, names: readonly string[]): Promise<FastifyReply> {
   const refs = names.flatMap((name) => name.split(',')).filter((name) => name !== '')
   if (refs.length === 0) throw new DewarError('invalid-argument', 'no images named to save')
+  for (const ref of refs) await checkPlatforms(call, images, checkImageRef(ref))
   return sendStream(call.reply, await images.save(refs.map(checkImageRef)), 'application/x-tar')
 }
 

@@ -301,6 +301,44 @@ test('pull joins name and tag, takes digests for tags and knows when all tags ar
   assert.equal(bad.status, 400)
 })
 
+test('an image is not given for a platform that it is not for', async () => {
+  const removed: string[] = []
+  const engine = fakeEngine({
+    images: {
+      inspect: async () => anImage('sha256:a'),
+      history: async () => [],
+      save: async () => Readable.from(['tar']),
+      remove: async (ref) => (removed.push(ref), []),
+    },
+  })
+  await using served = await serve(engine)
+  const status = async (path: string, platform: unknown, method = 'GET') => {
+    const sign = path.includes('?') ? '&' : '?'
+    const text = typeof platform === 'string' ? platform : JSON.stringify(platform)
+    return (
+      await ask(
+        served,
+        `/v1.50/images/${path}${sign}platform${text.startsWith('[') ? 's' : ''}=${encodeURIComponent(text)}`,
+        { method },
+      )
+    ).status
+  }
+  const [amd, arm] = [
+    { os: 'linux', architecture: 'amd64' },
+    { os: 'linux', architecture: 'arm64' },
+  ]
+  for (const path of ['x/json', 'x/history', 'x/get', 'get?names=x']) {
+    assert.equal(await status(path, amd), 200, path)
+    assert.equal(await status(path, arm), 404, path)
+    assert.equal(await status(path, 'linux/amd64'), 400, path)
+  }
+  assert.equal(await status('x/push', arm, 'POST'), 404)
+  assert.equal(await status('x', [arm], 'DELETE'), 404)
+  assert.deepEqual(removed, [])
+  assert.equal(await status('x', [arm, amd], 'DELETE'), 200)
+  assert.deepEqual(removed, ['x'])
+})
+
 test('maps are written in the order of their keys, as Go does', async () => {
   const image = {
     ...anImage('sha256:a'),
