@@ -45,8 +45,8 @@ RUN pwd; stat -c '%u %a' .`,
 RUN ["echo", "$HOME", "a  b"]
 RUN echo "$HOME" 'a  b' \\
   # between the lines
-  && echo next \\
-  && echo to-stderr >&2
+  && echo next
+RUN echo to-stderr >&2
 SHELL ["/bin/sh", "-ec"]
 RUN echo in another shell
 USER user
