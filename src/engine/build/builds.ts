@@ -1,7 +1,7 @@
 /** The engine's `builds`: a request becomes an image with names, or leaves nothing but what its steps have kept. */
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DewarError } from '../../base/errors.ts'
+import { DewarError, messageOf } from '../../base/errors.ts'
 import { familiarReference, parseReference, withDefaultTag } from '../../store/reference.ts'
 import type { Sandbox } from '../../store/unpack.ts'
 import { unpackFilter } from '../../store/unpack-filter.ts'
@@ -36,9 +36,16 @@ export class BuildService implements Builds {
   /** Removes what an engine that was killed left: its steps may still run. Wants to know all containers. */
   async open(): Promise<void> {
     const left = await readdir(this.#folder).catch(() => [])
-    for (const { id, record } of [...this.#rooms.services.containers.values()])
-      if (left.some((build) => isStepOf(build, record.name)))
-        await this.#rooms.containers.remove(id, { force: true, volumes: true, link: false })
+    const { services, containers } = this.#rooms
+    for (const { id, record } of [...services.containers.values()]) {
+      if (!left.some((build) => isStepOf(build, record.name))) continue
+      try {
+        await containers.remove(id, { force: true, volumes: true, link: false })
+      } catch (error) {
+        // No reason to serve nobody.
+        services.warn(`Removing ${record.name} of a build that was cut off failed: ${messageOf(error)}`)
+      }
+    }
     await rm(this.#folder, { recursive: true, force: true })
   }
 
