@@ -1,5 +1,6 @@
 /** `dewar compare` on our engine and a real dockerd, beside an audit of both: the table, the figures, the page. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -14,6 +15,7 @@ import type { Server } from '../harness/server.ts'
 import { startDockerd } from '../harness/start-dockerd.ts'
 import { startEngine } from '../harness/start-engine.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
+import { until } from '../harness/until.ts'
 import { FAINT_TEXTS } from './faint-texts.ts'
 
 interface Comparison {
@@ -83,6 +85,7 @@ describe('dewar compare', { skip: missing('dockerd', 'busybox', 'unshare'), conc
       ['dewar', 'docker', 'podman'],
     )
     assert.match(comparison.targets[2]?.missing?.remedy ?? '', /name its socket/)
+    assert.match(result.stderr, /^podman is not here: .*\n(.*\n)*round 1 of 2$/m, 'said before it measures')
     assert.deepEqual(comparison.leftovers, [])
     for (const target of ['dewar', 'docker'])
       for (const part of PARTS) {
@@ -127,6 +130,17 @@ describe('dewar compare', { skip: missing('dockerd', 'busybox', 'unshare'), conc
       assert.match(stderr, message)
       assert.ok(!/round 1/.test(stderr), `${ms} ms`)
     }
+  })
+
+  test('compare that is interrupted cleans up and says so by its exit code', async () => {
+    const child = spawn(DEWAR, ['compare', ...words], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+    let said = ''
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    await until('the first round', () => said.includes('round 1 of'), 60_000)
+    child.kill('SIGINT')
+    assert.equal(await ended, 130)
+    await assertNothingLeft()
   })
 
   test('compare that nobody can be measured by ends with 2', async () => {

@@ -80,8 +80,11 @@ async function openTargets(
   reports: TargetReport[],
 ): Promise<void> {
   for (const choice of await chooseTargets(options.targets, machine)) {
+    if (options.signal.aborted) return
     if ('absent' in choice) {
       reports.push(choice.absent)
+      const { reason = '', remedy = '' } = choice.absent.missing ?? {}
+      options.onProgress(`${choice.name} is not here: ${reason} (${remedy})`)
       continue
     }
     try {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { compareTargets, type Comparison } from '../../audit/compare/compare.ts'
 import { renderComparisonPage } from '../../audit/compare/comparison-page.ts'
 import { renderComparison } from '../../audit/compare/render-comparison.ts'
+import { plainText } from '../../audit/report/plain-text.ts'
 import { readReport } from '../audit/kept-reports.ts'
 import { auditSurroundings } from '../audit/surroundings.ts'
 import { checkWritable, orCouldNotRun, writeWhole } from '../audit/outputs.ts'
@@ -19,6 +20,8 @@ const FLAGS = {
   html: string('Write one self-contained page to this file', { value: 'file' }),
 }
 
+/** For one target. */
+const SECONDS_PER_ROUND = 1.5
 const TARGETS = ['dewar', 'docker', 'podman', 'runc', 'crun', 'runsc']
 const PROGRAMS = ['/bin/busybox', '/usr/bin/busybox']
 
@@ -45,7 +48,10 @@ async function carryOut(flags: ValuesOf<typeof FLAGS>, words: readonly string[],
   const report = flags.report === '' ? undefined : readReport(flags.report)
   if (flags.html !== '') checkWritable(flags.html)
   const targets = words.length === 0 ? TARGETS : words
-  cli.warn(`measures ${targets.join(', ')} in containers of its own, and removes them; less than two minutes`)
+  const about = Math.ceil((targets.length * (flags.rounds + 1) * SECONDS_PER_ROUND) / 10) * 10
+  cli.warn(
+    `Measures ${targets.join(', ')} in containers of its own, and removes them, also after Ctrl-C. About ${about} seconds on a quiet machine.`,
+  )
   const stop = new AbortController()
   const interrupted = (): void => stop.abort()
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
@@ -54,7 +60,7 @@ async function carryOut(flags: ValuesOf<typeof FLAGS>, words: readonly string[],
     ...{ targets, rounds: flags.rounds, signal: stop.signal },
     program: join(packageRoot(), 'native/build/dewar-probe'),
     lent: PROGRAMS.find((path) => existsSync(path)),
-    onProgress: (text) => cli.warn(text),
+    onProgress: (text) => cli.warn(plainText(text)),
   })
   process.off('SIGINT', interrupted).off('SIGTERM', interrupted)
   if (flags.html !== '') writeWhole(flags.html, renderComparisonPage(comparison, report))
