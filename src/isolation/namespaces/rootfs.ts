@@ -1,5 +1,6 @@
 /** The container's file tree: shared read-only layers, idmapped, under a writable one, as an overlay. */
 import { basename, dirname, join } from 'node:path'
+import { DewarError } from '../../base/errors.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import type { Rootfs } from '../level.ts'
 import { ATTR, treePropagation } from './mount-words.ts'
@@ -27,14 +28,6 @@ export function rootfsSteps(
 ): { readonly steps: Step[]; readonly slot: Slot } {
   const { rootfs, userns } = input
   const slot = slots.take()
-  if (userns === undefined && !input.overlayByFd) {
-    const paths: Options = [
-      ['upperdir', rootfs.upper],
-      ['workdir', rootfs.work],
-    ]
-    const lower = rootfs.lower.map((path): [string, string] => ['lowerdir+', path])
-    return { slot, steps: [overlay(slot, [...lower, ...paths], input.attrs)] }
-  }
   const layers = rootfs.lower.map((path) => ({ path, slot: slots.take() }))
   const prepared = layers.flatMap((layer) => layerSteps(layer.path, layer.slot, userns))
   if (!input.overlayByFd) {
@@ -100,8 +93,16 @@ function layerSteps(path: string, slot: Slot, userns: Slot | undefined): Step[] 
   ]
 }
 
-function overlayOver(input: RootfsInput, slot: Slot, count: number): Step {
-  const lower = Array.from({ length: count }, (_, i) => join(input.scratch, String(i))).join(':')
+/** Layers by paths relative to the working directory: see MAX_OPTION. */
+function overlayOver(input: RootfsInput, slot: Slot, layers: number): Step {
+  const lower = Array.from({ length: layers }, (_, i) => layerName(i)).join(':')
+  if (lower.length > MAX_OPTION) {
+    throw new DewarError(
+      'unavailable',
+      `Mounting the image failed: it has ${layers} layers, too many for this kernel`,
+      { remedy: 'Linux 6.15 and later take any number; or make an image of fewer layers' },
+    )
+  }
   return overlay(
     slot,
     [
@@ -112,6 +113,10 @@ function overlayOver(input: RootfsInput, slot: Slot, count: number): Step {
     input.attrs,
   )
 }
+
+/** fsconfig(2) takes 256 bytes with the zero at the end: with these names that is 97 layers. */
+const MAX_OPTION = 255
+const layerName = (index: number): string => index.toString(36)
 
 /**
  * Before Linux 6.15 overlayfs takes its layers by path only, and idmapped mounts must hang somewhere for that:
@@ -134,16 +139,18 @@ function inPassingNamespace(
     { actor: 'parent', op: 'attach-mount', path: input.scratch, slot: scratch, create: false },
     ...prepared,
     ...layers.flatMap((layer, i): Step[] => [
-      { actor: 'parent', op: 'mkdir', path: join(input.scratch, String(i)), mode: 0o700 },
+      { actor: 'parent', op: 'mkdir', path: join(input.scratch, layerName(i)), mode: 0o700 },
       {
         actor: 'parent',
         op: 'attach-mount',
-        path: join(input.scratch, String(i)),
+        path: join(input.scratch, layerName(i)),
         slot: layer.slot,
         create: false,
       },
     ]),
+    { actor: 'parent', op: 'chdir', path: input.scratch, create: false },
     mount,
+    // It leads back to / as well.
     { actor: 'parent', op: 'setns', slot: home, flags: CLONE_NEWNS },
   ]
 }
