@@ -17,14 +17,17 @@ export interface HostFacts {
   readonly timeNamespaces: boolean
   /** Whether the host has POSIX message queues mounted, which `--ipc=host` shares. */
   readonly messageQueues: boolean
+  /** The engine's own, which what it starts would inherit: a unit may protect the engine, and its containers are not. */
+  readonly oomScoreAdj: number
 }
 
 export async function readHostFacts(): Promise<HostFacts> {
-  const [onlineCpus, onlineMems, last, time] = await Promise.all([
+  const [onlineCpus, onlineMems, last, time, oomScoreAdj] = await Promise.all([
     text('/sys/devices/system/cpu/online', `0-${Math.max(cpus().length, 1) - 1}`),
     text('/sys/devices/system/node/online', '0'),
     text('/proc/sys/kernel/cap_last_cap', '40'),
     text('/proc/self/timens_offsets', ''),
+    text('/proc/self/oom_score_adj', '0'),
   ])
   return {
     hostname: hostname(),
@@ -35,6 +38,7 @@ export async function readHostFacts(): Promise<HostFacts> {
     lastCapability: Number(last),
     timeNamespaces: time !== '',
     messageQueues: existsSync('/dev/mqueue'),
+    oomScoreAdj: Number(oomScoreAdj),
   }
 }
 

@@ -25,6 +25,7 @@ const facts = {
   lastCapability: 40,
   timeNamespaces: true,
   messageQueues: true,
+  oomScoreAdj: 0,
 }
 
 function input(
@@ -238,6 +239,12 @@ test('buildSpec takes namespaced sysctls only', () => {
     [{ sysctls: { '': '1' } }, /invalid sysctl name/],
   ]
   for (const [host, message] of refused) assert.throws(() => spec(host), message, JSON.stringify(host))
+})
+
+test('buildSpec takes the engine’s OOM score from a container that did not ask for it', () => {
+  const score = (own: number, asked: number) =>
+    buildSpec({ ...input({ oomScoreAdj: asked }), facts: { ...facts, oomScoreAdj: own } }).process.oomScoreAdj
+  assert.deepEqual([score(0, 0), score(-500, 0), score(-500, -500)], [undefined, 0, undefined])
 })
 
 test('buildSpec keeps rlimits, no-new-privileges, the OOM score, umask-free users and the terminal’s size', () => {

@@ -108,7 +108,7 @@ function containerProcess(input: SpecInput, noNewPrivileges: boolean): OciProces
     capabilities: processCapabilities(capabilitiesOf(host, input.facts), user.uid),
     rlimits: (host.ulimits ?? []).map(ulimitToRlimit),
     noNewPrivileges,
-    ...(host.oomScoreAdj === 0 ? {} : { oomScoreAdj: host.oomScoreAdj }),
+    ...(host.oomScoreAdj === input.facts.oomScoreAdj ? {} : { oomScoreAdj: host.oomScoreAdj }),
   }
 }
 
@@ -163,7 +163,7 @@ export function buildExecProcess(input: ExecProcessInput): OciProcess {
     capabilities: processCapabilities(capabilities, user.uid),
     rlimits: (host.ulimits ?? []).map(ulimitToRlimit),
     noNewPrivileges: parseSecurityOptions(host.securityOpt ?? []).noNewPrivileges,
-    ...(host.oomScoreAdj === 0 ? {} : { oomScoreAdj: host.oomScoreAdj }),
+    ...(host.oomScoreAdj === input.facts.oomScoreAdj ? {} : { oomScoreAdj: host.oomScoreAdj }),
   }
 }
 

@@ -24,6 +24,7 @@ const facts: HostFacts = {
   lastCapability: 40,
   timeNamespaces: true,
   messageQueues: true,
+  oomScoreAdj: 0,
 }
 
 const V1 = ['cpu,cpuacct', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'cpuset']
