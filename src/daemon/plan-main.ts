@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { z } from 'zod'
 import { DewarError, messageOf } from '../base/errors.ts'
 import { readHostFacts } from '../engine/host-facts.ts'
-import { readCgroups } from '../kernel/cgroup.ts'
+import { delegatedGroup, readCgroups, runsSystemd } from '../kernel/cgroup.ts'
 import { describePlan } from '../kernel/describe.ts'
 import type { Plan } from '../kernel/plan.ts'
 import { machineArch } from '../kernel/seccomp.ts'
@@ -22,10 +22,11 @@ async function main(argv: readonly string[]): Promise<number> {
     const arch = machineArch(process.arch)
     if (arch === undefined)
       throw new DewarError('unavailable', `Planning failed: no system call tables for ${process.arch}`)
+    const layout = await readCgroups()
     const machine = {
       arch,
       kernel: release(),
-      layout: await readCgroups(),
+      layout: runsSystemd(layout) ? { ...layout, base: delegatedGroup('ENGINE') } : layout,
       overlayByFd: kernelAtLeast(release(), 6, 15),
       kcore: existsSync('/proc/kcore'),
     }

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import { openNamespaces } from '../isolation/namespaces/index.ts'
 import { DewarError } from '../base/errors.ts'
-import { readCgroups, removeParents, type CgroupLayout } from '../kernel/cgroup.ts'
+import { closeCgroups, openCgroups, removeParents, type CgroupLayout } from '../kernel/cgroup.ts'
 import { startCore } from '../kernel/core.ts'
 import type { Core } from '../kernel/core-api.ts'
 import type { Step } from '../kernel/plan.ts'
@@ -128,11 +128,11 @@ export class Engine implements EngineApi, AsyncDisposable {
     const arch = machineArch(process.arch)
     if (arch === undefined)
       throw new DewarError('system', `Opening the engine failed: ${process.arch} machines are not supported`)
-    const [facts, cgroups, networks, level] = await Promise.all([
+    const cgroups = await openCgroups(settings.instance)
+    const [facts, networks, level] = await Promise.all([
       readHostFacts(),
-      readCgroups(),
       NetworkManager.open(core, settings),
-      openNamespaces(core, arch),
+      openNamespaces(core, { arch, layout: cgroups, layersByPath: settings.layersByPath }),
     ])
     const containers = new Directory<Container>()
     const bus = new EventBus()
@@ -200,6 +200,7 @@ export class Engine implements EngineApi, AsyncDisposable {
     const { networks, core, cgroups, settings } = this.#services
     await networks.takeDown().catch(() => undefined)
     await core.run({ steps: removeGroups(cgroups, settings.instance) }).catch(() => undefined)
+    await closeCgroups(cgroups, settings.instance).catch(() => undefined)
   }
 }
 

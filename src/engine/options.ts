@@ -24,6 +24,8 @@ export interface EngineOptions {
   readonly log?: { readonly type: string; readonly config: Readonly<Record<string, string>> }
   /** Another native core, such as the AddressSanitizer build. */
   readonly coreProgram?: string
+  /** Stack layers as on kernels before 6.15; found out by trying when not given. */
+  readonly layersByPath?: boolean
 }
 
 export interface Settings {
@@ -38,6 +40,7 @@ export interface Settings {
   readonly idSize: number
   readonly log: { readonly type: string; readonly config: Readonly<Record<string, string>> }
   readonly coreProgram: string | undefined
+  readonly layersByPath: boolean
   /** Eight hex digits that tell this engine's cgroups and interfaces from another's on the same machine. */
   readonly instance: string
   readonly folders: Folders
@@ -80,6 +83,7 @@ export function resolveOptions(options: EngineOptions): Settings {
     idSize,
     log: options.log ?? { type: 'json-file', config: {} },
     coreProgram: options.coreProgram,
+    layersByPath: options.layersByPath === true,
     instance: createHash('sha256').update(root).digest('hex').slice(0, 8),
     folders: {
       containers: join(root, 'containers'),

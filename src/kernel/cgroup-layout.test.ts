@@ -11,7 +11,6 @@ test('detectCgroups reads Debian 12, Ubuntu 24.04 and Fedora: v2 alone', () => {
   for (const mountinfo of [V2, V2.replace('shared:9 ', ''), `22 1 8:1 / / rw - ext4 /dev/sda1 rw\n${V2}\n`]) {
     const layout = detectCgroups({
       mountinfo,
-      self: '0::/user.slice/user-1000.slice/session-2.scope\n',
       unifiedControllers: CONTROLLERS,
     })
     assert.equal(layout.mode, 'v2')
@@ -33,7 +32,7 @@ test("detectCgroups reads Debian 10 and Ubuntu 20.04: hybrid with co-mounted con
     '37 30 0:32 / /sys/fs/cgroup/net_cls,net_prio rw,nosuid,nodev,noexec,relatime shared:16 - cgroup cgroup rw,net_cls,net_prio',
     '38 30 0:33 / /sys/fs/cgroup/memory rw,nosuid,nodev,noexec,relatime shared:17 - cgroup cgroup rw,memory',
   ].join('\n')
-  const layout = detectCgroups({ mountinfo, self: '', unifiedControllers: '\n' })
+  const layout = detectCgroups({ mountinfo, unifiedControllers: '\n' })
   assert.equal(layout.mode, 'hybrid')
   assert.deepEqual(
     [...layout.controllers],
@@ -56,7 +55,7 @@ test('detectCgroups reads Alpine with cgroup_mode=legacy: v1 alone', () => {
     '27 25 0:23 / /sys/fs/cgroup/cpuset rw,nosuid,nodev,noexec,relatime - cgroup cpuset rw,cpuset',
     '28 25 0:24 / /sys/fs/cgroup/pids rw,nosuid,nodev,noexec,relatime - cgroup pids rw,pids',
   ].join('\n')
-  const layout = detectCgroups({ mountinfo, self: '' })
+  const layout = detectCgroups({ mountinfo })
   assert.equal(layout.mode, 'v1')
   assert.deepEqual([...layout.controllers.keys()], ['cpuset', 'pids'])
   assert.equal(layout.unified, undefined)
@@ -70,23 +69,22 @@ test('detectCgroups reads WSL 2: v1 trees and a v2 tree of the same machine', ()
     '73 70 0:43 / /sys/fs/cgroup/devices rw,nosuid,nodev,noexec,relatime shared:6 - cgroup cgroup rw,devices',
     '74 60 0:44 / /mnt/c rw - 9p drvfs rw,dirsync,aname=drvfs;path=C:\\;symlinkroot=/mnt/',
   ].join('\n')
-  const layout = detectCgroups({ mountinfo, self: '', unifiedControllers: '' })
+  const layout = detectCgroups({ mountinfo, unifiedControllers: '' })
   assert.equal(layout.mode, 'hybrid')
   assert.deepEqual([...layout.controllers.keys()], ['memory', 'devices'])
 })
 
-test('detectCgroups begins at the own group when that is delegated', () => {
-  const self = '0::/user.slice/user-1000.slice/user@1000.service/app.slice/dewar.service\n'
-  const layout = detectCgroups({ mountinfo: V2, self, unifiedControllers: 'memory pids', delegated: true })
-  assert.equal(layout.base, '/user.slice/user-1000.slice/user@1000.service/app.slice/dewar.service')
-  assert.equal(detectCgroups({ mountinfo: V2, self: '0::/\n', delegated: true }).base, '')
+test('detectCgroups begins at the root, or at a group that is delegated', () => {
+  const base = '/dewar.slice/dewar-1.service'
+  assert.equal(detectCgroups({ mountinfo: V2, unifiedControllers: 'memory pids', base }).base, base)
+  assert.equal(detectCgroups({ mountinfo: V2 }).base, '')
 })
 
 test("detectCgroups undoes the kernel's escapes and refuses a machine without any", () => {
-  const layout = detectCgroups({ mountinfo: V2.replace('/sys/fs/cgroup', '/my\\040groups'), self: '' })
+  const layout = detectCgroups({ mountinfo: V2.replace('/sys/fs/cgroup', '/my\\040groups') })
   assert.equal(layout.unified, '/my groups')
   assert.throws(
-    () => detectCgroups({ mountinfo: '22 1 8:1 / / rw - ext4 /dev/sda1 rw', self: '' }),
+    () => detectCgroups({ mountinfo: '22 1 8:1 / / rw - ext4 /dev/sda1 rw' }),
     /none are mounted \(mount them/,
   )
 })

@@ -3,6 +3,7 @@
  * with a v2 tree beside it, usually without controllers). Pure on the kernel's own texts; `readCgroups`
  * fetches them.
  */
+import { existsSync } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DewarError } from '../base/errors.ts'
@@ -14,10 +15,7 @@ export interface CgroupLayout {
   /** Folder of the v2 tree, if there is one, and the controllers in it. */
   readonly unified: string | undefined
   readonly unifiedControllers: ReadonlySet<string>
-  /**
-   * Where in the v2 tree our groups begin: '' is its root, else a delegated group such as
-   * /user.slice/…/app.slice.
-   */
+  /** Where in the v2 tree our groups begin: '' is its root, else a group that systemd has delegated to us. */
   readonly base: string
   /**
    * Control files seen, such as memory.memsw.limit_in_bytes; undefined when nobody looked: then all are taken
@@ -31,16 +29,12 @@ export interface CgroupLayout {
 export interface CgroupTexts {
   /** /proc/self/mountinfo */
   readonly mountinfo: string
-  /** /proc/self/cgroup */
-  readonly self: string
   /** cgroup.controllers at the root of the v2 tree. */
   readonly unifiedControllers?: string
   readonly files?: readonly string[]
   readonly cpuset?: { readonly cpus: string; readonly mems: string }
-  /**
-   * Begin at the own group of the v2 tree instead of its root: an engine without root, or one delegated to.
-   */
-  readonly delegated?: boolean
+  /** A delegated group of the v2 tree to begin at instead of its root, such as /dewar.slice/dewar-1.service. */
+  readonly base?: string
 }
 
 /** Throws unavailable when no control groups are mounted. */
@@ -64,7 +58,7 @@ export function detectCgroups(texts: CgroupTexts): CgroupLayout {
     controllers,
     unified,
     unifiedControllers: new Set((texts.unifiedControllers ?? '').split(/\s+/).filter(Boolean)),
-    base: texts.delegated === true ? ownGroup(texts.self) : '',
+    base: texts.base ?? '',
     files: texts.files === undefined ? undefined : new Set(texts.files),
     cpuset: texts.cpuset ?? { cpus: '', mems: '' },
   }
@@ -108,12 +102,6 @@ function parseMount(line: string): CgroupMount | undefined {
 const unescape = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 
-/** The line `0::/path` of /proc/self/cgroup. */
-function ownGroup(self: string): string {
-  const path = /^0::(\/.*)$/m.exec(self)?.[1] ?? '/'
-  return path === '/' ? '' : path
-}
-
 /** v1's blkio is v2's io. */
 export function controllerOf(layout: CgroupLayout, name: string): 'v1' | 'v2' | undefined {
   if (layout.controllers.has(name === 'io' ? 'blkio' : name)) return 'v1'
@@ -134,11 +122,9 @@ export function groupFolder(layout: CgroupLayout, controller: string, path: stri
 }
 
 /** Looks at this machine. A dozen small reads, once per engine. Throws unavailable. */
-export async function readCgroups(options: { readonly delegated?: boolean } = {}): Promise<CgroupLayout> {
-  const [mountinfo, self] = await Promise.all(
-    ['mountinfo', 'cgroup'].map((name) => readFile(`/proc/self/${name}`, 'utf8')),
-  )
-  const first = detectCgroups({ mountinfo: mountinfo ?? '', self: self ?? '', ...options })
+export async function readCgroups(options: { readonly base?: string } = {}): Promise<CgroupLayout> {
+  const mountinfo = withoutHidden(await readFile('/proc/self/mountinfo', 'utf8'))
+  const first = detectCgroups({ mountinfo, ...options })
   const { unified, controllers } = first
   const read = (folder: string | undefined, file: string): Promise<string> =>
     folder === undefined ? Promise.resolve('') : readFile(join(folder, file), 'utf8').catch(() => '')
@@ -159,6 +145,16 @@ export async function readCgroups(options: { readonly delegated?: boolean } = {}
     cpuset: { cpus: cpus.trim(), mems: mems.trim() },
   }
 }
+
+/** The table lists trees, too, that a later mount on /sys has hidden. */
+const withoutHidden = (mountinfo: string): string =>
+  mountinfo
+    .split('\n')
+    .filter((line) => {
+      const mount = parseMount(line)
+      return mount === undefined || existsSync(join(mount.folder, 'cgroup.procs'))
+    })
+    .join('\n')
 
 /**
  * Files of a tree's root and of one group in it: many exist only below the root (memory.max, pids.max), and in a

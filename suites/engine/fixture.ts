@@ -19,7 +19,7 @@ export interface Home extends AsyncDisposable {
 }
 
 /** Root and run folders of one engine after the other. */
-export async function home(): Promise<Home> {
+export async function home(more: EngineOptions = {}): Promise<Home> {
   const folder = await mkdtemp(join(tmpdir(), 'dwt-eng-'))
   const options = {
     root: join(folder, 'root'),
@@ -27,6 +27,7 @@ export async function home(): Promise<Home> {
     // Of this process alone: the suites may run in two clones at once.
     bridge: `dwte${process.pid}`,
     subnet: `10.202.${process.pid % 256}.0/24`,
+    ...more,
   }
   return {
     options,

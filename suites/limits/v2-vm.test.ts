@@ -32,7 +32,6 @@ const MB = 1 << 20
 const MOUNTINFO = '30 1 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw'
 const layout: CgroupLayout = detectCgroups({
   mountinfo: MOUNTINFO,
-  self: '0::/\n',
   unifiedControllers: 'cpuset cpu io memory pids',
 })
 const PATH = '/dewar/i/c'
@@ -201,7 +200,6 @@ async function statsOf(text: string): Promise<void> {
   for (const file of STAT_FILES) writeFileSync(`${tree}${PATH}/${file}`, section(text, `stat ${file}`))
   const seen = detectCgroups({
     mountinfo: section(text, 'mountinfo'),
-    self: '',
     unifiedControllers: section(text, 'controllers'),
   })
   assert.equal(seen.mode, 'v2')

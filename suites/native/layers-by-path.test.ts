@@ -30,7 +30,7 @@ for (const layers of [1, 7, 97])
     await using core = await startCore({ runDir: folder.path })
     const { rootfs, merged, scratch } = await folders(folder.path, layers)
     const { steps, slot } = rootfsSteps(
-      { rootfs, scratch, userns: undefined, overlayByFd: false, attrs: 0 },
+      { rootfs, scratch, userns: undefined, overlayByFd: false, workingDirectory: '/', attrs: 0 },
       new Slots(),
     )
     await core.run({
@@ -53,7 +53,10 @@ test('rootfsSteps says so when an old kernel cannot take all layers', () => {
   const lower = Array.from({ length: 98 }, (_, i) => `/layers/${i}`)
   const rootfs = { lower, upper: '/u', work: '/w' }
   const steps = (overlayByFd: boolean) =>
-    rootfsSteps({ rootfs, scratch: '/s', userns: 0, overlayByFd, attrs: 0 }, new Slots(1)).steps
+    rootfsSteps(
+      { rootfs, scratch: '/s', userns: 0, overlayByFd, workingDirectory: '/', attrs: 0 },
+      new Slots(1),
+    ).steps
   assert.throws(() => steps(false), /98 layers, too many for this kernel \(Linux 6\.15/)
   assert.ok(steps(true).length > 98)
 })

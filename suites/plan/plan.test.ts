@@ -37,14 +37,14 @@ const v1: PlanMachine = {
   kernel: '6.1.0',
   overlayByFd: false,
   kcore: true,
-  layout: detectCgroups({ mountinfo: V1, self: '' }),
+  layout: detectCgroups({ mountinfo: V1 }),
 }
 const v2: PlanMachine = {
   arch: 'x86_64',
   kernel: '6.18.0',
   overlayByFd: true,
   kcore: true,
-  layout: detectCgroups({ mountinfo: V2, self: '0::/', unifiedControllers: 'cpu memory pids io cpuset' }),
+  layout: detectCgroups({ mountinfo: V2, unifiedControllers: 'cpu memory pids io cpuset' }),
 }
 
 const plain = { Image: 'busybox', Cmd: ['true'], HostConfig: { NetworkMode: 'none' } }

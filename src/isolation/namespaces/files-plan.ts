@@ -1,4 +1,5 @@
 /** Plans that read or write a container's files for `cp`, `export`, `commit` and user look-ups. Pure. */
+import { dirname } from 'node:path'
 import { capabilityMask } from '../../kernel/capabilities.ts'
 import type { OciMount } from '../../kernel/oci.ts'
 import type { Plan, Slot, Step } from '../../kernel/plan.ts'
@@ -96,7 +97,9 @@ function mountedSteps(bundle: Bundle, kept: readonly OciMount[], machine: Machin
     {
       rootfs: bundle.rootfs,
       userns,
-      scratch: bundle.shim.runDir,
+      // Its own folder is there while it runs, and no longer.
+      scratch: dirname(bundle.shim.runDir),
+      workingDirectory: '/',
       overlayByFd: machine.overlayByFd,
       attrs: own ? ATTR.nodev : 0,
     },

@@ -9,7 +9,7 @@ import {
   joinPlan,
   oomFile,
   parentSteps,
-  readCgroups,
+  type CgroupLayout,
   type CgroupPlan,
 } from '../../kernel/cgroup.ts'
 import type { Core, ExecOptions, Shim, ShimProcess } from '../../kernel/core-api.ts'
@@ -21,12 +21,19 @@ import type { Availability, Bundle, FilesOptions, Level } from '../level.ts'
 import { filesPlan } from './files-plan.ts'
 import { containerPlan, execPlan, hostId, type Machine } from './plan.ts'
 
+interface Found {
+  readonly arch: MachineArch
+  readonly layout: CgroupLayout
+  /** Do as if the kernel took no descriptors of layers. */
+  readonly layersByPath: boolean
+}
+
 /** Decides once what this machine offers; `overlayByFd` is found out by trying. */
-export async function openNamespaces(core: Core, arch: MachineArch): Promise<Level> {
+export async function openNamespaces(core: Core, { arch, layout, layersByPath }: Found): Promise<Level> {
   return new NamespacesLevel({
     arch,
-    layout: await readCgroups(),
-    overlayByFd: await overlayTakesDescriptors(core),
+    layout,
+    overlayByFd: !layersByPath && (await overlayTakesDescriptors(core)),
     kcore: existsSync('/proc/kcore'),
   })
 }

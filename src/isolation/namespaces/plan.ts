@@ -1,4 +1,5 @@
 /** The plan of a container at the level `namespaces`: its whole story, in the order in which it happens. Pure. */
+import { dirname } from 'node:path'
 import type { CgroupLayout, CgroupPlan } from '../../kernel/cgroup.ts'
 import type { OciNamespaceType, OciProcess, OciSpec } from '../../kernel/oci.ts'
 import type { Plan, Slot, Step } from '../../kernel/plan.ts'
@@ -62,7 +63,8 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     {
       rootfs: bundle.rootfs,
       userns: userns?.slot,
-      scratch: bundle.shim.runDir,
+      scratch: dirname(bundle.shim.runDir),
+      workingDirectory: bundle.shim.runDir,
       overlayByFd: machine.overlayByFd,
       attrs: userns === undefined ? 0 : ATTR.nodev,
     },

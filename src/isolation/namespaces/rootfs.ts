@@ -17,6 +17,8 @@ export interface RootfsInput {
   /** A host folder that may be mounted over in a passing mount namespace (kernels before 6.15). */
   readonly scratch: string
   readonly overlayByFd: boolean
+  /** Of the parent: a shim makes its sockets there by relative paths, and setns(2) to a mount namespace leads to /. */
+  readonly workingDirectory: string
   /** No device node of an image works in a container with an id range of its own: /dev has the allowed ones. */
   readonly attrs: number
 }
@@ -150,8 +152,8 @@ function inPassingNamespace(
     ]),
     { actor: 'parent', op: 'chdir', path: input.scratch, create: false },
     mount,
-    // It leads back to / as well.
     { actor: 'parent', op: 'setns', slot: home, flags: CLONE_NEWNS },
+    { actor: 'parent', op: 'chdir', path: input.workingDirectory, create: false },
   ]
 }
 
