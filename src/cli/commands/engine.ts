@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process'
-import { constants } from 'node:os'
+import { pathToFileURL } from 'node:url'
 import { command, none } from '../command-spec.ts'
 import { Failure } from '../failure.ts'
 import { bool, string, strings } from '../flags.ts'
@@ -55,7 +54,6 @@ export const engine = command({
     )
     const hosts = (flags.host.length > 0 ? flags.host : [cli.place.host]).flatMap((host) => ['-H', host])
     return runForeground([
-      daemonProgram(),
       ...passed,
       ...hosts,
       ...(flags.debug ? ['--debug'] : []),
@@ -64,22 +62,25 @@ export const engine = command({
   },
 })
 
-/** The engine as our child: same terminal, signals passed on, its exit code ours. */
-function runForeground(args: readonly string[]): Promise<number> {
-  const child = spawn(process.execPath, args, { stdio: 'inherit' })
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGQUIT'] as const
-  const handlers = signals.map((signal) => {
-    const handler = (): void => void child.kill(signal)
-    process.on(signal, handler)
-    return { signal, handler }
-  })
-  return new Promise((resolve, reject) => {
-    child.once('error', (error) =>
-      reject(new Failure(`running the engine failed: ${error.message}`, 125, error)),
-    )
-    child.once('exit', (code, signal) => {
-      handlers.forEach(({ signal: name, handler }) => process.off(name, handler))
-      resolve(signal === null ? (code ?? 0) : 128 + constants.signals[signal])
-    })
-  })
+/**
+ * The engine in this process, as exec(3) would have it: a unit's main process is the engine, and kill -9 leaves no other
+ * half. By path, since the command line may not depend on the engine.
+ */
+async function runForeground(args: readonly string[]): Promise<number> {
+  const program: unknown = await import(pathToFileURL(daemonProgram()).href)
+  if (!isDaemon(program))
+    throw new Failure(`running the engine failed: ${daemonProgram()} is of another version`, 125)
+  // A command ends when its reader does; the engine does not.
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error')
+  return program.runDaemon(args)
 }
+
+interface Daemon {
+  readonly runDaemon: (argv: readonly string[]) => Promise<number>
+}
+
+const isDaemon = (program: unknown): program is Daemon =>
+  typeof program === 'object' &&
+  program !== null &&
+  'runDaemon' in program &&
+  typeof program.runDaemon === 'function'
