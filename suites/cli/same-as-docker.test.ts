@@ -178,7 +178,13 @@ push nope/x
 tag busybox Foo
 tag nope x:y
 save nope
+save -o /nonexistent/x busybox
+save -o /tmp busybox
 export nope
+export -o /nonexistent/x one
+run --cidfile /nonexistent/x busybox true
+events --since x
+events --until x --since 1h
 commit nope
 login -p x
 login -u x --password-stdin localhost:1

@@ -1,16 +1,19 @@
 /** Images and containers as tar archives: save, load, import, export. */
 import { createReadStream, createWriteStream } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Cli } from '../cli.ts'
 import { atLeast, between, command, exactly, none } from '../command-spec.ts'
-import { errnoText } from '../errno-text.ts'
+import { errnoText, failedCall } from '../errno-text.ts'
 import { Failure } from '../failure.ts'
 import { bool, string, strings } from '../flags.ts'
 import { showProgress } from '../progress.ts'
 
 const OUTPUT = string('Write to a file, instead of STDOUT', { short: 'o' })
+const SAVING = 'failed to save image'
+const EXPORTING = 'failed to export container'
 const PLATFORM = string('Only this platform of a multi-platform image (os/arch/variant)')
 
 export const save = command({
@@ -23,10 +26,10 @@ export const save = command({
     { command: 'dewar save nginx | gzip > nginx.tar.gz', about: 'Carry an image to another machine' },
   ],
   run: async (flags, names, cli) => {
-    refuseTerminal(flags.output, cli)
+    await checkOutput(flags.output, SAVING, cli)
     const client = await cli.client()
     const body = await client.images.save(names, flags.platform === '' ? {} : { platform: flags.platform })
-    await writeTo(flags.output, body, 'failed to save image', cli)
+    await writeTo(flags.output, body, SAVING, cli)
   },
 })
 
@@ -38,9 +41,9 @@ export const exportCommand = command({
   flags: { output: OUTPUT },
   examples: [{ command: 'dewar export web | tar -t', about: 'All files that a container sees' }],
   run: async (flags, [name = ''], cli) => {
-    refuseTerminal(flags.output, cli)
+    await checkOutput(flags.output, EXPORTING, cli)
     const client = await cli.client()
-    await writeTo(flags.output, await client.containers.export(name), 'failed to export container', cli)
+    await writeTo(flags.output, await client.containers.export(name), EXPORTING, cli)
   },
 })
 
@@ -95,9 +98,19 @@ export const importCommand = command({
   },
 })
 
-function refuseTerminal(output: string, cli: Cli): void {
-  if (output === '' && cli.stdout.isTTY)
-    throw new Failure('cowardly refusing to save to a terminal. Use the -o flag or redirect')
+/** Before the engine is asked for anything. */
+async function checkOutput(output: string, problem: string, cli: Cli): Promise<void> {
+  if (output === '') {
+    if (cli.stdout.isTTY)
+      throw new Failure('cowardly refusing to save to a terminal. Use the -o flag or redirect')
+    return
+  }
+  const folder = dirname(output)
+  await stat(folder).catch((error: unknown) => {
+    throw new Failure(`${problem}: invalid output path: ${failedCall(folder, error)}`)
+  })
+  const there = await stat(output).catch(() => undefined)
+  if (there?.isDirectory() === true) throw new Failure(`${problem}: cannot write to a directory`)
 }
 
 async function readable(path: string): Promise<Readable> {

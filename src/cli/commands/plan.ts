@@ -8,6 +8,7 @@ import { createBody } from '../create/create-body.ts'
 import { CREATE_FLAGS } from '../create/flags.ts'
 import { Failure } from '../failure.ts'
 import { bool } from '../flags.ts'
+import { parseImageName } from '../image-name.ts'
 import { packageRoot } from '../package-root.ts'
 
 /** `dewar plan`: what `run` with the same words would do, step by step, without doing it and without root. */
@@ -27,6 +28,7 @@ export const plan = command({
   ],
   run: async (flags, [image = '', ...args], cli) => {
     const body = createBody(flags, image, args, { cwd: process.cwd(), env: process.env })
+    checkName(image)
     const known = await lookedUp(cli, image)
     if (known === undefined) {
       cli.warn(
@@ -44,6 +46,15 @@ export const plan = command({
     cli.stdout.write(out)
   },
 })
+
+function checkName(image: string): void {
+  if (/^[a-f0-9]{64}$/.test(image)) return
+  try {
+    parseImageName(image)
+  } catch (error) {
+    throw new Failure(error instanceof Error ? error.message : String(error), 125, error)
+  }
+}
 
 /** The image's configuration from the engine, when one answers that we may ask; an engine is not started for this. */
 async function lookedUp(cli: Cli, image: string): Promise<{ config: unknown; layers: number } | undefined> {

@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { isNotFound, older } from '../../client/connect.ts'
 import type { Client } from '../../client/connect.ts'
 import type { Cli } from '../cli.ts'
+import { failedCall } from '../errno-text.ts'
 import { familiarName, parseImageName, withDefaultTag } from '../image-name.ts'
 import type { ImageName } from '../image-name.ts'
 import { pullImage } from '../pull-image.ts'
@@ -26,7 +27,7 @@ export async function createContainer(client: Client, request: CreateRequest, cl
       `container ID file found, make sure the other container isn't running or delete ${cidfile}`,
     )
   }
-  if (cidfile !== '') await writeFile(cidfile, '')
+  if (cidfile !== '') await reserve(cidfile)
   try {
     const image = nameOrId(body.Image)
     if (pull === 'always' && image !== undefined) await fetchImage(client, request, image, cli)
@@ -39,6 +40,13 @@ export async function createContainer(client: Client, request: CreateRequest, cl
     if (cidfile !== '') await rm(cidfile, { force: true })
     throw error
   }
+}
+
+/** Before anything is created: what cannot be written is found out now. */
+async function reserve(cidfile: string): Promise<void> {
+  await writeFile(cidfile, '').catch((error: unknown) => {
+    throw new Error(`failed to create the container ID file: ${failedCall(cidfile, error)}`, { cause: error })
+  })
 }
 
 async function createOrPull(

@@ -1,3 +1,4 @@
+import { Failure } from '../failure.ts'
 import { parseDuration } from './duration.ts'
 
 /** Docker's zero time: "never". */
@@ -20,11 +21,11 @@ export function parseTimestamp(word: string, now: number = Date.now()): string {
 function fromDate(word: string): string {
   const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(\.\d+)?)?)?)?(Z|[+-]\d\d:\d\d)?$/.exec(word)
   if (match?.[1] === undefined) {
-    throw new Error(`failed to parse value as time or duration: "${word}"`)
+    throw new Failure(`failed to parse value as time or duration: "${word}"`)
   }
   const [, day, hour = '00', minute = '00', second = '00', fraction = '', zone = ''] = match
   const seconds = Math.trunc(new Date(`${day}T${hour}:${minute}:${second}${zone}`).getTime() / 1000)
-  if (Number.isNaN(seconds)) throw new Error(`failed to parse value as time or duration: "${word}"`)
+  if (Number.isNaN(seconds)) throw new Failure(`failed to parse value as time or duration: "${word}"`)
   return `${seconds}.${fraction.slice(1).padEnd(9, '0').slice(0, 9)}`
 }
 
