@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { DewarError, messageOf } from '../base/errors.ts'
 import { readHostFacts } from '../engine/host-facts.ts'
 import { delegatedGroup, readCgroups, runsSystemd } from '../kernel/cgroup.ts'
+import { holdsCapability } from '../kernel/capabilities.ts'
 import { describePlan } from '../kernel/describe.ts'
 import type { Plan } from '../kernel/plan.ts'
 import { machineArch } from '../kernel/seccomp.ts'
@@ -29,6 +30,7 @@ async function main(argv: readonly string[]): Promise<number> {
       layout: runsSystemd(layout) ? { ...layout, base: delegatedGroup('ENGINE') } : layout,
       overlayByFd: kernelAtLeast(release(), 6, 15),
       kcore: existsSync('/proc/kcore'),
+      raisesLimits: await holdsCapability('CAP_SYS_RESOURCE'),
     }
     const plan = planFor({ body: request.body, image: request.image }, machine, await readHostFacts())
     process.stdout.write(argv.includes('--json') ? json(plan) : `${describePlan(plan).join('\n')}\n`)

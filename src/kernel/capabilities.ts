@@ -1,6 +1,7 @@
 /**
  * Capabilities: names, bits, Docker's default set and what --cap-add, --cap-drop and --privileged make of it.
  */
+import { readFile } from 'node:fs/promises'
 import { DewarError } from '../base/errors.ts'
 import type { OciCapabilities } from './oci.ts'
 import type { Action } from './plan.ts'
@@ -137,6 +138,12 @@ export function capabilityMask(names: readonly string[]): bigint {
 /** The names in a mask, such as CapEff of /proc/PID/status, in the order of their bits. */
 export function capabilityNames(mask: bigint): Capability[] {
   return CAPABILITIES.filter((_, bit) => ((mask >> BigInt(bit)) & 1n) === 1n)
+}
+
+/** Whether this process holds a capability now (CapEff in /proc/self/status). */
+export async function holdsCapability(name: Capability): Promise<boolean> {
+  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(await readFile('/proc/self/status', 'utf8'))?.[1] ?? '0'
+  return capabilityNames(BigInt(`0x${mask}`)).includes(name)
 }
 
 /**

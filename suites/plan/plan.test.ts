@@ -37,6 +37,7 @@ const v1: PlanMachine = {
   kernel: '6.1.0',
   overlayByFd: false,
   kcore: true,
+  raisesLimits: true,
   layout: detectCgroups({ mountinfo: V1 }),
 }
 const v2: PlanMachine = {
@@ -44,6 +45,7 @@ const v2: PlanMachine = {
   kernel: '6.18.0',
   overlayByFd: true,
   kcore: true,
+  raisesLimits: true,
   layout: detectCgroups({ mountinfo: V2, unifiedControllers: 'cpu memory pids io cpuset' }),
 }
 

@@ -12,6 +12,7 @@ import {
   type CgroupLayout,
   type CgroupPlan,
 } from '../../kernel/cgroup.ts'
+import { holdsCapability } from '../../kernel/capabilities.ts'
 import type { Core, ExecOptions, Shim, ShimProcess } from '../../kernel/core-api.ts'
 import type { OciProcess } from '../../kernel/oci.ts'
 import type { Plan, Step } from '../../kernel/plan.ts'
@@ -35,6 +36,7 @@ export async function openNamespaces(core: Core, { arch, layout, layersByPath }:
     layout,
     overlayByFd: !layersByPath && (await overlayTakesDescriptors(core)),
     kcore: existsSync('/proc/kcore'),
+    raisesLimits: await holdsCapability('CAP_SYS_RESOURCE'),
   })
 }
 

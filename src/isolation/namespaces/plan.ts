@@ -20,6 +20,8 @@ export interface Machine {
   readonly overlayByFd: boolean
   /** Whether the host has /proc/kcore: only then is there a /dev/core, as with runc. */
   readonly kcore: boolean
+  /** Whether the engine holds CAP_SYS_RESOURCE: only then can it set limits of processes of other users. */
+  readonly raisesLimits: boolean
 }
 
 export const CLONE: Readonly<Record<OciNamespaceType, number>> = {
@@ -106,7 +108,7 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...mounts.parent,
     ...cover.parent,
     ...network.parent,
-    ...rlimitSteps(spec.process),
+    ...rlimitSteps(spec.process, machine),
     ...oomSteps(spec.process),
     ...memberSteps(namespaces),
     ...(userns === undefined ? [] : [becomeRoot]),
@@ -239,7 +241,7 @@ export function execPlan(bundle: Bundle, process: OciProcess, cgroup: CgroupPlan
   const steps: Step[] = [
     ...cgroup.host,
     { actor: 'host', op: 'clone', flags: 0, ...into },
-    ...rlimitSteps(process),
+    ...rlimitSteps(process, machine),
     ...oomSteps(process),
     ...cgroup.guest,
     { actor: 'guest', op: 'setns', slot: INIT_SLOT, flags },

@@ -9,12 +9,18 @@ export function oomSteps({ oomScoreAdj: score }: OciProcess): Step[] {
   return score === undefined ? [] : [{ actor: 'parent', op: 'oom-score', score }]
 }
 
-/** Raising a limit needs the parent's rights. */
-export function rlimitSteps(process: OciProcess): Step[] {
+/**
+ * Raising a limit needs the parent's rights. A parent without CAP_SYS_RESOURCE cannot even lower those of a child that
+ * is another user (prlimit(2)), but the child can lower its own.
+ */
+export function rlimitSteps(
+  process: OciProcess,
+  { raisesLimits }: { readonly raisesLimits: boolean },
+): Step[] {
   return process.rlimits
     .filter((limit) => !isLow(limit) || limit.hard < 0 || limit.hard >= DESCRIPTORS)
     .map((limit): Step => ({
-      actor: 'parent',
+      actor: raisesLimits ? 'parent' : 'guest',
       ...rlimitAction(isLow(limit) ? { ...limit, soft: limit.hard } : limit),
     }))
 }
