@@ -59,7 +59,7 @@ test('pull fetches an image that skopeo put into a registry, and says what Docke
   assert.equal(view.id, image.id)
   assert.deepEqual(view.repoTags, [ref])
   assert.deepEqual(view.repoDigests, [`${registry.host}/lib/app@${image.digest}`])
-  assert.equal(view.size, 200_000 + 3 + 3 + 6)
+  assert.equal(view.size, 200_000 + '/usr/lib'.length + 3 + 3 + 6)
   assert.deepEqual(view.config.cmd, ['/bin/sh'])
   const [hello, change, bottom] = store.service.rootfs(ref)
   assert.ok(hello !== undefined && change !== undefined && bottom !== undefined)
