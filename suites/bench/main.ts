@@ -42,7 +42,7 @@ try {
   await attempt('runtimes', () => measure.measureRuntimes(programs, effort, report))
   const engines = ['life', 'exec', 'pull', 'log', 'memory', 'client', ...Object.keys(DAILY)].some(wants)
   const subjects = engines ? await startSubjects(scope, report.absences) : []
-  await attempt('life', () => measure.measureLifeCycles(subjects, effort, report))
+  await attempt('life', () => measure.measureLifeCycles(programs, subjects, effort, report))
   await attempt('exec', () => measure.measureExec(subjects, effort, report))
   await attempt('memory', () => measure.measureMemory(subjects, effort, report))
   await attempt('log', () => measure.measureLogs(subjects, effort, report))

@@ -1,13 +1,12 @@
 import { DEWAR } from '../harness/project.ts'
 import { findProgram } from '../harness/requirement.ts'
 import { command } from '../harness/command.ts'
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { idOf } from './api-client.ts'
+import { kernelLimit } from './kernel-limit.ts'
 import { lifeCycle, PHASES, totalOf, type LifeCycle } from './life-cycle.ts'
 import { family, helpers, totalPss } from './memory.ts'
 import type { Programs } from './programs.ts'
-import { numbersOf, runRepeat } from './run-repeat.ts'
+import { runRepeat } from './run-repeat.ts'
 import { summarise, type Absence, type Finding } from './sample.ts'
 import type { Subject } from './subjects.ts'
 
@@ -27,18 +26,12 @@ export interface Report {
 /** The bare kernel, and the low-level runtimes with a bundle ready. */
 export async function measureRuntimes(programs: Programs, effort: Effort, report: Report): Promise<void> {
   const group = 'run /bin/true, bundle ready'
-  const scratch = join(programs.bundle, '..', 'scratch')
-  await mkdir(scratch)
-  const limit = await command([programs.limit, programs.rootfs, scratch, String(effort.runs + 3)], {
-    check: true,
-    timeout: 120_000,
-  })
-  await rm(scratch, { recursive: true })
+  const limit = await kernelLimit(programs, effort.runs + 3)
   const add = (subject: string, values: readonly number[], note: string) =>
     report.findings.push({ group, subject, unit: 'ms', summary: summarise(values), note })
   add(
     'limit (bare C)',
-    numbersOf(limit.stdout).slice(3),
+    limit.slice(3),
     'clone3 with seven namespaces, overlay, /proc, /sys, /dev, pivot, exec, wait',
   )
   const candidates = [
@@ -80,8 +73,9 @@ export async function measureRuntimes(programs: Programs, effort: Effort, report
   }
 }
 
-/** create + start + wait + remove through the API, in turns so that all have the same weather. */
+/** create + start + wait + remove through the API, in turns, with the limit too, so that all have the same weather. */
 export async function measureLifeCycles(
+  programs: Programs,
   subjects: readonly Subject[],
   effort: Effort,
   report: Report,
@@ -90,8 +84,12 @@ export async function measureLifeCycles(
     const group = `create+start+wait+remove through the API, network ${network}`
     const able = await ableSubjects(subjects, network, group, report)
     const lives = new Map<Subject, LifeCycle[]>(able.map((subject) => [subject, []]))
-    for (let run = 0; run < effort.runs; run++)
+    const limit: number[] = []
+    for (let run = 0; run < effort.runs; run++) {
+      limit.push(...(await kernelLimit(programs, 2)).slice(1))
       for (const [subject, list] of lives) list.push(await lifeCycle(subject.api, 'busybox', network))
+    }
+    report.findings.push({ group, subject: 'limit (bare C)', unit: 'ms', summary: summarise(limit) })
     for (const [subject, list] of lives) {
       const note = PHASES.map(
         (phase) => `${phase} ${summarise(list.map((life) => life[phase])).median.toFixed(1)}`,
@@ -193,10 +191,10 @@ export async function measurePulls(
   report: Report,
 ): Promise<void> {
   const image = '127.0.0.1:5000/layers3'
-  for (const { api, name, server } of subjects) {
-    if (server === undefined) continue
-    const values: number[] = []
-    for (let round = 0; round < effort.pulls; round++) {
+  const able = subjects.filter(({ server }) => server !== undefined)
+  const times = new Map<Subject, number[]>(able.map((subject) => [subject, []]))
+  for (let round = 0; round < effort.pulls; round++) {
+    for (const [{ api, name }, values] of times) {
       await command(['sync'])
       const began = performance.now()
       const answer = await api.send(
@@ -207,9 +205,10 @@ export async function measurePulls(
       if (answer.includes('"error"')) throw new Error(`pulling on ${name}: ${answer.slice(-300)}`)
       await api.send('DELETE', `/images/${image}?force=1`)
     }
-    const group = 'cold pull of 100 MB in 3 layers from a loopback registry'
-    report.findings.push({ group, subject: name, unit: 'ms', summary: summarise(values) })
   }
+  const group = 'cold pull of 100 MB in 3 layers from a loopback registry'
+  for (const [{ name }, values] of times)
+    report.findings.push({ group, subject: name, unit: 'ms', summary: summarise(values) })
 }
 
 /** 100 MB of lines of 100 bytes to the log, and read back. */

@@ -13,7 +13,9 @@ export function printReport(machine: Readonly<Record<string, string | number>>, 
   const groups = [...new Set(report.findings.map(({ group }) => group))]
   for (const group of groups) {
     print(`\n${group}`)
-    for (const finding of report.findings) if (finding.group === group) print(line(finding, limit))
+    const found = report.findings.filter((finding) => finding.group === group)
+    const own = found.find(({ subject }) => subject.startsWith('limit'))?.summary.median
+    for (const finding of found) print(line(finding, own ?? limit))
   }
   if (report.absences.length > 0) print('\nnot measured')
   for (const { group, subject, reason } of report.absences) print(`  ${subject} (${group}): ${reason}`)
