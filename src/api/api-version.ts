@@ -5,6 +5,8 @@ export const API_VERSION = '1.50'
 export const MIN_API_VERSION = '1.24'
 const NEWEST = 50
 const OLDEST = 24
+/** Every call of `podman --remote` goes there. */
+const LIBPOD = /^(?:\/v[0-9.]+)?\/libpod(?:[/?]|$)/
 const PREFIX = /^\/v([0-9.]+)(?=\/)/
 
 /** The path without its version, for routing. */
@@ -17,6 +19,12 @@ export function withoutVersion(url: string): string {
  * is what handlers compare. Throws invalid-argument for one that is not served, in dockerd's words.
  */
 export function minorVersion(url: string): number {
+  if (LIBPOD.test(url)) {
+    throw new DewarError('not-implemented', "Dewar does not speak podman's own API (libpod)", {
+      remedy:
+        "use docker or docker compose with DOCKER_HOST; `podman --remote` works with podman's service alone",
+    })
+  }
   const asked = PREFIX.exec(url)?.[1]
   if (asked === undefined) return NEWEST
   const [major = 0, minor = 0] = asked.split('.').map(Number)

@@ -1,7 +1,7 @@
 /** Networks and volumes. */
 import type { FastifyReply } from 'fastify'
 import { DewarError } from '../base/errors.ts'
-import type { EngineApi, NetworkView } from '../engine/types.ts'
+import type { EngineApi, NetworkRequest, NetworkView } from '../engine/types.ts'
 import {
   CONNECT,
   DISCONNECT,
@@ -75,16 +75,14 @@ function refOf(call: Call): string {
   return checkNetworkRef(call.param('*'))
 }
 
-function networkRequest(body: unknown): Partial<NetworkView> & { name: string } {
+function networkRequest(body: unknown): NetworkRequest {
   if (body === undefined)
     throw new DewarError('invalid-argument', 'invalid JSON: got EOF while reading request body')
-  const { configOnly, scope, ...request } = NETWORK_CREATE.decode(body)
-  if (configOnly === true)
-    throw new DewarError('not-implemented', 'config-only networks are not supported by Dewar')
+  const { configFrom, scope = '', ...request } = NETWORK_CREATE.decode(body)
   // dockerd's words for a swarm's networks where there is no swarm.
-  if (scope !== undefined && scope !== '' && scope !== 'local')
+  if (scope === 'swarm')
     throw new DewarError('forbidden', 'cannot create a swarm scoped network when swarm is not active')
-  return request
+  return { ...request, scopeGiven: scope !== '', configFrom: configFrom?.network ?? '' }
 }
 
 export function volumeRoutes({ app, engine }: Room): void {

@@ -64,7 +64,7 @@ export function infoJson(info: SystemInfo, product: Product, minor: number): obj
     ...storageJson(),
     Plugins: {
       Volume: ['local'],
-      Network: ['bridge', 'host', 'null'],
+      Network: ['bridge', 'host', 'macvlan', 'null'],
       Authorization: null,
       Log: ['json-file', 'local', 'none'],
     },

@@ -10,11 +10,13 @@ export function checkEndpoint(network: Network, endpoint: EndpointConfig): void 
   const { ipamConfig, aliases } = endpoint
   const { ipv4Address = '', ipv6Address = '' } = ipamConfig ?? {}
   isUnguarded(network, endpoint)
+  const linkLocal = ipamConfig?.linkLocalIps ?? []
   const asked = `${ipv4Address}${ipv6Address}` !== ''
   const problems = hasNames(network)
     ? [
         ...problemOf('IPv4', ipv4Address, 4, network.ipv4),
         ...problemOf('IPv6', ipv6Address, 16, network.ipv6),
+        ...linkLocal.flatMap(linkLocalProblem),
       ]
     : [
         ...(asked ? ['user specified IP address is supported on user defined networks only'] : []),
@@ -36,6 +38,15 @@ function problemOf(family: string, text: string, length: number, pool: IpPool | 
   if (pool === undefined || !contains(poolOf(pool).subnet, address))
     return [`no configured subnet or ip-range contain the IP address ${text}`]
   return []
+}
+
+function linkLocalProblem(text: string): string[] {
+  const address = parseAddress(text)
+  if (address === undefined) return [`invalid link-local IP address: ${text}`]
+  const [first = 0, second = 0] = address
+  const isLinkLocal =
+    address.length === 4 ? first === 169 && second === 254 : first === 0xfe && (second & 0xc0) === 0x80
+  return isLinkLocal ? [] : [`invalid link local IP address: ${text}`]
 }
 
 function refuse(message: string): never {

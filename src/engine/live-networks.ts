@@ -4,14 +4,11 @@
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { DewarError } from '../base/errors.ts'
-import {
-  MOST_NETWORKS,
-  gatewaysOf,
-  type Attachment,
-  type ContainerNetwork,
-} from '../network/container-steps.ts'
+import { portTargets, type Attachment, type ContainerNetwork } from '../network/attachment.ts'
+import { MOST_NETWORKS } from '../network/container-steps.ts'
 import { publishSteps, unpublishSteps } from '../network/firewall.ts'
 import { interfaceSteps, plugSteps, routeSteps, unplugSteps } from '../network/live-steps.ts'
+import { removeInsideSteps } from '../network/macvlan-steps.ts'
 import { enterSteps } from '../network/name-steps.ts'
 import { hasNames, type Network } from '../network/network.ts'
 import { hostNames } from '../network/resolver-files.ts'
@@ -39,6 +36,9 @@ export async function plugIn(
   const attachments = [...frame.attachments, attachment]
   const { pid } = running.shim
   try {
+    // What an engine that was killed may have left of another attempt.
+    const stale = removeInsideSteps(attachment)
+    if (stale.length > 0) await core.run({ steps: [...enterSteps(pid), ...stale] })
     await core.run({ steps: plugSteps(frame, attachment, pid) })
     await core.run({
       steps: [
@@ -55,7 +55,11 @@ export async function plugIn(
       networks: { ...record.networks, [network.name]: endpointState(network, endpoint, place, record) },
     })
   } catch (error) {
-    await core.run({ steps: unplugSteps(frame, attachment) }).catch(() => undefined)
+    await core
+      .run({
+        steps: [...unplugSteps(frame, attachment), ...enterSteps(pid), ...removeInsideSteps(attachment)],
+      })
+      .catch(() => undefined)
     networks.release(place)
     throw error
   }
@@ -97,7 +101,9 @@ export async function unplug(
   const { pid } = running.shim
   const published = await movePorts(services, frame, rest)
   await core.run({ steps: gone.flatMap((one) => unplugSteps(frame, one)) })
-  await core.run({ steps: [...enterSteps(pid), ...routeSteps(networks.ipv6, rest)] })
+  await core.run({
+    steps: [...enterSteps(pid), ...gone.flatMap(removeInsideSteps), ...routeSteps(networks.ipv6, rest)],
+  })
   const states = Object.entries(record.networks).filter(([, state]) => state.networkID !== network.id)
   await container.update({
     ...wish.change,
@@ -132,7 +138,7 @@ async function movePorts(
   frame: ContainerNetwork,
   attachments: readonly Attachment[],
 ): Promise<readonly RecordedPort[]> {
-  const { v4, v6 } = gatewaysOf(attachments)
+  const { v4, v6 } = portTargets(attachments)
   const moved = frame.published.flatMap((port) => {
     const address = port.address.includes(':') ? v6?.address6 : v4?.address
     return address === undefined ? [] : [{ ...port, address }]

@@ -11,17 +11,11 @@ import {
   removeBridgeSteps,
   subnetsInUse,
 } from '../network/bridge.ts'
-import {
-  bridgeSteps,
-  guardedPorts,
-  loopbackSteps,
-  NO_STEPS,
-  vethName,
-  type Attachment,
-  type ContainerNetwork,
-} from '../network/container-steps.ts'
+import { type Attachment, type ContainerNetwork } from '../network/attachment.ts'
+import { bridgeSteps, guardedPorts, loopbackSteps, NO_STEPS, vethName } from '../network/container-steps.ts'
 import { networkStep, removeFirewallSteps, removeNetworkStep, tableName } from '../network/firewall.ts'
 import type { Subnet } from '../network/address.ts'
+import { ensureParent, removeParentSteps } from '../network/macvlan.ts'
 import { nameServerSteps } from '../network/name-steps.ts'
 import { hasNames, type Network } from '../network/network.ts'
 import { parsePortRange } from '../network/ports.ts'
@@ -32,18 +26,13 @@ import { AddressBook } from './address-book.ts'
 import type { Container } from './container.ts'
 import { endpointState, macFor, type Place } from './endpoint-state.ts'
 import { NameService, type Member } from './name-service.ts'
-import {
-  parseNetwork,
-  predefinedNetworks,
-  privatePool6,
-  requestedNetwork,
-  type NetworkRequest,
-} from './network-records.ts'
+import { parseNetwork, predefinedNetworks, requestedNetwork } from './network-records.ts'
+import { privatePool6 } from './network-pools.ts'
 import { idleStates, wantedNetworks, type Wanted, type Wishes } from './network-wishes.ts'
 import { attachmentOf, hasIpv6, portsOf } from './network-plan.ts'
 import type { Settings } from './options.ts'
 import type { ContainerRecord, RecordedNetwork } from './record.ts'
-import type { EndpointConfig, EndpointState } from './types.ts'
+import type { EndpointConfig, EndpointState, NetworkRequest } from './types.ts'
 
 /** What a start has decided; goes into the record before the shim starts. */
 export interface NetworkPlan {
@@ -92,7 +81,11 @@ export class NetworkManager {
     const { records } = await manager.#records.load()
     for (const network of records.values()) manager.#networks.set(network.id, network)
     await manager.#rememberPredefined(subnetsInUse(host, settings.bridge))
-    for (const network of manager.list()) if (network.driver === 'bridge') await manager.#raise(network)
+    for (const network of manager.list()) {
+      if (network.driver === 'bridge') await manager.#raise(network)
+      // Its parent may come later (a card, a VLAN); who starts on it is told.
+      else if (network.macvlan !== undefined) await manager.#raise(network).catch(() => undefined)
+    }
     return manager
   }
 
@@ -135,18 +128,28 @@ export class NetworkManager {
   }
 
   async create(request: NetworkRequest): Promise<Network> {
-    const taken = subnetsInUse(await readHostNetwork(this.#core), this.#settings.bridge)
-    const network = requestedNetwork(request, this.list(), taken, this.#settings.instance)
+    const host = await readHostNetwork(this.#core)
+    const network = requestedNetwork(request, {
+      others: this.list(),
+      taken: subnetsInUse(host, this.#settings.bridge),
+      links: host.links.map(({ name }) => name),
+      instance: this.#settings.instance,
+    })
+    // A parent that cannot be made leaves nothing behind.
+    if (network.macvlan !== undefined) await this.#raise(network)
     await this.#remember(network)
+    if (network.driver !== 'bridge') return network
     await this.#raise(network)
     await this.#core.run({ steps: [networkStep('host', this.table, network, this.ipv6)] })
     return network
   }
 
   async remove(network: Network): Promise<void> {
-    await this.#core.run({
-      steps: [removeNetworkStep('host', this.table, network, this.ipv6), ...removeBridgeSteps(network)],
-    })
+    const steps =
+      network.driver === 'bridge'
+        ? [removeNetworkStep('host', this.table, network, this.ipv6), ...removeBridgeSteps(network)]
+        : removeParentSteps(network)
+    if (steps.length > 0) await this.#core.run({ steps })
     this.#networks.delete(network.id)
     this.names.forgetNetwork(network.id)
     await this.#records.remove(network.id)
@@ -158,8 +161,20 @@ export class NetworkManager {
   }
 
   async #raise(network: Network): Promise<void> {
-    const index = await ensureBridge(this.#core, network, { ipv6: this.ipv6, advertised: this.#advertised })
+    const index =
+      network.macvlan !== undefined
+        ? await ensureParent(this.#core, network)
+        : await ensureBridge(this.#core, network, { ipv6: this.ipv6, advertised: this.#advertised })
     this.#bridgeIndex.set(network.id, index)
+  }
+
+  /** Looks for the parents of a container's networks again: interfaces of the host come and go. */
+  async ready(record: Wishes): Promise<void> {
+    for (const { network } of this.wanted(record)) await this.readyFor(network)
+  }
+
+  async readyFor(network: Network): Promise<void> {
+    if (network.macvlan !== undefined) await this.#raise(network)
   }
 
   /** Networks a container asks for, the default route's first. Empty for none, host and container modes. */
@@ -299,6 +314,7 @@ export class NetworkManager {
     await this.#core.run({
       steps: [
         ...bridges.flatMap(removeBridgeSteps),
+        ...this.list().flatMap(removeParentSteps),
         ...removeFirewallSteps('host', this.table),
         removeGuardStep('host', this.table),
       ],

@@ -15,16 +15,20 @@ export function isUnguarded(network: Pick<Network, 'unguarded'>, endpoint: Endpo
 }
 
 export function checkDriver(driver: string): void {
-  if (driver === 'bridge') return
+  if (driver === 'bridge' || driver === 'macvlan') return
   if (driver === 'host' || driver === 'null')
     throw new DewarError('forbidden', `only one instance of "${driver}" network is allowed`)
-  if (driver === 'macvlan' || driver === 'ipvlan') {
+  if (driver === 'ipvlan') {
     throw new DewarError(
       'not-implemented',
       `making a network of the driver ${driver} failed: this engine has none`,
-      {
-        remedy: 'use a bridge and publish ports, or the network of the host (--network host)',
-      },
+      { remedy: 'use macvlan, or a bridge and publish ports' },
+    )
+  }
+  if (driver === 'overlay') {
+    throw new DewarError(
+      'forbidden',
+      'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
     )
   }
   throw new DewarError('not-found', `plugin "${driver}" not found`)
@@ -86,6 +90,38 @@ function isPart(subnet: Subnet, text: string): boolean {
   }
 }
 
+/** Options of dockerd's bridge driver that would change what a network does, and are not built. */
+const NOT_BUILT: readonly (readonly [option: string, harmless: readonly string[]])[] = [
+  ['com.docker.network.bridge.gateway_mode_ipv4', ['', 'nat']],
+  ['com.docker.network.bridge.gateway_mode_ipv6', ['', 'nat']],
+  ['com.docker.network.bridge.inhibit_ipv4', ['', 'false', '0']],
+  ['com.docker.network.bridge.trusted_host_interfaces', ['']],
+  ['com.docker.network.container_iface_prefix', ['', 'eth']],
+]
+
+/** Taken silently they would leave more open, or less reachable, than was asked for. */
+export function checkBridgeOptions(options: Readonly<Record<string, string>>): void {
+  for (const [option, harmless] of NOT_BUILT) {
+    const value = options[option]
+    if (value === undefined || harmless.includes(value)) continue
+    throw new DewarError(
+      'not-implemented',
+      `making a network with ${option}=${value} failed: this engine has no such bridges`,
+      {
+        remedy:
+          'leave the option out; for bridges that are not masqueraded there is com.docker.network.bridge.enable_ip_masquerade=false',
+      },
+    )
+  }
+}
+
+export function hostBindingOf(options: Readonly<Record<string, string>>): string {
+  const key = 'com.docker.network.bridge.host_binding_ipv4'
+  const value = options[key] ?? ''
+  if (value === '' || parseAddress(value) !== undefined) return value
+  throw new DewarError('invalid-argument', `failed to parse ${key} value: ${value} (nil ip)`)
+}
+
 /** As Go's strconv.ParseBool. */
 export function flagOf(options: Readonly<Record<string, string>>, key: string, otherwise: boolean): boolean {
   const value = options[key]
@@ -109,7 +145,7 @@ export function mtuOf(text: string | undefined): number {
   const mtu = Number(text)
   if (mtu === 0) return 1500
   if (mtu >= 68 && mtu <= 65_535) return mtu
-  throw new DewarError('invalid-argument', `invalid MTU ${JSON.stringify(text)}`, {
+  throw new DewarError('invalid-argument', `invalid MTU number: ${text}`, {
     remedy: 'use 68 to 65535',
   })
 }

@@ -1,6 +1,6 @@
 /** What one container's place on its networks means: its interfaces and its ports. */
 import { readFileSync } from 'node:fs'
-import { gatewaysOf, type Attachment } from '../network/container-steps.ts'
+import { portTargets, type Attachment } from '../network/attachment.ts'
 import type { Published } from '../network/firewall.ts'
 import type { Network } from '../network/network.ts'
 import { decidePorts, type DecidedPorts } from '../network/ports.ts'
@@ -56,7 +56,7 @@ export function portsOf(
   { taken, busy, ephemeral }: PortsInUse,
 ): DecidedPorts {
   const { hostConfig, config } = record
-  const { v4, v6 } = gatewaysOf(
+  const { v4, v6 } = portTargets(
     members.map((one) => ({ ...one, gatewayPriority: one.endpoint.gwPriority ?? 0 })),
   )
   if (v4 === undefined && v6 === undefined) return { published: [], ports: {}, chosen: new Set() }

@@ -1,18 +1,20 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { parseSubnet } from '../network/address.ts'
-import {
-  networkView,
-  predefinedNetworks,
-  privatePool6,
-  requestedNetwork,
-  type NetworkRequest,
-} from './network-records.ts'
+import { predefinedNetworks, requestedNetwork } from './network-records.ts'
+import { networkView } from './network-view.ts'
+import { privatePool6 } from './network-pools.ts'
+import type { NetworkRequest } from './types.ts'
 
 const options = { bridge: 'dewar0', subnet: '10.1.0.0/24', taken: [], ipv6: undefined }
 const predefined = predefinedNetworks(options)
 const ask = (request: NetworkRequest) =>
-  requestedNetwork(request, predefined, [parseSubnet('10.9.0.0/16')], 'abcdef01')
+  requestedNetwork(request, {
+    others: predefined,
+    taken: [parseSubnet('10.9.0.0/16')],
+    links: ['lo', 'eth0'],
+    instance: 'abcdef01',
+  })
 
 test('predefinedNetworks are bridge, host and none', () => {
   assert.deepEqual(
@@ -35,7 +37,7 @@ test('requestedNetwork refuses in dockerd’s words', () => {
   const cases: [NetworkRequest, RegExp][] = [
     [{ name: 'bridge' }, /operation is not permitted on predefined bridge network/],
     [{ name: '../x' }, /invalid network name/],
-    [{ name: 'n', driver: 'overlay' }, /plugin "overlay" not found/],
+    [{ name: 'n', driver: 'overlay' }, /This node is not a swarm manager/],
     [{ name: 'n', ipam: pool('10.9.1.0/24') }, /Pool overlaps with other one on this address space/],
     [{ name: 'n', ipam: pool('10.1.0.0/16') }, /Pool overlaps/],
     [{ name: 'n', options: { 'com.docker.network.bridge.name': 'a/../b' } }, /interface name/],

@@ -2,19 +2,25 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { DewarError } from '../base/errors.ts'
-import { formatSubnet, overlaps, parseSubnet, type Subnet } from '../network/address.ts'
-import { chooseSubnet, privateSubnet6 } from '../network/ipam.ts'
+import { formatSubnet, type Subnet } from '../network/address.ts'
+import { chooseSubnet } from '../network/ipam.ts'
+import { MODES } from '../network/macvlan.ts'
 import { checkInterfaceName, defaultPool, type IpPool, type Network } from '../network/network.ts'
+import { withConfig } from './config-networks.ts'
+import { macvlanOf } from './macvlan-options.ts'
 import {
   BRIDGE_NAME,
   MTU,
   SOURCE_GUARD,
+  checkBridgeOptions,
   checkDriver,
   checkRequest,
   flagOf,
+  hostBindingOf,
   mtuOf,
 } from './network-options.ts'
-import type { NetworkView } from './types.ts'
+import { poolsOf } from './network-pools.ts'
+import type { NetworkRequest } from './types.ts'
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
 
@@ -23,12 +29,26 @@ const pool = z.object({
   gateway: z.string(),
   ipRange: z.string().exactOptional(),
   chosen: z.boolean().exactOptional(),
+  unasked: z.boolean().exactOptional(),
   auxiliary: z.record(z.string(), z.string()).exactOptional(),
+})
+const askedPool = z.object({
+  subnet: z.string().exactOptional(),
+  gateway: z.string().exactOptional(),
+  ipRange: z.string().exactOptional(),
+  auxiliaryAddresses: z.record(z.string(), z.string()).exactOptional(),
 })
 const schema = z.object({
   id: z.string().regex(/^[0-9a-f]{64}$/),
   name: z.string().regex(NAME),
-  driver: z.enum(['bridge', 'host', 'null']),
+  driver: z.enum(['bridge', 'host', 'null', 'macvlan']),
+  macvlan: z
+    .object({
+      parent: z.string(),
+      mode: z.enum(MODES),
+      made: z.union([z.literal('inner'), z.object({ on: z.string(), vlan: z.number() })]).exactOptional(),
+    })
+    .exactOptional(),
   created: z.number(),
   ipv4: pool.exactOptional(),
   ipv6: pool.exactOptional(),
@@ -43,6 +63,8 @@ const schema = z.object({
   options: z.record(z.string(), z.string()),
   labels: z.record(z.string(), z.string()),
   ipamOptions: z.record(z.string(), z.string()).exactOptional(),
+  config: z.object({ enableIPv6: z.boolean(), pools: z.array(askedPool) }).exactOptional(),
+  configFrom: z.string().exactOptional(),
 })
 
 export function parseNetwork(value: unknown): Network {
@@ -80,9 +102,6 @@ export interface PredefinedOptions {
   readonly ipv6: IpPool | undefined
 }
 
-/** A private IPv6 subnet that is always the same for the same engine or network. */
-export const privatePool6 = (seed: string): IpPool => defaultPool(formatSubnet(privateSubnet6(seed)))
-
 /** bridge, host and none, which are always there and cannot be removed. */
 export function predefinedNetworks({ bridge, subnet, taken, ipv6 }: PredefinedOptions): Network[] {
   const chosen = subnet === undefined ? formatSubnet(chooseSubnet(taken)) : subnet
@@ -109,15 +128,21 @@ export function predefinedNetworks({ bridge, subnet, taken, ipv6 }: PredefinedOp
 export const isPredefined = (network: Pick<Network, 'name'>): boolean =>
   ['bridge', 'host', 'none', 'default'].includes(network.name)
 
-export type NetworkRequest = Partial<NetworkView> & { readonly name: string }
+/** What is there already. */
+export interface Surroundings {
+  readonly others: readonly Network[]
+  /** Subnets that routes of the host lead to. */
+  readonly taken: readonly Subnet[]
+  /** Names of the host's interfaces. */
+  readonly links: readonly string[]
+  /** Keeps bridges of several engines apart. */
+  readonly instance: string
+}
 
-/** Throws with dockerd's words. `instance` keeps bridges of several engines apart. */
-export function requestedNetwork(
-  request: NetworkRequest,
-  others: readonly Network[],
-  taken: readonly Subnet[],
-  instance: string,
-): Network {
+/** Throws with dockerd's words. */
+export function requestedNetwork(asked: NetworkRequest, around: Surroundings): Network {
+  const { others, taken, links } = around
+  const request = withConfig(asked, others)
   if (!NAME.test(request.name)) {
     throw new DewarError(
       'invalid-argument',
@@ -130,10 +155,50 @@ export function requestedNetwork(
   if (others.some((network) => network.name === request.name)) {
     throw new DewarError('conflict', `network with name ${request.name} already exists`)
   }
-  checkDriver(request.driver || 'bridge')
   checkRequest(request)
+  if (request.configOnly === true) return configNetwork(request)
+  checkDriver(request.driver || 'bridge')
   const id = newNetworkId()
+  if (request.driver !== 'macvlan') return bridgeNetwork(request, around, id)
   const options = request.options ?? {}
+  const macvlan = macvlanOf({ id, options }, others, links)
+  return {
+    ...blank(request.name, 'macvlan'),
+    id,
+    macvlan,
+    ...poolsOf(request, others, taken, id),
+    ...common(request),
+    // Without a parent there is nowhere to go.
+    internal: request.internal === true || macvlan.made === 'inner',
+    mtu: options[MTU] === undefined ? 0 : mtuOf(options[MTU]),
+  }
+}
+
+/** dockerd shows it as one of the driver null. */
+function configNetwork(request: NetworkRequest): Network {
+  const config = { enableIPv6: request.enableIPv6 === true, pools: request.ipam?.config ?? [] }
+  return { ...blank(request.name, 'null'), ...common(request), config }
+}
+
+function common(
+  request: NetworkRequest,
+): Pick<Network, 'attachable' | 'options' | 'labels' | 'ipamOptions' | 'configFrom'> {
+  return {
+    attachable: request.attachable ?? false,
+    options: request.options ?? {},
+    labels: request.labels ?? {},
+    ...(request.ipam?.options ? { ipamOptions: request.ipam.options } : {}),
+    ...(request.configFrom ? { configFrom: request.configFrom } : {}),
+  }
+}
+
+function bridgeNetwork(
+  request: NetworkRequest,
+  { others, taken, instance }: Surroundings,
+  id: string,
+): Network {
+  const options = request.options ?? {}
+  checkBridgeOptions(options)
   const bridge = checkInterfaceName(options[BRIDGE_NAME] ?? `dw${instance.slice(0, 3)}-${id.slice(0, 9)}`)
   const owner = others.find((network) => network.bridge === bridge)
   if (owner !== undefined) {
@@ -146,112 +211,13 @@ export function requestedNetwork(
     ...blank(request.name, 'bridge'),
     id,
     bridge,
-    ...pools(request, others, taken, id),
+    ...poolsOf(request, others, taken, id),
+    ...common(request),
     internal: request.internal ?? false,
-    attachable: request.attachable ?? false,
     mtu: mtuOf(options[MTU]),
     icc: flagOf(options, 'com.docker.network.bridge.enable_icc', true),
     masquerade: flagOf(options, 'com.docker.network.bridge.enable_ip_masquerade', true),
-    hostBinding: options['com.docker.network.bridge.host_binding_ipv4'] ?? '',
+    hostBinding: hostBindingOf(options),
     ...(flagOf(options, SOURCE_GUARD, true) ? {} : { unguarded: true }),
-    options,
-    labels: request.labels ?? {},
-    ...(request.ipam?.options ? { ipamOptions: request.ipam.options } : {}),
-  }
-}
-
-function pools(
-  request: NetworkRequest,
-  others: readonly Network[],
-  taken: readonly Subnet[],
-  seed: string,
-): Pick<Network, 'ipv4' | 'ipv6'> {
-  const used = [
-    ...taken,
-    ...others.flatMap(({ ipv4, ipv6 }) =>
-      [ipv4, ipv6].flatMap((p) => (p === undefined ? [] : [parseSubnet(p.subnet)])),
-    ),
-  ]
-  const asked = (request.ipam?.config ?? []).filter(
-    (config) => config.subnet !== undefined && config.subnet !== '',
-  )
-  const found: { ipv4?: IpPool; ipv6?: IpPool } = {}
-  for (const { subnet = '', gateway, ipRange, auxiliaryAddresses: auxiliary } of asked) {
-    const parsed = parseSubnet(subnet)
-    if (used.some((other) => overlaps(parsed, other))) {
-      throw new DewarError(
-        'forbidden',
-        'invalid pool request: Pool overlaps with other one on this address space',
-        {
-          remedy: `choose another subnet than ${subnet}`,
-        },
-      )
-    }
-    const made = {
-      ...defaultPool(subnet, gateway || undefined),
-      ...(ipRange ? { ipRange } : {}),
-      ...(auxiliary === undefined ? {} : { auxiliary }),
-    }
-    const family = parsed.base.length === 4 ? 'ipv4' : 'ipv6'
-    if (found[family] !== undefined)
-      throw new DewarError('forbidden', "bridge driver doesn't support multiple subnets")
-    found[family] = made
-  }
-  if (found.ipv4 === undefined && request.enableIPv4 !== false)
-    found.ipv4 = { ...defaultPool(formatSubnet(chooseSubnet(used))), chosen: true }
-  if (found.ipv6 === undefined && request.enableIPv6 === true)
-    found.ipv6 = { ...privatePool6(seed), chosen: true }
-  return found
-}
-
-export interface NetworkMember {
-  readonly id: string
-  readonly name: string
-  readonly endpointID: string
-  readonly mac: string
-  readonly address?: string
-  readonly address6?: string
-}
-
-export function networkView(network: Network, members: readonly NetworkMember[]): NetworkView {
-  const prefix = (of: IpPool | undefined): string => of?.subnet.split('/')[1] ?? '32'
-  const config = [network.ipv4, network.ipv6].flatMap((one) =>
-    one === undefined
-      ? []
-      : [
-          {
-            subnet: one.subnet,
-            gateway: one.gateway,
-            ...(one.ipRange === undefined ? {} : { ipRange: one.ipRange }),
-            ...(one.auxiliary === undefined ? {} : { auxiliaryAddresses: one.auxiliary }),
-          },
-        ],
-  )
-  return {
-    id: network.id,
-    name: network.name,
-    created: network.created,
-    driver: network.driver,
-    scope: 'local',
-    enableIPv4: network.driver !== 'bridge' || network.ipv4 !== undefined,
-    enableIPv6: network.ipv6 !== undefined,
-    internal: network.internal,
-    attachable: network.attachable,
-    ingress: false,
-    ipam: { driver: 'default', options: network.ipamOptions ?? null, config },
-    options: network.options,
-    labels: network.labels,
-    containers: Object.fromEntries(
-      members.map((member) => [
-        member.id,
-        {
-          name: member.name,
-          endpointID: member.endpointID,
-          macAddress: member.mac,
-          ipv4Address: member.address === undefined ? '' : `${member.address}/${prefix(network.ipv4)}`,
-          ipv6Address: member.address6 === undefined ? '' : `${member.address6}/${prefix(network.ipv6)}`,
-        },
-      ]),
-    ),
   }
 }

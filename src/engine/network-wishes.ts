@@ -1,5 +1,6 @@
 /** Which networks a container wants to be on, and how that is shown while it does not run. Pure. */
-import type { Network } from '../network/network.ts'
+import { hasPlaces, type Network } from '../network/network.ts'
+import { checkNotConfig } from './config-networks.ts'
 import { endpointState } from './endpoint-state.ts'
 import type { ContainerRecord } from './record.ts'
 import type { EndpointConfig, EndpointState } from './types.ts'
@@ -20,13 +21,15 @@ export function wantedNetworks(record: Wishes, find: (ref: string) => Network): 
   // Who has been taken off all networks is on its first again at the next start, as with dockerd.
   if (record.leftFirst !== true || Object.keys(record.endpoints).length === 0) {
     const first = find(mode)
+    checkNotConfig(first)
     found.set(first.id, { network: first, endpoint: {} })
   }
   for (const [ref, endpoint] of Object.entries(record.endpoints)) {
     const network = find(ref)
-    if (network.driver === 'bridge') found.set(network.id, { network, endpoint })
+    checkNotConfig(network)
+    if (hasPlaces(network)) found.set(network.id, { network, endpoint })
   }
-  return [...found.values()].filter(({ network }) => network.driver === 'bridge')
+  return [...found.values()].filter(({ network }) => hasPlaces(network))
 }
 
 /** A network may be gone, or not be there yet: only a start needs it. */
@@ -41,7 +44,7 @@ export function idleStates(
   const first = record.leftFirst === true ? [] : [[mode, {}] as const]
   for (const [ref, endpoint] of [...first, ...Object.entries(record.endpoints)]) {
     const network = lookup(ref)
-    const isExtra = ref !== mode && network !== undefined && network.driver !== 'bridge'
+    const isExtra = ref !== mode && network !== undefined && !hasPlaces(network)
     if (!isExtra) places.set(network?.name ?? ref, endpointState(network, endpoint, undefined))
   }
   if (mode === 'host' || mode === 'none') return Object.fromEntries([...places].slice(0, 1))

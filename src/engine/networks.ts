@@ -1,15 +1,17 @@
 /** The engine's `networks`: what clients ask of them. The work is the manager's. */
 import { DewarError } from '../base/errors.ts'
-import type { Network } from '../network/network.ts'
+import { hasPlaces, type Network } from '../network/network.ts'
+import { checkConfigUnused, checkNotConfig } from './config-networks.ts'
 import type { Container } from './container.ts'
 import { checkEndpoint } from './endpoint-check.ts'
 import { plugIn, unplug } from './live-networks.ts'
 import type { ContainerRecord } from './record.ts'
 import type { Services } from './services.ts'
 import { matchesLabel } from './events.ts'
-import { booleanFilter, withoutUntil } from './filter-values.ts'
-import { isPredefined, networkView, type NetworkMember } from './network-records.ts'
-import type { EndpointConfig, Filters, Networks, NetworkView } from './types.ts'
+import { withoutUntil } from './filter-values.ts'
+import { isPredefined } from './network-records.ts'
+import { networkView, type NetworkMember } from './network-view.ts'
+import type { EndpointConfig, Filters, NetworkRequest, Networks, NetworkView } from './types.ts'
 
 export class NetworkService implements Networks {
   readonly #services: Services
@@ -30,9 +32,7 @@ export class NetworkService implements Networks {
     return networkView(network, this.#members(network))
   }
 
-  async create(
-    options: Partial<NetworkView> & { readonly name: string },
-  ): Promise<{ id: string; warning: string }> {
+  async create(options: NetworkRequest): Promise<{ id: string; warning: string }> {
     const network = await this.#services.networks.create(options)
     this.#emit(network, 'create')
     return { id: network.id, warning: '' }
@@ -43,6 +43,7 @@ export class NetworkService implements Networks {
     if (isPredefined(network)) {
       throw new DewarError('forbidden', `${network.name} is a pre-defined network and cannot be removed`)
     }
+    checkConfigUnused(network, this.#services.networks.list())
     const members = this.#members(network)
     if (members.length > 0) {
       throw new DewarError(
@@ -70,7 +71,10 @@ export class NetworkService implements Networks {
       }
       const change = endpointsWith(record, network, endpoint)
       if (running === undefined) await this.#update(container, change)
-      else await plugIn(this.#services, container, running, { network, endpoint, change })
+      else {
+        await networks.readyFor(network)
+        await plugIn(this.#services, container, running, { network, endpoint, change })
+      }
     })
     this.#emit(network, 'connect', container.id)
   }
@@ -90,7 +94,7 @@ export class NetworkService implements Networks {
           `container ${container.id} is not connected to network ${network.name}`,
         )
       }
-      if (network.driver !== 'bridge') {
+      if (!hasPlaces(network)) {
         throw new DewarError(
           'forbidden',
           'container cannot be disconnected from host network or connected to host network',
@@ -111,6 +115,7 @@ export class NetworkService implements Networks {
       .filter(
         (network) =>
           !isPredefined(network) &&
+          network.config === undefined &&
           this.#members(network).length === 0 &&
           oldEnough(network.created) &&
           this.#matches(network, rest),
@@ -167,9 +172,8 @@ export class NetworkService implements Networks {
       label: (value) => matchesLabel(network.labels, value),
       'label!': (value) => !matchesLabel(network.labels, value),
       dangling: (value) =>
-        ['1', 'true'].includes(value) === (!isPredefined(network) && this.#members(network).length === 0),
+        isDangling(value) === (!isPredefined(network) && this.#members(network).length === 0),
     }
-    booleanFilter(filters, 'dangling')
     return [...filters].every(([key, values]) => {
       const test = tests[key]
       if (test === undefined) throw new DewarError('invalid-argument', `invalid filter '${key}'`)
@@ -187,8 +191,19 @@ export class NetworkService implements Networks {
   }
 }
 
+/** Other words than those for images and volumes, as dockerd's. */
+function isDangling(value: string): boolean {
+  if (['1', 'true'].includes(value)) return true
+  if (['0', 'false'].includes(value)) return false
+  throw new DewarError(
+    'invalid-argument',
+    'invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")',
+  )
+}
+
 /** What can never be connected, in dockerd's words. */
 function checkConnect(container: Container, network: Network, endpoint: EndpointConfig): void {
+  checkNotConfig(network)
   const { networkMode } = container.record.hostConfig
   if (networkMode === 'host' || network.driver === 'host') {
     throw new DewarError(

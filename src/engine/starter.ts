@@ -59,6 +59,7 @@ export class Starter {
   async #tryPorts(container: Container, counters: StartCounters): Promise<Shim> {
     const { networks } = this.#services
     const busy = new Set<string>()
+    await networks.ready(container.record)
     for (let attempt = 1; ; attempt += 1) {
       const { chosen, ...network } = networks.plan(container, busy)
       // On disk before the shim starts: whoever comes after a crash knows what to look for.

@@ -37,6 +37,13 @@ export interface Volumes {
   prune(filters: Filters): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }>
 }
 
+/** What a client asks for; what it leaves out is the engine's to choose. */
+export type NetworkRequest = Partial<NetworkView> & {
+  readonly name: string
+  /** A scope was named, whichever. */
+  readonly scopeGiven?: boolean
+}
+
 export interface NetworkView {
   readonly id: string
   readonly name: string
@@ -48,6 +55,10 @@ export interface NetworkView {
   readonly internal: boolean
   readonly attachable: boolean
   readonly ingress: boolean
+  /** It only keeps settings. */
+  readonly configOnly: boolean
+  /** Name of the network its settings are from, '' for none. */
+  readonly configFrom: string
   readonly ipam: {
     readonly driver: string
     readonly options: Readonly<Record<string, string>> | null
@@ -77,9 +88,7 @@ export interface NetworkView {
 export interface Networks {
   list(filters: Filters): Promise<NetworkView[]>
   inspect(ref: string): Promise<NetworkView>
-  create(
-    options: Partial<NetworkView> & { readonly name: string },
-  ): Promise<{ readonly id: string; readonly warning: string }>
+  create(options: NetworkRequest): Promise<{ readonly id: string; readonly warning: string }>
   remove(ref: string): Promise<void>
   connect(ref: string, container: string, endpoint: EndpointConfig): Promise<void>
   disconnect(ref: string, container: string, force: boolean): Promise<void>

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { readMessages } from '../kernel/netlink.ts'
 import type { Step } from '../kernel/plan.ts'
 import { bridgeSteps, loopbackSteps, releaseSteps, vethName } from './container-steps.ts'
-import type { ContainerNetwork } from './container-steps.ts'
+import type { ContainerNetwork } from './attachment.ts'
 import { defaultPool } from './network.ts'
 import type { Network } from './network.ts'
 

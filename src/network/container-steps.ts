@@ -17,8 +17,11 @@ import { bytesOf } from './address.ts'
 import { forgetClientsStep, publishSteps, unpublishSteps } from './firewall.ts'
 import type { Published } from './firewall.ts'
 import { parseMac } from './ipam.ts'
+import { GUEST_INDEX, gatewaysOf, onBridges } from './attachment.ts'
+import type { Attachment, ContainerNetwork, Gateways } from './attachment.ts'
+import { macvlanSteps, removeMacvlanSteps } from './macvlan-steps.ts'
 import { poolOf } from './network.ts'
-import type { IpPool, Network } from './network.ts'
+import type { IpPool } from './network.ts'
 import { guardSteps, unguardSteps } from './source-guard.ts'
 import type { GuardedPort } from './source-guard.ts'
 
@@ -28,39 +31,6 @@ export interface ContainerSteps {
   readonly parent: readonly Step[]
   readonly guest: readonly Step[]
   readonly after: readonly Step[]
-}
-
-/** A container's place on one bridge. */
-export interface Attachment {
-  readonly network: Network
-  /** Interface index of the network's bridge. */
-  readonly bridgeIndex: number
-  readonly address?: string
-  readonly address6?: string
-  /** `--link-local-ip`: more addresses, which nothing is routed to. */
-  readonly linkLocal?: readonly string[]
-  readonly mac: string
-  /** Number of its interface: eth0, eth1… Those of one container differ. */
-  readonly slot: number
-  /** Who has the most gives the default route (`--network name=…,gw-priority=N`). */
-  readonly gatewayPriority: number
-  /** It may send under any address. */
-  readonly unguarded?: boolean
-}
-
-export interface ContainerNetwork {
-  readonly containerId: string
-  /** Makes interface indexes of two starts of one container differ; e.g. the time of the start. */
-  readonly start: number
-  /** At most 6 letters. */
-  readonly vethPrefix: string
-  readonly table: string
-  /** The host has IPv6. */
-  readonly ipv6: boolean
-  /** The kernel has what the source guard needs. */
-  readonly guard: boolean
-  readonly attachments: readonly Attachment[]
-  readonly published: readonly Published[]
 }
 
 /** `--network host` and `--network container:ID`: the namespace is somebody else's. */
@@ -87,12 +57,6 @@ export function vethName(prefix: string, containerId: string, slot = 0): string 
 }
 
 /**
- * Indexes inside the container start here: above the fallback devices (tunl0, sit0, gre0 …) that some kernels put
- * into every new network namespace, and which would make lower ones EEXIST.
- */
-const GUEST_INDEX = 64
-
-/**
  * Index of the host's end, from a quarter of the range that the kernel's own numbering (1, 2, 3 …) does not get to. A
  * clash has odds of one in 2^28 per container, and fails the start with EEXIST or EBUSY; the next start has another.
  */
@@ -107,8 +71,9 @@ export function bridgeSteps(container: ContainerNetwork): ContainerSteps {
     // A start right after the container's end may find its old interface still dying.
     host: [...deleteSteps(container, 'host'), ...container.published.map(reserveStep)],
     parent: [
+      ...macvlanSteps(container),
       ...guardSteps('parent', container.table, guardedPorts(container)),
-      vethStep(container),
+      ...vethSteps(container),
       // Published last: by then the interface it leads to is there.
       ...publishSteps('parent', container.table, container.published),
     ],
@@ -116,7 +81,8 @@ export function bridgeSteps(container: ContainerNetwork): ContainerSteps {
     // Carried out from the last to the first.
     after: [
       ...unguardSteps('after', container.table, guardedPorts(container)),
-      silenceStep(container),
+      ...silenceSteps(container),
+      ...removeMacvlanSteps(container),
       ...forgetClientsStep('after', container.published),
       ...unpublishSteps('after', container.table, container.published),
     ],
@@ -144,7 +110,7 @@ export type Released = Pick<
 /** The container's ports whose senders are looked at. */
 export function guardedPorts(container: Released, attachments = container.attachments): GuardedPort[] {
   if (!container.guard) return []
-  return attachments
+  return onBridges(attachments)
     .filter(({ unguarded }) => unguarded !== true)
     .map(({ slot, mac, address, address6, linkLocal = [] }) => ({
       veth: vethName(container.vethPrefix, container.containerId, slot),
@@ -154,7 +120,7 @@ export function guardedPorts(container: Released, attachments = container.attach
 }
 
 function deleteSteps(container: Released, actor: 'after' | 'host'): Step[] {
-  return container.attachments.map(({ slot }) =>
+  return onBridges(container.attachments).map(({ slot }) =>
     deleteVethStep(actor, vethName(container.vethPrefix, container.containerId, slot)),
   )
 }
@@ -166,12 +132,13 @@ export function deleteVethStep(actor: 'after' | 'host', name: string): Step {
 }
 
 /** The namespace may live on in a process that joined it; its traffic ends with the container all the same. */
-function silenceStep(container: ContainerNetwork): Step {
+function silenceSteps(container: ContainerNetwork): Step[] {
+  if (onBridges(container.attachments).length === 0) return []
   const w = new NetlinkWriter()
-  for (const { slot } of container.attachments) silenceBridgePort(w, hostIndex(container, slot))
+  for (const { slot } of onBridges(container.attachments)) silenceBridgePort(w, hostIndex(container, slot))
   // EINVAL and ENETDOWN: it is being removed from its bridge already.
   const ignore = [ERRNO.ENODEV, ERRNO.EINVAL, ERRNO.ENETDOWN]
-  return netlinkStep('after', NETLINK_ROUTE, 'cut the container off its bridges', w, { ignore })
+  return [netlinkStep('after', NETLINK_ROUTE, 'cut the container off its bridges', w, { ignore })]
 }
 
 function reserveStep(published: Published): Step {
@@ -179,11 +146,13 @@ function reserveStep(published: Published): Step {
   return { actor: 'host', op: 'reserve-port', protocol, address: bytesOf(published.hostAddress), port }
 }
 
-function vethStep(container: ContainerNetwork): Step {
+function vethSteps(container: ContainerNetwork): Step[] {
+  const attachments = onBridges(container.attachments)
+  if (attachments.length === 0) return []
   const w = new NetlinkWriter()
-  for (const attachment of container.attachments) addVeth(w, container, attachment)
-  const bridges = container.attachments.map((attachment) => attachment.network.bridge)
-  return netlinkStep('parent', NETLINK_ROUTE, `plug the container into ${bridges.join(' and ')}`, w)
+  for (const attachment of attachments) addVeth(w, container, attachment)
+  const bridges = attachments.map((attachment) => attachment.network.bridge)
+  return [netlinkStep('parent', NETLINK_ROUTE, `plug the container into ${bridges.join(' and ')}`, w)]
 }
 
 export function addVeth(
@@ -265,28 +234,6 @@ export function addInterface(w: NetlinkWriter, attachment: Attachment): void {
   }
   for (const bytes of linkLocal.map(bytesOf)) addAddress(w, index, bytes, bytes.length === 4 ? 16 : 64)
 }
-
-export interface Gateways<A extends GatewayChoice = Attachment> {
-  readonly v4?: A
-  readonly v6?: A
-}
-
-type GatewayChoice = Pick<Attachment, 'network' | 'gatewayPriority' | 'address' | 'address6'>
-
-/**
- * Who gives the default routes, as dockerd chooses: the highest priority, then the first name. Internal networks lead
- * nowhere.
- */
-export function gatewaysOf<A extends GatewayChoice>(attachments: readonly A[]): Gateways<A> {
-  const ordered = attachments
-    .filter(({ network }) => !network.internal)
-    .toSorted((a, b) => b.gatewayPriority - a.gatewayPriority || compareText(a.network.name, b.network.name))
-  const v4 = ordered.find(({ address }) => address !== undefined)
-  const v6 = ordered.find(({ address6 }) => address6 !== undefined)
-  return { ...(v4 === undefined ? {} : { v4 }), ...(v6 === undefined ? {} : { v6 }) }
-}
-
-const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 export function addRoutes(w: NetlinkWriter, { v4, v6 }: Gateways): void {
   if (v4?.network.ipv4 !== undefined)

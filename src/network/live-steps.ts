@@ -2,22 +2,22 @@
 import { ERRNO, NETLINK_ROUTE, NetlinkWriter, netlinkStep } from '../kernel/netlink.ts'
 import { deleteDefaultRoute } from '../kernel/netlink-route.ts'
 import type { Step } from '../kernel/plan.ts'
+import { gatewaysOf, type Attachment, type ContainerNetwork } from './attachment.ts'
 import {
   addInterface,
   addRoutes,
   addVeth,
   deleteVethStep,
-  gatewaysOf,
   guardedPorts,
   guestSettings,
   vethName,
-  type Attachment,
-  type ContainerNetwork,
 } from './container-steps.ts'
+import { addMacvlan } from './macvlan-steps.ts'
 import { guardSteps, unguardSteps } from './source-guard.ts'
 
 /** On the host: a new interface for the container that `pid` is of. */
 export function plugSteps(container: ContainerNetwork, attachment: Attachment, pid: number): Step[] {
+  if (attachment.network.macvlan !== undefined) return plugMacvlan(attachment, pid)
   const w = new NetlinkWriter()
   addVeth(w, container, attachment, pid)
   const name = vethName(container.vethPrefix, container.containerId, attachment.slot)
@@ -28,8 +28,15 @@ export function plugSteps(container: ContainerNetwork, attachment: Attachment, p
   ]
 }
 
+function plugMacvlan(attachment: Attachment, pid: number): Step[] {
+  const w = new NetlinkWriter()
+  addMacvlan(w, attachment, pid)
+  return [netlinkStep('host', NETLINK_ROUTE, `put the container on ${attachment.network.name}`, w)]
+}
+
 /** On the host: takes the interface away again, or what is left of it. */
 export function unplugSteps(container: ContainerNetwork, attachment: Attachment): Step[] {
+  if (attachment.network.macvlan !== undefined) return []
   return [
     deleteVethStep('host', vethName(container.vethPrefix, container.containerId, attachment.slot)),
     ...unguardSteps('host', container.table, guardedPorts(container, [attachment])),

@@ -1,6 +1,7 @@
 /** What a network is. Only data: the engine keeps the records, the functions around turn them into plans. */
 import { formatAddress, nth, parseAddress, parseSubnet } from './address.ts'
 import type { Pool } from './ipam.ts'
+import type { Macvlan } from './macvlan.ts'
 import { DewarError } from '../base/errors.ts'
 
 export interface IpPool {
@@ -11,23 +12,40 @@ export interface IpPool {
   readonly ipRange?: string
   /** The engine chose the subnet: nobody may count on an address of it. */
   readonly chosen?: boolean
+  /** The subnet was asked for, the gateway not: then dockerd does not show it. */
+  readonly unasked?: boolean
   /** `--aux-address`: addresses that others have, by name; never given to containers. */
   readonly auxiliary?: Readonly<Record<string, string>>
+}
+
+/** One subnet as a client asks for it. */
+export interface AskedPool {
+  readonly subnet?: string
+  readonly gateway?: string
+  readonly ipRange?: string
+  readonly auxiliaryAddresses?: Readonly<Record<string, string>>
 }
 
 export interface Network {
   readonly id: string
   readonly name: string
-  readonly driver: 'bridge' | 'host' | 'null'
+  readonly driver: 'bridge' | 'host' | 'null' | 'macvlan'
   /** Milliseconds since the epoch. */
   readonly created: number
   readonly ipv4?: IpPool
   readonly ipv6?: IpPool
-  /** Interface name of the bridge, at most 15 bytes. Empty for host and null. */
+  /** It only keeps settings, as they were given, for networks that are made from it; nobody is on it. */
+  readonly config?: { readonly enableIPv6: boolean; readonly pools: readonly AskedPool[] }
+  /** Name of the network its settings were taken from. */
+  readonly configFrom?: string
+  /** Only of the driver macvlan. */
+  readonly macvlan?: Macvlan
+  /** Interface name of the bridge, at most 15 bytes. Empty where there is none. */
   readonly bridge: string
   /** No way out and none in from outside. */
   readonly internal: boolean
   readonly attachable: boolean
+  /** 0: that of a macvlan's parent. */
   readonly mtu: number
   /** Containers on the network may talk to each other. */
   readonly icc: boolean
@@ -44,7 +62,11 @@ export interface Network {
 
 /** A network somebody made: its containers find each other by name. Those of the default bridge do not, as ever. */
 export const hasNames = (network: Pick<Network, 'driver' | 'name'>): boolean =>
-  network.driver === 'bridge' && network.name !== 'bridge'
+  hasPlaces(network) && network.name !== 'bridge'
+
+/** Containers on it have interfaces and addresses of their own. */
+export const hasPlaces = ({ driver }: Pick<Network, 'driver'>): boolean =>
+  driver === 'bridge' || driver === 'macvlan'
 
 /** Records are immutable, so what their texts mean is worked out once. */
 const pools = new WeakMap<IpPool, Pool>()

@@ -287,6 +287,8 @@ test('networkJson has dockerd’s fields and types', () => {
     internal: false,
     attachable: false,
     ingress: false,
+    configOnly: false,
+    configFrom: '',
     ipam: { driver: 'default', options: null, config: [] },
     options: {},
     labels: {},

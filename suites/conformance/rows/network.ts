@@ -291,4 +291,55 @@ export const networkRows: readonly Row[] = [
     script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx --network n5 busybox sleep 99 >/dev/null; docker run --rm --network n5 --link cx:peer busybox ping -c1 -w2 peer | sed -n 1p; docker rm -f cx; docker network rm n5`,
     shows: /PING peer/,
   },
+  {
+    name: 'network create --config-only keeps settings, --config-from takes them',
+    script: `docker network create --config-only --subnet 172.31.20.0/24 --gateway 172.31.20.9 -o com.docker.network.driver.mtu=1400 kept >/dev/null; docker network create --config-from kept real >/dev/null; docker network inspect -f '{{.Driver}} {{.ConfigOnly}} {{json .ConfigFrom}} {{json .IPAM.Config}} {{json .Options}}' kept real; docker run --rm --network real busybox sh -c 'ip link show eth0 | grep -o "mtu [0-9]*"; ip route | grep default'; docker network rm kept 2>&1 | head -1; docker network prune -f; docker network rm kept`,
+    shows: /bridge false \{"Network":"kept"\}/,
+  },
+  {
+    name: 'network create --config-only and --config-from that cannot be',
+    script: `docker network create --config-only kept >/dev/null; docker network create --config-only --internal k2; docker network create --config-only --config-from kept k2; docker network create --config-from kept --label a=b k2; docker network create --config-from kept -o a=b k2; docker network create --config-from kept --subnet 172.31.21.0/24 k2; docker network create --config-from nosuch k2; docker network create --config-from bridge k2; docker network rm kept`,
+    shows: /a configuration network cannot depend on another/,
+  },
+  {
+    name: 'run on a network that only keeps settings',
+    script: `docker network create --config-only kept >/dev/null; docker run --rm --network kept busybox true; echo $?; docker network rm kept`,
+    shows: /cannot create endpoint on configuration-only network/,
+  },
+  {
+    name: 'network create of a macvlan',
+    script: `ip link add wire0 type veth peer name wire1; ip link set wire0 up; ip link set wire1 up; docker network create -d macvlan -o parent=wire0 --subnet 172.31.22.0/24 lan >/dev/null; docker network inspect -f '{{.Driver}} {{.Scope}} {{.Internal}} {{json .IPAM.Config}} {{json .Options}}' lan; docker run -d --name cx --network lan -p 80:80 busybox sleep 99 >/dev/null; docker run --rm --network lan busybox sh -c 'ip route; ping -c1 -w2 cx | grep -c seq='; docker inspect -f '{{json .NetworkSettings.Ports}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{.Gateway}} {{.MacAddress}}{{end}}' cx; docker port cx; docker restart -t 0 cx; docker exec cx ip -o -4 addr show eth0 | grep -o '172.31.22.[0-9]*/24'; docker rm -f cx; docker network rm lan; ip link del wire0`,
+    shows: /macvlan local false/,
+  },
+  {
+    name: 'network create of macvlans that cannot be',
+    script: `ip link add wire0 type veth peer name wire1; docker network create -d macvlan -o parent=lo lan; docker network create -d macvlan -o parent=nosuch lan; docker network create -d macvlan -o parent=wire0.x lan; docker network create -d macvlan -o parent=wire0.5000 lan; docker network create -d macvlan -o parent=wire0.5.6 lan; docker network create -d macvlan -o parent=wire0 -o macvlan_mode=odd lan; docker network create -d macvlan -o parent=wire0 lan >/dev/null; docker network create -d macvlan -o parent=wire0 lan2 2>&1 | sed 's/dm-[0-9a-f]*/dm-ID/'; docker network rm lan; ip link del wire0`,
+    shows: /already using parent interface wire0/,
+  },
+  {
+    name: 'network connect of a macvlan',
+    script: `ip link add wire0 type veth peer name wire1; ip link set wire0 up; ip link set wire1 up; docker network create -d macvlan -o parent=wire0 --subnet 172.31.22.0/24 lan >/dev/null; docker network create --subnet 172.31.23.0/24 zn >/dev/null; docker run -d --name cx --network zn busybox sleep 99 >/dev/null; docker network connect lan cx; docker exec cx ip route | grep default; docker exec cx ip -o -4 addr | grep -c 172.31.22; docker network disconnect lan cx; docker exec cx ip route | grep default; docker exec cx ip -o -4 addr | grep -c 172.31.22; docker rm -f cx; docker network rm lan zn; ip link del wire0`,
+    shows: /default via 172\.31\.23\.1/,
+  },
+  {
+    name: 'network ls with filters',
+    script: `docker network create --label a=1 --label b f1 >/dev/null; docker network create --internal f2 >/dev/null; for f in name=f label=a label=a=1 label=nosuch driver=bridge driver=null driver=macvlan scope=local scope=swarm type=custom type=builtin type=x dangling=x id=$(docker network inspect -f '{{.Id}}' f1 | cut -c1-12); do echo "- \${f%%=*}"; docker network ls --filter $f --format '{{.Name}}' | sort; done; docker network rm f1 f2`,
+    shows: /invalid filter: 'type'='x'/,
+  },
+  {
+    name: 'network prune with filters',
+    script: `docker network create --label a=1 f1 >/dev/null; docker network create f2 >/dev/null; docker network prune -f --filter until=1h; docker network prune -f --filter until=x; docker network prune -f --filter label=nosuch; docker network prune -f --filter label!=a; docker network ls -q --filter name=f1 | wc -l; docker network prune -f --filter label=a=1 --filter until=0s`,
+    shows: /failed to parse value as time or duration: "x"/,
+  },
+  {
+    name: 'run with a link-local address',
+    script: `docker network create --subnet 172.31.24.0/24 n9 >/dev/null; docker run --rm --network n9 --link-local-ip 169.254.3.4 busybox ip -4 -o addr show eth0 | grep -o 'inet [^ ]*'; docker network rm n9`,
+    shows: /169\.254\.3\.4\/16/,
+  },
+  {
+    name: 'auxiliary addresses are given to nobody',
+    script: `docker network create --subnet 172.31.25.0/29 --aux-address a=172.31.25.2 --gateway 172.31.25.6 n9 >/dev/null; for i in 1 2 3 4; do docker run -d --name c$i --network n9 busybox sleep 99 >/dev/null; docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' c$i; done; docker run --name c5 --network n9 busybox true; echo $?; docker rm -f c1 c2 c3 c4 c5; docker network rm n9`,
+    shows: /172\.31\.25\.5/,
+    normalise: [[/address pools: .*/g, 'address pools']],
+  },
 ]
