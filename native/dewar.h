@@ -97,6 +97,7 @@ struct run {
 	int sync;	  /* the child's end of the socket between it and its parent */
 	pid_t child;	  /* in the parent; 0 when there is none or it has ended */
 	int pidfd, tty;	  /* the child's, and the master of its terminal, or -1 */
+	int root;	  /* its overlay: the last to let go waits for the disk, and that is to be the shim; or -1 */
 	struct failure f; /* f.step is the step being carried out */
 };
 

@@ -2,7 +2,6 @@
 #include "dewar.h"
 #include <linux/bpf.h>
 #include <linux/netlink.h>
-#include <sys/time.h>
 
 #define ANSWER_SECONDS 5
 #define RESERVED_MAX 65536

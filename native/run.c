@@ -11,7 +11,6 @@
 #include <linux/securebits.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
-#include <termios.h>
 
 #define DEVPTS_MAGIC 0x1cd1
 #define BROKEN 125 /* how a child exits that could not even tell why */
@@ -105,7 +104,7 @@ STEP(do_exec) {
 	if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC)) return fail(&r->f, "close_range");
 	/* Dies with its shim. Late, since a change of credentials clears it; that it can be told shows the shim alive. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	tell(r->sync, (struct message){.type = 'e'}, -1);
+	tell(r->sync, (struct message){.type = 'e'}, r->root);
 	signal(SIGPIPE, SIG_DFL); /* the only one ignored: Node.js starts the spawner with defaults */
 	mask_signals(NUM(0) ? SIG_BLOCK : SIG_UNBLOCK);
 	if (NUM(0))
@@ -213,8 +212,8 @@ static int follow(struct run *r, int sync, char until) {
 		/* Only the pidfd shows an end before the child had its own descriptors: the socket's other end is open here. */
 		if (!p[0].revents || hear(sync, &m, &fd)) return exec ? 0 : reap_child(r, !until);
 		if (m.type == 'u') close_fd(&r->sync);
-		if (m.type == 'u') run_close_slots(r);
 		if (m.type == 't') r->tty = fd;
+		if (m.type == 'e') r->root = fd;
 		if (m.type == 'F') return r->f = m.f, -1;
 		if (m.type != 'p') continue;
 		waitpid(r->child, NULL, 0); /* it ends at once; its sibling goes on */

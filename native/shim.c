@@ -3,7 +3,6 @@
  * Requests and answers: src/kernel/shim.ts. */
 #include "dewar.h"
 #include <arpa/inet.h>
-#include <termios.h>
 
 #define CHUNK 32768
 #define HEAD 8 /* before each chunk of a stream that is no terminal's: number of the stream, 0, 0, 0, u32 length */
@@ -231,6 +230,7 @@ static void finish(void) {
 	if (!*shim.str[DIR].s) unlink(shim.str[SOCKET].s);
 	for (size_t i = 0; i < conn_count; i++)
 		if (conns[i].watches) conn_send(&conns[i], 'X', exit, (size_t)n);
+	close_fd(&shim.run.root);
 	_exit(0);
 }
 
@@ -334,5 +334,6 @@ void shim_main(struct run *r, int init) {
 	}
 	if (init < 0) close(CHANNEL); /* an exec's shim has none */
 	send_started(add_conn(r->conn));
+	run_close_slots(&shim.run); /* after execve: the last to close a layer's own mount waits for RCU, 0.2 ms each */
 	loop();
 }

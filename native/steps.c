@@ -144,9 +144,9 @@ static int make_target(int root, const char *path, int dir, int links) {
 static STEP(do_attach_mount) {
 	struct stat st;
 	int fd = SLOT(NUM(1));
-	if (NUM(2) && (fstat(fd, &st) || make_target(ROOT, STR(0), S_ISDIR(st.st_mode), LINKS_MAX)))
-		return fail(&r->f, "%s", STR(0));
 	autoclose int target = open_in(ROOT, STR(0), O_PATH, 0);
+	if (target < 0 && NUM(2) && !fstat(fd, &st) && !make_target(ROOT, STR(0), S_ISDIR(st.st_mode), LINKS_MAX))
+		target = open_in(ROOT, STR(0), O_PATH, 0);
 	return RESULT(target >= 0 && !move_onto(fd, target), "%s", STR(0));
 }
 
@@ -170,7 +170,7 @@ static STEP(do_umount) {
 /* After pivot_root(".", ".") the old root lies over the new one; once detached, ".." of / must be / itself. */
 static STEP(do_pivot) {
 	struct stat root, up, want;
-	int fd = SLOT(NUM(0));
+	int fd = r->root = SLOT(NUM(0));
 	if (fstat(fd, &want) || fchdir(fd) || sys_pivot_root(".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
 		return fail(&r->f, "pivot_root");
 	errno = EXDEV;
@@ -254,7 +254,7 @@ int step_run(struct run *r, const struct step *s) {
 }
 
 void run_init(struct run *r, int conn) {
-	*r = (struct run){.conn = conn, .sync = -1, .pidfd = -1, .tty = -1};
+	*r = (struct run){.conn = conn, .sync = -1, .pidfd = -1, .tty = -1, .root = -1};
 	memset(r->slot, 0xff, sizeof r->slot);
 }
 

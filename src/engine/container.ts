@@ -74,6 +74,8 @@ export function containerPaths(folder: string): ContainerPaths {
 export class Container {
   record: ContainerRecord
   live: Live = { kind: 'idle' }
+  /** Resolves when nothing of the last run is left: its end is on disk, its layers are free, its run folder is gone. */
+  gone: Promise<unknown> = Promise.resolve()
   health: HealthMonitor | undefined
   readonly paths: ContainerPaths
   /** Held by what starts, removes or changes it; never while waiting for an exit that needs nobody. */
@@ -115,7 +117,7 @@ export class Container {
 
   /** Remembers at once and on disk; without the latter it is an error. */
   async update(change: Partial<ContainerRecord>): Promise<void> {
-    this.record = { ...this.record, ...change }
+    this.note(change)
     await this.#save()
   }
 
@@ -124,8 +126,19 @@ export class Container {
    * the reason if that is not now. Answers whether it is on disk.
    */
   async remember(change: Partial<ContainerRecord>, warn: (message: string) => void): Promise<boolean> {
+    this.note(change)
+    return this.keep(warn)
+  }
+
+  /** The first half of `remember`. */
+  note(change: Partial<ContainerRecord>): void {
+    this.record = { ...this.record, ...change }
+  }
+
+  /** The second half: what is in the record, on disk. */
+  async keep(warn: (message: string) => void): Promise<boolean> {
     try {
-      await this.update(change)
+      await this.#save()
       return true
     } catch (error) {
       warn(`Recording the state of container ${this.name} failed: ${messageOf(error)}`)

@@ -4,12 +4,12 @@ import type { Exit, Shim } from '../kernel/core-api.ts'
 import { SIGNALS } from '../kernel/signals.ts'
 import { abandonPending } from './attach.ts'
 import type { Container } from './container.ts'
+import { Departures } from './departures.ts'
 import { killLeftovers } from './leftovers.ts'
 import { bundleForFiles } from './launch.ts'
-import type { RecordedState } from './record.ts'
 import { decideRestart } from './restart-policy.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
-import { emitDetached, releaseVolumes, removeRunFolder, Starter, type StartCounters } from './starter.ts'
+import { emitDetached, releaseVolumes, Starter, type StartCounters } from './starter.ts'
 import { Stopping, type StopOptions } from './stopping.ts'
 import type { Trash } from './trash.ts'
 
@@ -22,11 +22,13 @@ export class Lifecycle {
   readonly #trash: Trash
   /** Containers in the middle of `restart` are not removed by --rm when their first run ends. */
   readonly #restarting = new WeakSet<Container>()
+  readonly #departures: Departures
   #closing = false
 
   constructor(services: Services, trash: Trash) {
     this.#services = services
     this.#trash = trash
+    this.#departures = new Departures(services)
     this.stopping = new Stopping(services)
     this.#starter = new Starter(services, {
       ended: (container, exit) => this.#ended(container, exit),
@@ -54,6 +56,7 @@ export class Lifecycle {
 
   async #launch(container: Container, counters: StartCounters): Promise<void> {
     try {
+      await container.gone
       await this.#starter.launch(container, counters)
     } catch (error) {
       if (container.record.hostConfig.autoRemove) await this.#remove(container, { removeVolumes: true })
@@ -69,8 +72,8 @@ export class Lifecycle {
   // ------------------------------------------------------------------ end
 
   async #ended(container: Container, exit: Exit): Promise<void> {
-    container.running?.shim.close()
-    await this.#over(container, { code: exit.code, oomKilled: exit.oomKilled, at: exit.at, error: '' })
+    const { code, oomKilled, at } = exit
+    await this.#over(container, { code, oomKilled, at, error: '' }, container.running?.shim)
   }
 
   /** The shim was killed: end what it left, clean up behind it, and say so. */
@@ -92,6 +95,7 @@ export class Lifecycle {
   async #over(
     container: Container,
     end: { code: number; oomKilled: boolean; at: number; error: string },
+    shim?: Shim,
   ): Promise<void> {
     const { bus, networks } = this.#services
     const { record } = container
@@ -118,7 +122,8 @@ export class Lifecycle {
     if (decision.restart && !this.#closing) this.#scheduleRestart(container, decision.delay)
     const attributes = eventAttributes(container)
     // At once: between the end and its record, a wait would be told of the run before.
-    await this.#recordEnd(container, state)
+    container.note({ state, networks: networks.idle(container.record), ports: {} })
+    const recorded = this.#departures.begin(container, shim)
     await releaseVolumes(this.#services, container)
     if (end.oomKilled) bus.emit('container', 'oom', container.id, attributes)
     const execDuration = String(Math.max(0, Math.floor((end.at - startedAt) / 1000)))
@@ -132,16 +137,7 @@ export class Lifecycle {
           this.#services.warn(`Removing container ${container.name} failed: ${messageOf(error)}`),
         )
     }
-  }
-
-  /**
-   * The shim's own note of the exit goes only when ours is on disk: an engine that dies in between, or a full disk,
-   * must not lose it.
-   */
-  async #recordEnd(container: Container, state: RecordedState): Promise<void> {
-    const networks = this.#services.networks.idle(container.record)
-    const saved = await container.remember({ state, networks, ports: {} }, this.#services.warn)
-    if (saved) removeRunFolder(this.#services, container)
+    await recorded
   }
 
   #scheduleRestart(container: Container, delay: number): void {
@@ -246,6 +242,7 @@ export class Lifecycle {
     for (const container of all) this.#cancelRestart(container)
     // A start or a removal under way comes to its end first.
     await Promise.all(all.map((container) => container.lock.run(() => Promise.resolve())))
+    await this.#departures.all()
     const running = all.filter((container) => container.running !== undefined)
     for (const container of running) {
       container.health?.stop()
@@ -281,7 +278,8 @@ export class Lifecycle {
       exitCode: 0,
       error: 'the engine ended while the container was being started',
     } as const
-    await this.#recordEnd(container, state)
+    container.note({ state, networks: this.#services.networks.idle(container.record), ports: {} })
+    await this.#departures.record(container)
   }
 
   /** Starts what a restart policy wants running when the engine opens. */

@@ -78,6 +78,11 @@ export interface Shim {
   attachAfterLog(options: AttachOptions): Promise<{ readonly stream: Duplex; readonly logged: LogEnd }>
   signal(signal: number): Promise<void>
   resize(rows: number, cols: number): Promise<void>
+  /**
+   * Resolves, after `exited`, when the shim has let go of the container's layers, which waits for the disk: until then
+   * they should not be mounted again. Also when the connection was closed here.
+   */
+  readonly gone: Promise<void>
   /** Forget the connection (the shim lives on). */
   close(): void
 }

@@ -35,6 +35,7 @@ export class ShimGone extends DewarError {
 /** One control connection: requests are answered in order by O, S or F; X comes by itself when a process ends. */
 export class Control {
   readonly exited: Promise<Exit>
+  readonly closed: Promise<void>
   readonly #socket: Socket
   readonly #waiting: Waiting[] = []
   readonly #plan: Plan | undefined
@@ -45,6 +46,7 @@ export class Control {
     this.#socket = socket
     this.#runDir = runDir
     this.#plan = plan
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
     this.exited = new Promise((resolve, reject) => {
       onFrames(socket, (f) => (f.type === 'X' ? resolve(exitOf(f.payload)) : this.#answer(f)))
       socket.on('error', () => undefined) // 'close' follows
@@ -209,6 +211,10 @@ export class ShimClient extends Process implements Shim {
   constructor(control: Control, runDir: string, started: Buffer) {
     super(control, runDir, SHIM_SOCKET, started)
     this.shimPid = started.readUInt32LE(4)
+  }
+
+  get gone(): Promise<void> {
+    return this.control.closed
   }
 
   async attachAfterLog(options: AttachOptions): Promise<{ stream: Duplex; logged: LogEnd }> {

@@ -1,0 +1,40 @@
+/** What is left to do of a run when its end has been told: its record goes to the disk, its shim lets go of the layers. */
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Shim } from '../kernel/core-api.ts'
+import type { Container } from './container.ts'
+import type { Services } from './services.ts'
+import { removeRunFolder } from './starter.ts'
+
+export class Departures {
+  readonly #services: Services
+  readonly #leaving = new Set<Promise<unknown>>()
+
+  constructor(services: Services) {
+    this.#services = services
+  }
+
+  /**
+   * Resolves when the end is on disk. Who waits for it need not wait for that: until our record is there, the shim's own
+   * note of the exit is. The next start waits until all is done (`container.gone`).
+   */
+  begin(container: Container, shim: Shim | undefined): Promise<void> {
+    const recorded = turn().then(() => this.record(container))
+    const gone = Promise.allSettled([recorded, shim?.gone])
+    container.gone = gone
+    this.#leaving.add(gone)
+    void gone.then(() => this.#leaving.delete(gone))
+    return recorded
+  }
+
+  /**
+   * The shim's own note of the exit goes only when ours is on disk: an engine that dies in between, or a full disk,
+   * must not lose it.
+   */
+  async record(container: Container): Promise<void> {
+    if (await container.keep(this.#services.warn)) removeRunFolder(this.#services, container)
+  }
+
+  async all(): Promise<void> {
+    await Promise.all(this.#leaving)
+  }
+}
