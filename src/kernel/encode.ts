@@ -249,7 +249,8 @@ function checked(op: string, encoded: Encoded): Encoded {
   return encoded
 }
 
-const sizeOf = (text: Text): number => (typeof text === 'string' ? Buffer.byteLength(text) : text.length)
+/** A UTF-16 unit takes at most three bytes of UTF-8; to count them takes as long as to write them. */
+const mostBytes = (text: Text): number => (typeof text === 'string' ? 3 * text.length : text.length)
 
 /**
  * The bytes of a plan: "DWR1", u32 count, and per step actor and op (u8 each), counts of numbers and texts
@@ -260,12 +261,12 @@ export function encodePlan(plan: Plan, shim?: ShimStep): Buffer {
     step,
     encoded: checked(step.op, step.op === 'shim' ? step : encodeAction(step)),
   }))
-  let size = 8
+  let most = 8
   for (const { encoded } of steps) {
-    size += 6 + countOf(encoded) * 8
-    for (const text of encoded.texts) size += 5 + sizeOf(text)
+    most += 6 + countOf(encoded) * 8
+    for (const text of encoded.texts) most += 5 + mostBytes(text)
   }
-  const out = Buffer.allocUnsafe(size)
+  const out = Buffer.allocUnsafe(most)
   out.write('DWR1', 0, 'latin1')
   out.writeUInt32LE(steps.length, 4)
   let at = 8
@@ -276,8 +277,9 @@ export function encodePlan(plan: Plan, shim?: ShimStep): Buffer {
     out.writeUInt16LE(encoded.texts.length, at + 4)
     at += 6
     for (const n of encoded.numbers) {
-      // Numbers up to 2^53 go the fast way; masks and limits are bigints.
-      if (typeof n === 'number' && n >= 0) {
+      // Numbers up to 2^53 and NONE go the fast way; masks and limits are other bigints.
+      if (n === NONE) out.fill(0xff, at, at + 8)
+      else if (typeof n === 'number' && n >= 0) {
         out.writeUInt32LE(n >>> 0, at)
         out.writeUInt32LE(Math.floor(n / 0x1_0000_0000), at + 4)
       } else out.writeBigUInt64LE(BigInt.asUintN(64, BigInt(n)), at)
@@ -286,14 +288,12 @@ export function encodePlan(plan: Plan, shim?: ShimStep): Buffer {
     out.set(encoded.array ?? [], at)
     at += encoded.array?.length ?? 0
     for (const text of encoded.texts) {
-      const length = sizeOf(text)
+      const length = typeof text === 'string' ? out.write(text, at + 4) : text.length
+      if (typeof text !== 'string') out.set(text, at + 4)
       out.writeUInt32LE(length, at)
-      at += 4
-      if (typeof text === 'string') out.write(text, at)
-      else out.set(text, at)
-      at += length
+      at += 4 + length
       out[at++] = 0
     }
   }
-  return out
+  return out.subarray(0, at)
 }
