@@ -23,6 +23,8 @@ export function compressionOf(head: Buffer): Compression {
 
 /** Bytes out of one step of decompression; larger steps cross to zlib's thread less often. */
 const STEP = 256 * 1024
+/** So far zlib's thread may be ahead of who unpacks, which is busy with other layers at times. */
+const GUNZIP = { chunkSize: STEP, highWaterMark: 4 * STEP }
 
 export async function* decompress(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const { head, all } = await peek(source, 512)
@@ -77,7 +79,7 @@ async function peek(
 async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const state = { sourceFailed: false }
   const input = Readable.from(noting(source, state), { objectMode: false, highWaterMark: STEP })
-  const out = zlib.createGunzip({ chunkSize: STEP })
+  const out = zlib.createGunzip(GUNZIP)
   // Damage may be found while nobody reads, and an 'error' nobody hears ends the engine.
   for (const stream of [input, out]) stream.on('error', () => undefined)
   pipeline(input, out, () => undefined)
