@@ -96,7 +96,8 @@ for (const kind of ['dewar', 'dockerd'] as const)
           await server.docker('top', id, '-eo', 'pid,args'),
           await server.docker('diff', id),
           await server.docker('logs', id),
-          await server.docker('images', '-aq'),
+          // dockerd lists images of one second in any order.
+          (await server.docker('images', '-aq')).split('\n').toSorted(),
           await server.docker('ps', '-aq'),
           await server.docker('network', 'inspect', 'bridge'),
           await server.docker('volume', 'ls', '-q'),

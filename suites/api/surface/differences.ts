@@ -82,7 +82,6 @@ export const SHAPE: readonly (readonly [row: RegExp, line: RegExp, why: string])
   [/containers\/create/, /^\.Warnings\[\]: string$/, 'log options that are kept in another way are told of'],
   [/"BlkioWeight":300/, /^\.Warnings/, 'dockerd looks at blkio.weight alone, not at bfq’s'],
   [/images\/.*json/, /^\.GraphDriver\.Data/, 'layers are nobody else’s: the storage is closed to others'],
-  [/networks/, /IPAM\.Config\[\]\.Gateway: string$/, 'the gateway is shown when it was chosen here, too'],
   [/version/, /NodeVersion/, 'of Dewar'],
   [/info/, /\.Runtimes\./, 'isolation levels stand where dockerd has runtimes'],
   [/info/, /^\.KernelMemory: /, 'no kernel that Dewar runs on has it'],

@@ -242,7 +242,7 @@ POST /containers/run/restart?signal=TERM&t=5
 POST /containers/nosuch/stop
 POST /containers/nosuch/restart
 GET /events?since=1&until={now}&filters={"type":["container"],"container":["run"],"event":["pause","unpause","kill","rename","restart","start","stop","die"]}
-GET /events?since=1&until={now}&filters={"daemon":["x"]}
+GET /events?since=1&until={now}&filters={"daemon":["nobody"]}
 
 # containers: update
 POST /containers/run/update <- {}
