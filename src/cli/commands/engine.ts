@@ -6,7 +6,7 @@ import { daemonProgram } from '../package-root.ts'
 
 /** Flags that are handed to the engine's program as they are. */
 const PASSED = [
-  ...(['root', 'run', 'bridge', 'subnet', 'registry-mirror', 'insecure-registry'] as const),
+  ...(['root', 'run', 'bridge', 'subnet', 'isolation', 'registry-mirror', 'insecure-registry'] as const),
   ...(['tlscacert', 'tlscert', 'tlskey'] as const),
 ]
 
@@ -20,6 +20,7 @@ export const engine = command({
     debug: bool('Log more', { short: 'D' }),
     host: strings('Socket to listen on (default unix://RUN/dewar.sock)', { short: 'H' }),
     'insecure-registry': strings('Registry to speak http with (host[:port]); may be given many times'),
+    isolation: string('Level of containers that name none (default namespaces)'),
     'registry-mirror': strings('Mirror of Docker Hub to ask first; may be given many times'),
     root: string('Folder for images, volumes and containers (default /var/lib/dewar)'),
     run: string('Folder for what runs: sockets, logs of the engine (default /run/dewar)'),
