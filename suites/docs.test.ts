@@ -69,6 +69,19 @@ test('documents name only paths of the tree that exist', () => {
   )
 })
 
+test('documents run only test files that exist', () => {
+  const named = documents.flatMap((file) =>
+    [...read(file).matchAll(/\bdist\/((?:src|suites)\/[\w./-]+)\.js\b/g)].map(
+      (match) => `${match[1] ?? ''}.ts`,
+    ),
+  )
+  assert.ok(named.length > 0)
+  assert.deepEqual(
+    named.filter((path) => !existsSync(join(root, path))),
+    [],
+  )
+})
+
 test('documents name only npm scripts that exist', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
   const named = documents.flatMap((file) =>
