@@ -21,3 +21,20 @@ test('Trash takes a folder away at once, and empties itself of what an earlier e
   assert.deepEqual(readdirSync(bin), [])
   rmSync(folder, { recursive: true })
 })
+
+test('Trash deletes what has a name that is no UTF-8', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dwt-eng-trash-'))
+  const bin = join(folder, 'trash')
+  mkdirSync(join(folder, 'c'))
+  for (const name of ['a', 'b']) {
+    const path = Buffer.concat([Buffer.from(join(folder, 'c/')), Buffer.from(name), Buffer.of(0xff)])
+    if (name === 'a') writeFileSync(path, '')
+    else mkdirSync(path)
+  }
+  {
+    await using trash = new Trash(bin)
+    await trash.discard(join(folder, 'c'))
+  }
+  assert.deepEqual(readdirSync(bin), [])
+  rmSync(folder, { recursive: true })
+})
