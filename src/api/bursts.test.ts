@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, get, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { Bursts } from './bursts.ts'
 
@@ -49,4 +51,23 @@ test('Bursts sends what was held back without being told to', async () => {
     bursts.end()
   })
   assert.equal(chunks.join(''), 'one\ntwo\nthree\n')
+})
+
+test('Bursts asks to wait for a client that takes nothing, also when no burst is large', async () => {
+  const server = createServer((_, response) => server.emit('bursts', new Bursts(response)))
+  server.listen(join(tmpdir(), `dwt-bursts-${process.pid}`))
+  await once(server, 'listening')
+  const client = connect(String(server.address())).pause()
+  client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  const [bursts] = (await once(server, 'bursts')) as [Bursts]
+  const text = 'x'.repeat(10_000)
+  let written = 0
+  // Unix sockets hold some 200 kB.
+  while (written < 400 && bursts.write(text)) {
+    written += 1
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  client.destroy()
+  server.close()
+  assert.ok(written < 400, 'it takes 4 MB that nobody reads')
 })

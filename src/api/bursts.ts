@@ -24,7 +24,8 @@ export class Bursts {
       return this.#response.write(text)
     }
     this.#held += text
-    return this.#held.length < HELD_MOST || this.#flush()
+    if (this.#held.length >= HELD_MOST) return this.#flush()
+    return !this.#response.writableNeedDrain
   }
 
   end(): void {
