@@ -4,20 +4,15 @@ import { readFile } from 'node:fs/promises'
 import { DewarError } from '../base/errors.ts'
 import type { NetworkSteps } from '../isolation/level.ts'
 import type { Core } from '../kernel/core-api.ts'
-import {
-  advertisedInterfaces,
-  ensureBridge,
-  readHostNetwork,
-  removeBridgeSteps,
-  subnetsInUse,
-} from '../network/bridge.ts'
+import type { Step } from '../kernel/plan.ts'
+import { advertisedInterfaces, ensureBridge, readHostNetwork, subnetsInUse } from '../network/bridge.ts'
 import { type Attachment, type ContainerNetwork } from '../network/attachment.ts'
 import { bridgeSteps, guardedPorts, loopbackSteps, NO_STEPS, vethName } from '../network/container-steps.ts'
 import { networkStep, removeFirewallSteps, removeNetworkStep, tableName } from '../network/firewall.ts'
 import type { Subnet } from '../network/address.ts'
-import { ensureParent, removeParentSteps } from '../network/macvlan.ts'
+import { ensureParent } from '../network/macvlan.ts'
 import { nameServerSteps } from '../network/name-steps.ts'
-import { hasNames, type Network } from '../network/network.ts'
+import { hasNames, hasPlaces, type Network } from '../network/network.ts'
 import { parsePortRange } from '../network/ports.ts'
 import { reconcileNetwork } from '../network/reconcile.ts'
 import { guardProblem, removeGuardStep } from '../network/source-guard.ts'
@@ -26,10 +21,10 @@ import { AddressBook } from './address-book.ts'
 import type { Container } from './container.ts'
 import { endpointState, macFor, type Place } from './endpoint-state.ts'
 import { NameService, type Member } from './name-service.ts'
-import { parseNetwork, predefinedNetworks, requestedNetwork } from './network-records.ts'
+import { isPredefined, parseNetwork, predefinedNetworks, requestedNetwork } from './network-records.ts'
 import { privatePool6 } from './network-pools.ts'
 import { idleStates, wantedNetworks, type Wanted, type Wishes } from './network-wishes.ts'
-import { attachmentOf, hasIpv6, portsOf } from './network-plan.ts'
+import { attachmentOf, hasIpv6, portsOf, removeHostSteps } from './network-plan.ts'
 import type { Settings } from './options.ts'
 import type { ContainerRecord, RecordedNetwork } from './record.ts'
 import type { EndpointConfig, EndpointState, NetworkRequest } from './types.ts'
@@ -81,10 +76,10 @@ export class NetworkManager {
     const { records } = await manager.#records.load()
     for (const network of records.values()) manager.#networks.set(network.id, network)
     await manager.#rememberPredefined(subnetsInUse(host, settings.bridge))
-    for (const network of manager.list()) {
-      if (network.driver === 'bridge') await manager.#raise(network)
-      // Its parent may come later (a card, a VLAN); who starts on it is told.
-      else if (network.macvlan !== undefined) await manager.#raise(network).catch(() => undefined)
+    for (const network of manager.list().filter(hasPlaces)) {
+      if (isPredefined(network)) await manager.#raise(network)
+      // Its parent may come later (a card, a VLAN), or another interface has its name now; who starts on it is told.
+      else await manager.#raise(network).catch(() => undefined)
     }
     return manager
   }
@@ -135,22 +130,37 @@ export class NetworkManager {
       links: host.links.map(({ name }) => name),
       instance: this.#settings.instance,
     })
-    // A parent that cannot be made leaves nothing behind.
-    if (network.macvlan !== undefined) await this.#raise(network)
+    // First, so that no other can have its name, and an engine that is killed now leaves nothing that nobody knows of.
     await this.#remember(network)
-    if (network.driver !== 'bridge') return network
-    await this.#raise(network)
-    await this.#core.run({ steps: [networkStep('host', this.table, network, this.ipv6)] })
+    try {
+      if (hasPlaces(network)) await this.#raise(network)
+      if (network.driver === 'bridge')
+        await this.#core.run({ steps: [networkStep('host', this.table, network, this.ipv6)] })
+    } catch (error) {
+      const isOurs = !host.links.some(({ name }) => name === network.bridge)
+      await this.#core.run({ steps: isOurs ? removeHostSteps(network) : [] }).catch(() => undefined)
+      await this.#forget(network)
+      throw error
+    }
     return network
   }
 
   async remove(network: Network): Promise<void> {
-    const steps =
-      network.driver === 'bridge'
-        ? [removeNetworkStep('host', this.table, network, this.ipv6), ...removeBridgeSteps(network)]
-        : removeParentSteps(network)
+    const rules =
+      network.driver === 'bridge' ? [removeNetworkStep('host', this.table, network, this.ipv6)] : []
+    const steps = [...rules, ...this.#removeHostSteps(network)]
     if (steps.length > 0) await this.#core.run({ steps })
+    await this.#forget(network)
+  }
+
+  /** Nothing for one that was not there to be used: what has its name is somebody else's. */
+  #removeHostSteps(network: Network): Step[] {
+    return this.#bridgeIndex.has(network.id) ? removeHostSteps(network) : []
+  }
+
+  async #forget(network: Network): Promise<void> {
     this.#networks.delete(network.id)
+    this.#bridgeIndex.delete(network.id)
     this.names.forgetNetwork(network.id)
     await this.#records.remove(network.id)
   }
@@ -168,13 +178,14 @@ export class NetworkManager {
     this.#bridgeIndex.set(network.id, index)
   }
 
-  /** Looks for the parents of a container's networks again: interfaces of the host come and go. */
+  /** Looks for the parents of a container's networks again, and for what was not there when the engine opened. */
   async ready(record: Wishes): Promise<void> {
     for (const { network } of this.wanted(record)) await this.readyFor(network)
   }
 
   async readyFor(network: Network): Promise<void> {
-    if (network.macvlan !== undefined) await this.#raise(network)
+    const isMissing = hasPlaces(network) && !this.#bridgeIndex.has(network.id)
+    if (network.macvlan !== undefined || isMissing) await this.#raise(network)
   }
 
   /** Networks a container asks for, the default route's first. Empty for none, host and container modes. */
@@ -310,11 +321,9 @@ export class NetworkManager {
 
   /** Nothing runs and the engine goes: bridges and rules go with it; the next engine makes them again. */
   async takeDown(): Promise<void> {
-    const bridges = this.list().filter((network) => network.driver === 'bridge')
     await this.#core.run({
       steps: [
-        ...bridges.flatMap(removeBridgeSteps),
-        ...this.list().flatMap(removeParentSteps),
+        ...this.list().flatMap((network) => this.#removeHostSteps(network)),
         ...removeFirewallSteps('host', this.table),
         removeGuardStep('host', this.table),
       ],

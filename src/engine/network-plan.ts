@@ -1,7 +1,10 @@
-/** What one container's place on its networks means: its interfaces and its ports. */
+/** What one container's place on its networks means: its interfaces and its ports. And what a network has on the host. */
 import { readFileSync } from 'node:fs'
+import type { Step } from '../kernel/plan.ts'
 import { portTargets, type Attachment } from '../network/attachment.ts'
+import { removeBridgeSteps } from '../network/bridge.ts'
 import type { Published } from '../network/firewall.ts'
+import { removeParentSteps } from '../network/macvlan.ts'
 import type { Network } from '../network/network.ts'
 import { decidePorts, type DecidedPorts } from '../network/ports.ts'
 import type { Container } from './container.ts'
@@ -74,3 +77,7 @@ export function portsOf(
     endpoint: { name, id },
   })
 }
+
+/** Its interface of the host. */
+export const removeHostSteps = (network: Network): Step[] =>
+  network.driver === 'bridge' ? removeBridgeSteps(network) : removeParentSteps(network)

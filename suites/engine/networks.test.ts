@@ -1,0 +1,55 @@
+import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { home, skip } from './fixture.ts'
+
+const isThere = (link: string): boolean => spawnSync('ip', ['link', 'show', link]).status === 0
+const NAME = 'com.docker.network.bridge.name'
+
+test(
+  'a network that cannot be made leaves nothing behind, and the interface it named alone',
+  { skip },
+  async () => {
+    await using house = await home()
+    await using rig = await house.open()
+    const { networks } = rig.engine
+    await assert.rejects(
+      networks.create({ name: 'taken', options: { [NAME]: 'lo' } }),
+      /cannot use lo as a bridge/,
+    )
+    const names = (await networks.list(new Map())).map(({ name }) => name)
+    assert.deepEqual(names.toSorted(), ['bridge', 'host', 'none'])
+    assert.ok(isThere('lo'))
+    await rig[Symbol.asyncDispose]()
+    await using next = await house.open()
+    assert.equal((await next.engine.networks.list(new Map())).length, 3)
+  },
+)
+
+test(
+  'an engine opens also when another interface has the name of a bridge; who starts there is told',
+  { skip },
+  async () => {
+    await using house = await home()
+    await using rig = await house.open()
+    await rig.importBusybox()
+    const bridge = `dwtn${process.pid}`
+    const { id } = await rig.engine.networks.create({ name: 'lost', options: { [NAME]: bridge } })
+    await rig[Symbol.asyncDispose]()
+    execFileSync('ip', ['link', 'add', bridge, 'type', 'veth', 'peer', `${bridge}p`])
+    try {
+      await using next = await house.open()
+      const start = () => next.run(['true'], { networkMode: 'lost' })
+      await assert.rejects(start(), new RegExp(`cannot use ${bridge} as a bridge`))
+      await next[Symbol.asyncDispose]()
+      assert.ok(isThere(`${bridge}p`), 'the interface of another is gone with the engine')
+      await using last = await house.open()
+      execFileSync('ip', ['link', 'delete', bridge])
+      assert.equal((await last.finish({ cmd: ['true'] }, { networkMode: 'lost' })).code, 0)
+      await last.engine.networks.remove(id)
+      assert.equal(isThere(bridge), false)
+    } finally {
+      if (isThere(bridge)) execFileSync('ip', ['link', 'delete', bridge])
+    }
+  },
+)
