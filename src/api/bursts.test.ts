@@ -55,9 +55,10 @@ test('Bursts sends what was held back without being told to', async () => {
 
 test('Bursts asks to wait for a client that takes nothing, also when no burst is large', async () => {
   const server = createServer((_, response) => server.emit('bursts', new Bursts(response)))
-  server.listen(join(tmpdir(), `dwt-bursts-${process.pid}`))
+  const path = join(tmpdir(), `dwt-bursts-${process.pid}`)
+  server.listen(path)
   await once(server, 'listening')
-  const client = connect(String(server.address())).pause()
+  const client = connect(path).pause()
   client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
   const [bursts] = (await once(server, 'bursts')) as [Bursts]
   const text = 'x'.repeat(10_000)
