@@ -89,10 +89,27 @@ async function below(root: string, folder: string): Promise<string> {
   return path
 }
 
+/** The Dockerfile that `-f` names, '' for the usual one: a stranger's link to a file of ours is not sent to the engine. */
+export async function dockerfileIn(folder: string, file: string): Promise<string> {
+  const path = join(folder, file || 'Dockerfile')
+  const real = await realpath(path).catch(() => path)
+  if (relative(folder, real).startsWith('..')) {
+    const why = `the Dockerfile (${file || 'Dockerfile'}) must be within the build context`
+    throw new Failure(`unable to prepare context: ${why}`)
+  }
+  return file === '' ? '' : path
+}
+
+/** What a hook of git's has set: with these git would work on another repository than the clone. */
+const OF_ANOTHER =
+  /^GIT_(DIR|WORK_TREE|INDEX_FILE|COMMON_DIR|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|NAMESPACE|PREFIX|SHALLOW_FILE)$/
+
 async function git(args: readonly string[], what: string): Promise<void> {
+  const kept = Object.entries(process.env).filter(([name]) => !OF_ANOTHER.test(name))
+  // Asking for a password would hang where nobody sits.
+  const env = { ...Object.fromEntries(kept), GIT_TERMINAL_PROMPT: '0' }
   try {
-    // Asking for a password would hang where nobody sits.
-    await promisify(execFile)('git', args, { env: { ...process.env, GIT_TERMINAL_PROMPT: '0' } })
+    await promisify(execFile)('git', args, { env })
   } catch (error) {
     const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : ''
     const code = error instanceof Error && 'code' in error ? error.code : ''

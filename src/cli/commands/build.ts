@@ -1,9 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { Progress } from '../../client/connect.ts'
 import { contextOf } from '../build/context.ts'
-import { cloneContext, isGitUrl, type Clone } from '../build/remote-context.ts'
+import { cloneContext, dockerfileIn, isGitUrl } from '../build/remote-context.ts'
 import type { Cli } from '../cli.ts'
 import { command, exactly } from '../command-spec.ts'
 import { findAllAuths, readConfig } from '../config-file.ts'
@@ -73,7 +72,9 @@ export const build = command({
       throw new Failure('"--squash" is only supported on a Docker daemon with experimental features enabled')
     await using clone = isGitUrl(path) ? await cloneContext(path) : undefined
     if (flags.iidfile !== '') await rm(flags.iidfile, { force: true })
-    const context = await contextOf(clone?.folder ?? path, fileIn(clone, flags.file), cli.stdin)
+    const isInside = clone !== undefined && flags.file !== '-'
+    const file = isInside ? await dockerfileIn(clone.folder, flags.file) : flags.file
+    const context = await contextOf(clone?.folder ?? path, file, cli.stdin)
     const client = await cli.client()
     const state = { id: '', code: 1 }
     const lines = client.images.build({
@@ -137,11 +138,6 @@ function argsOf(words: readonly string[]): Record<string, string | null> {
 function tagWord(word: string): string {
   parseImageName(word)
   return word
-}
-
-/** -f names a file of the repository. */
-function fileIn(clone: Clone | undefined, file: string): string {
-  return clone === undefined || file === '' || file === '-' ? file : join(clone.folder, file)
 }
 
 /** Says how much was sent once it was. */
