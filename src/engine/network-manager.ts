@@ -137,8 +137,7 @@ export class NetworkManager {
       if (network.driver === 'bridge')
         await this.#core.run({ steps: [networkStep('host', this.table, network, this.ipv6)] })
     } catch (error) {
-      const isOurs = !host.links.some(({ name }) => name === network.bridge)
-      await this.#core.run({ steps: isOurs ? removeHostSteps(network) : [] }).catch(() => undefined)
+      await this.#core.run({ steps: removeHostSteps(network) }).catch(() => undefined)
       await this.#forget(network)
       throw error
     }

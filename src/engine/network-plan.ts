@@ -78,6 +78,8 @@ export function portsOf(
   })
 }
 
-/** Its interface of the host. */
-export const removeHostSteps = (network: Network): Step[] =>
-  network.driver === 'bridge' ? removeBridgeSteps(network) : removeParentSteps(network)
+/** Takes its interface of the host away, if the engine has made it. */
+export function removeHostSteps(network: Network): Step[] {
+  if (network.driver !== 'bridge') return removeParentSteps(network)
+  return network.foreignBridge === true ? [] : removeBridgeSteps(network)
+}

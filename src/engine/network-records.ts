@@ -60,6 +60,7 @@ const schema = z.object({
   masquerade: z.boolean(),
   hostBinding: z.string(),
   unguarded: z.boolean().exactOptional(),
+  foreignBridge: z.boolean().exactOptional(),
   options: z.record(z.string(), z.string()),
   labels: z.record(z.string(), z.string()),
   ipamOptions: z.record(z.string(), z.string()).exactOptional(),
@@ -194,7 +195,7 @@ function common(
 
 function bridgeNetwork(
   request: NetworkRequest,
-  { others, taken, instance }: Surroundings,
+  { others, taken, links, instance }: Surroundings,
   id: string,
 ): Network {
   const options = request.options ?? {}
@@ -211,6 +212,7 @@ function bridgeNetwork(
     ...blank(request.name, 'bridge'),
     id,
     bridge,
+    ...(links.includes(bridge) ? { foreignBridge: true } : {}),
     ...poolsOf(request, others, taken, id),
     ...common(request),
     internal: request.internal ?? false,

@@ -52,6 +52,8 @@ export interface Network {
   readonly masquerade: boolean
   /** Host address for ports published without one; '' for all. */
   readonly hostBinding: string
+  /** The bridge was there before the network, and stays when that goes. */
+  readonly foreignBridge?: boolean
   /** Its containers may send under any address. */
   readonly unguarded?: boolean
   readonly options: Readonly<Record<string, string>>

@@ -53,3 +53,21 @@ test(
     }
   },
 )
+
+test('a bridge that was there before its network outlives it, and the engine', { skip }, async () => {
+  await using house = await home()
+  const bridge = `dwto${process.pid}`
+  execFileSync('ip', ['link', 'add', bridge, 'type', 'bridge'])
+  try {
+    await using rig = await house.open()
+    const options = { [NAME]: bridge }
+    const { id } = await rig.engine.networks.create({ name: 'other', options })
+    await rig.engine.networks.remove(id)
+    assert.ok(isThere(bridge), 'gone with the network')
+    await rig.engine.networks.create({ name: 'other', options })
+    await rig[Symbol.asyncDispose]()
+    assert.ok(isThere(bridge), 'gone with the engine')
+  } finally {
+    if (isThere(bridge)) execFileSync('ip', ['link', 'delete', bridge])
+  }
+})
