@@ -298,13 +298,9 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
       objectMode: false,
       highWaterMark: 512 * 1024,
     })
-    // Nothing of it may be freed while it is read.
-    void this.#housekeeping.building(
-      () =>
-        new Promise<void>((resolve) => {
-          stream.once('close', resolve)
-        }),
-    )
+    // Nothing of it may be freed while it is read. What is being freed is waited for: a small image may be read by then.
+    const closed = new Promise<void>((resolve) => void stream.once('close', resolve))
+    void this.#housekeeping.building(() => closed)
     for (const { image } of saved) this.#event('save', image.id, { name: image.id })
     return stream
   }

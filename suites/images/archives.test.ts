@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { DewarError } from '../../src/base/errors.ts'
 import { opsToTar } from '../../src/store/ops-to-tar.ts'
@@ -360,6 +361,30 @@ test('prune drops what cut-off pulls left, unless something is being added or on
 
   assert.equal((await store.service.prune(NONE)).reclaimed, 8)
   assert.deepEqual(there(), [false, false])
+})
+
+test('save that is read while another image is being freed lets everything be freed afterwards', async () => {
+  using folder = scratch()
+  await using store = await openStore({ root: folder.path })
+  const make = (reference: string, items: Parameters<typeof tarOf>[0]): Promise<string> =>
+    store.service.import(Readable.from([tarOf(items)]), {
+      reference,
+      changes: [],
+      onProgress: listener().onProgress,
+    })
+  await make(
+    'large',
+    Array.from({ length: 5000 }, (_, i) => ({ name: `${i}` })),
+  )
+  await make('small', [{ name: 'a' }])
+  const soft = { force: false, noPrune: false }
+  const freeing = store.service.remove('large', soft)
+  while (!store.events.some((event) => event.startsWith('delete'))) await turn()
+  for await (const chunk of await store.service.save(['small'])) assert.ok(chunk)
+  await freeing
+  await store.service.remove('small', soft)
+  assert.deepEqual(readdirSync(join(folder.path, 'layers')), ['records'])
+  assert.deepEqual(readdirSync(join(folder.path, 'blobs/sha256')), [])
 })
 
 test('opening after a crash removes what was staged and keeps what was complete', async () => {
