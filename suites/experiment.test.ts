@@ -11,6 +11,8 @@ import { hostState, leftBehind } from './harness/host-state.ts'
 import { DEWAR, PROJECT } from './harness/project.ts'
 import { startRegistry } from './harness/registry.ts'
 import { missing } from './harness/requirement.ts'
+import { Scope } from './harness/scope.ts'
+import { startSide } from './harness/start-side.ts'
 import { tempFolder } from './harness/temp-folder.ts'
 
 const skip = missing('find', 'ps')
@@ -81,6 +83,23 @@ test(
     assert.equal(result.code, 0, describe(['dewar', 'experiment'], result))
     assert.match(result.stdout, /nginx, pulled from 127\.0\.0\.1:18110/)
     assert.match(result.stdout, /run -d -p 18120:80 nginx:latest/)
+  },
+)
+
+test(
+  'experiment on dockerd finds the same, and that root inside is the host’s own root',
+  { skip: missing('dockerd', 'docker', 'docker-registry', 'skopeo', 'busybox') },
+  async () => {
+    await using scope = new Scope()
+    const { server } = await startSide('dockerd', scope)
+    const argv = [DEWAR, 'experiment', '--port', '18150', '--engine', `unix://${server.socket}`]
+    const result = await server.run(argv, { env, timeout: LIMIT })
+    assert.equal(result.code, 0, describe(argv, result))
+    assert.match(result.stdout, /owned by uid 0, readable: "[0-9a-f]{12}"/)
+    assert.match(result.stdout, /pid \d+ {2}uid 0 {2}node \/srv\/server\.js/)
+    assert.match(result.stdout, /EXPERIMENT_SECRET=[0-9a-f]{12}/)
+    assert.equal(await server.docker('ps', '-aq'), '')
+    assert.match(result.stdout, /^Removed: the container\.$/m, 'the image stays, as after docker run')
   },
 )
 
