@@ -205,8 +205,9 @@ export const mergedPages: Probe = {
     const { subject } = await context.world()
     const seen: Evidence[] = []
     for (const pid of await subject.pids()) {
-      const merged = read(`/proc/${pid}/ksm_merging_pages`) ?? '0'
-      if (merged !== '0') seen.push({ kind: 'value', text: `process ${pid} has ${merged} merged pages` })
+      // Empty for a process that is ending.
+      const merged = Number(read(`/proc/${pid}/ksm_merging_pages`) ?? '')
+      if (merged > 0) seen.push({ kind: 'value', text: `process ${pid} has ${merged} merged pages` })
     }
     return conclude({
       seen,
