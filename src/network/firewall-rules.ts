@@ -50,6 +50,7 @@ function addSets(batch: NftBatch, family: IpFamily, table: string): void {
     keyLength: 16 + length,
     fields: [16, length],
   })
+  batch.set(family, table, { name: 'gateways', keyType: address, keyLength: length })
 }
 
 // ---------------------------------------------------------------- rules, in the order packets meet them
@@ -99,6 +100,15 @@ function addChains(batch: NftBatch, family: IpFamily, table: string): void {
   // address, because with br_netfilter such a packet has no incoming interface here.
   const client = x.payload('network', family === 'ip' ? 12 : 8, LENGTH[family], 4)
   rule('postrouting', ...publishedConnection, x.meta('oifname'), client, x.inSet('local'), x.masquerade)
+  // The host itself, by the address of a bridge: a container that is on that bridge, too, would answer there, and not
+  // the way it was asked. It sees the gateway of the network that the port leads to instead.
+  const sender = x.payload('network', family === 'ip' ? 12 : 8, LENGTH[family])
+  rule(
+    'postrouting',
+    ...publishedConnection,
+    ...[x.meta('oifname'), x.inSet('bridges'), sender, x.inSet('gateways')],
+    x.masquerade,
+  )
   // A loopback source means nothing to the container; it sees the gateway instead.
   if (family === 'ip')
     rule('postrouting', x.meta('oifname'), x.inSet('bridges'), ...loopbackAt(12), x.masquerade)

@@ -10,6 +10,7 @@
  *   internal         bridges that nothing is forwarded from or to
  *   open             bridge . bridge, for networks whose containers may talk to each other
  *   local            bridge . its subnet, to recognise traffic that goes back to where it came from
+ *   gateways         addresses of our bridges, to recognise the host that speaks by one of them
  */
 import type { Actor, Step } from '../kernel/plan.ts'
 import { forgetFlowsTo, forgetPortFlows } from '../kernel/netlink-conntrack.ts'
@@ -157,6 +158,7 @@ function networkElements(family: IpFamily, network: Network): (readonly [set: st
   if (pool === undefined) return elements
   if (!network.internal) elements.push([network.masquerade ? 'outbound' : 'routed', { key: name }])
   const { base, last } = rangeOf(parseSubnet(pool.subnet))
+  elements.push(['gateways', { key: bytesOf(pool.gateway) }])
   elements.push(['local', { key: Buffer.concat([name, base]), keyEnd: Buffer.concat([name, last]) }])
   return elements
 }

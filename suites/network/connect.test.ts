@@ -144,6 +144,13 @@ describe('connect', { skip }, () => {
     await until('the port', async () => (await answer()) === 'hello')
     await rig.docker('network', 'connect', 'front', 'web')
     await until('the port with two networks', async () => (await answer()) === 'hello')
+    // Its name comes first, so the port leads there now, while the host asks by the address of the other bridge, on
+    // which the container is, too: it must not answer there.
+    await rig.docker('network', 'create', 'aaa', '--subnet', '10.199.19.0/24')
+    await rig.docker('network', 'connect', 'aaa', 'web')
+    await until('the port by the address of another bridge', async () => (await answer()) === 'hello')
+    await rig.docker('network', 'disconnect', 'aaa', 'web')
+    await rig.docker('network', 'rm', 'aaa')
     await rig.docker('network', 'disconnect', 'bridge', 'web')
     assert.deepEqual(await addresses('web'), ['eth1 10.199.11.3/24'])
     await until('the port on the other network', async () => (await answer()) === 'hello')

@@ -223,6 +223,7 @@ while time.monotonic() < end:
       name: 'more',
       bridge: 'dwtmore',
       ipv4: defaultPool('10.201.9.0/24'),
+      ipv6: defaultPool('fd00:201:9::/64'),
       internal: true,
     }
     await world.core.run({ steps: [networkStep('host', world.table, network, true)] })
