@@ -150,6 +150,23 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
     )
   })
 
+  test('exec runs inside the same walls: filter, capabilities, no_new_privs', async () => {
+    const strict = await server().docker(
+      ...['run', '-d', '--security-opt', 'no-new-privileges', 'probe', 'sleep', '60'],
+    )
+    const open = await server().docker('run', '-d', ...(await openFlags()), 'probe', 'sleep', '60')
+    const join = async (...argv: string[]) => parseAnswer(await server().docker('exec', ...argv))
+    const calls = async (id: string) =>
+      [...(await join(id, '/probe', 'calls'))].filter(([, result]) => !BLOCKED.has(result))
+    assert.deepEqual(await calls(strict), [])
+    assert.notDeepEqual(await calls(open), [], 'without a filter the same probe reaches the kernel')
+    assert.equal((await join(strict, '/probe', 'regain')).get('cap-12'), 'EPERM')
+    assert.equal((await join('--privileged', strict, '/probe', 'regain')).get('cap-12'), 'OK')
+    assert.equal((await join('-u', '1000', strict, '/probe-suid', 'euid')).get('euid'), '1000')
+    assert.equal((await join('-u', '1000', open, '/probe-suid', 'euid')).get('euid'), '0')
+    await server().docker('rm', '-f', strict, open)
+  })
+
   test('masked paths tell nothing', async () => {
     const paths = [
       '/proc/kcore',
@@ -164,6 +181,10 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
       ...['/proc/buddyinfo', '/proc/zoneinfo', '/proc/pagetypeinfo', '/proc/slabinfo', '/sys/kernel/slab'],
       ...['/proc/kpagecount', '/proc/kpageflags', '/proc/swaps', '/proc/config.gz', '/proc/bus/pci'],
       ...['/proc/sys/fs/file-nr', '/proc/sys/fs/inode-nr', '/proc/sys/fs/dentry-state', '/proc/sys/fs/quota'],
+      ...['/proc/cmdline', '/proc/key-users', '/proc/kallsyms', '/proc/modules', '/sys/module'],
+      ...['/proc/interrupts', '/proc/diskstats', '/proc/partitions', '/proc/fs', '/proc/asound'],
+      ...['/sys/block', '/sys/class/block', '/sys/fs/ext4', '/sys/devices/virtual/dmi', '/proc/timer_stats'],
+      ...['/proc/sys/fs/inode-state', '/proc/sys/fs/aio-nr', '/proc/kpagecgroup', '/proc/sched_debug'],
       ...['/sys/devices/virtual/bdi', '/sys/devices/virtual/block'],
       ...['/sys/kernel/vmcoreinfo', '/sys/kernel/uevent_seqnum'],
     ]
@@ -174,7 +195,8 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
       'read',
       ...paths,
     )
-    for (const path of ['/proc/keys', '/proc/zoneinfo', '/proc/sys/fs/file-nr', '/sys/kernel/slab'])
+    const open = ['/proc/keys', '/proc/zoneinfo', '/proc/sys/fs/file-nr', '/sys/kernel/slab']
+    for (const path of [...open, '/proc/cmdline', '/proc/key-users', '/sys/module', '/sys/class/block'])
       assert.match(bare.get(path) ?? '', /^[1-9]/, `unmasked, the same probe reads ${path}`)
   })
 
