@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { until } from '../harness/until.ts'
 import { listener, openStore, scratch, tarOf } from './harness.ts'
 import type { Item, Store } from './harness.ts'
 
@@ -192,6 +201,67 @@ test('import stops a bomb: bytes and entries are limited, zeros take no room', a
   assert.equal(lstatSync(join(root, 'a')).size, 30_000_000)
   assert.ok(lstatSync(join(root, 'a')).blocks * 512 < 100_000)
 })
+
+test('import unpacks where there is one mount, no network, no new right, and a filter', async () => {
+  using folder = scratch()
+  await using store = await openStore({ root: join(folder.path, 'store') })
+  const tar = tarOf([{ name: 'half-there', data: Buffer.alloc(4_000_000, 1) }])
+  let seen: unknown
+  async function* slow(): AsyncGenerator<Buffer> {
+    yield tar.subarray(0, 2_000_000)
+    await until('the unpacker to write', () =>
+      readdirSync(store.root, { recursive: true }).some((name) => String(name).endsWith('/half-there')),
+    )
+    seen = wallsOf(unpacker())
+    yield tar.subarray(2_000_000)
+  }
+  const { onProgress } = listener()
+  await store.service.import(Readable.from(slow()), { changes: [], onProgress })
+  assert.deepEqual(seen, {
+    // Those of UNPACK_CAPABILITIES (src/store/unpack-plan.ts), by their bits.
+    CapPrm: '000000008820001b',
+    CapEff: '000000008820001b',
+    CapBnd: '000000008820001b',
+    NoNewPrivs: '1',
+    Seccomp: '2',
+    mounts: 1,
+    own: ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'uts'],
+  })
+})
+
+/** The one process below this one that is in a PID namespace of its own. */
+function unpacker(): string {
+  const own = readlinkSync('/proc/self/ns/pid')
+  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  const found = all.filter((pid) => isBelow(pid) && readlinkSync(`/proc/${pid}/ns/pid`) !== own)
+  assert.equal(found.length, 1)
+  return found[0] ?? ''
+}
+
+function isBelow(pid: string): boolean {
+  if (pid === String(process.pid)) return true
+  try {
+    const parent = /\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1] ?? '0'
+    return parent !== '0' && isBelow(parent)
+  } catch {
+    return false // it has ended
+  }
+}
+
+function wallsOf(pid: string): Record<string, unknown> {
+  const lines = readFileSync(`/proc/${pid}/status`, 'utf8').matchAll(/^(\w+):\t(\w+)$/gm)
+  const status = new Map([...lines].map(([, key = '', value = '']) => [key, value]))
+  const told = ['CapPrm', 'CapEff', 'CapBnd', 'NoNewPrivs', 'Seccomp'].map(
+    (key) => [key, status.get(key)] as const,
+  )
+  const kinds = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts']
+  const link = (who: string, kind: string): string => readlinkSync(`/proc/${who}/ns/${kind}`)
+  return {
+    ...Object.fromEntries(told),
+    mounts: readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trim().split('\n').length,
+    own: kinds.filter((kind) => link(pid, kind) !== link('self', kind)),
+  }
+}
 
 test('import refuses damaged archives: cut, corrupted, not a tar', async () => {
   using folder = scratch()
