@@ -1,8 +1,18 @@
 import { after, before, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { extract, pack } from 'tar-stream'
 import { home, skip, text, type Home, type Rig } from './fixture.ts'
@@ -51,6 +61,23 @@ test(
     await assert.rejects(rig.engine.volumes.remove('vol', false), /remove vol: volume is in use - \[/)
   },
 )
+
+test('other users of the host can open nothing that the engine keeps', { skip }, async () => {
+  const { root = '', run = '' } = house.options
+  const id = await rig.run(['sh', '-c', 'echo said; echo x >/file; sleep 60'], { binds: ['private:/data'] })
+  chmodSync(dirname(root), 0o755)
+  const find = ['find', root, run, '-mindepth', '1', '-readable']
+  const found = (who: object) =>
+    spawnSync('sh', ['-c', 'exec "$@" 2>/dev/null', 'sh', ...find], { encoding: 'utf8', ...who }).stdout
+  const all = found({})
+  for (const name of [`containers/${id}`, 'volumes/private', 'images/layers'])
+    assert.ok(all.includes(name), name)
+  assert.equal(found({ uid: 65534, gid: 65534 }), '')
+  chmodSync(root, 0o755)
+  assert.notEqual(found({ uid: 65534, gid: 65534 }), '', 'with an open root they find something')
+  chmodSync(root, 0o700)
+  await rig.engine.containers.remove(id, { force: true, volumes: true, link: false })
+})
 
 test('an empty volume starts with the image’s content, unless nocopy', { skip }, async () => {
   assert.equal(
