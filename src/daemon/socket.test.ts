@@ -28,7 +28,11 @@ async function place(): Promise<AsyncDisposable & { path: string; server: () => 
 
 test('listenOn makes a socket that others cannot open', async () => {
   await using at = await place()
-  await listenOn(at.server(), at.path)
+  const server = at.server()
+  let atFirst = 0
+  server.once('listening', () => (atFirst = statSync(at.path).mode & 0o777))
+  await listenOn(server, at.path)
+  assert.equal(atFirst, 0o600, 'nor in the moment before it is given to the group')
   const group = /^docker:[^:]*:(\d+):/m.exec(readFileSync('/etc/group', 'utf8'))?.[1]
   const asRoot = process.getuid?.() === 0 && group !== undefined
   const { mode, gid } = statSync(at.path)
