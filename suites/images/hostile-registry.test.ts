@@ -4,7 +4,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fakeRegistry } from './fake-registry.ts'
-import { listener, makeImage, openStore, pullOptions, scratch, tarOf } from './harness.ts'
+import { listener, makeImage, openStore, pullOptions, scratch, sha256, tarOf } from './harness.ts'
 import type { Store } from './harness.ts'
 
 const image = makeImage([
@@ -93,8 +93,15 @@ test('pull of a manifest from a silent registry ends too', async () => {
 test('pull refuses a layer whose bytes, size or length are not what was announced', async () => {
   const forged = Buffer.from(big)
   forged[forged.length - 2] = (forged.at(-2) ?? 0) ^ 1
+  // Unpacks to the same files: only the digest of what came tells. Byte 9 of gzip's header names the packer's system.
+  const repacked = Buffer.from(big)
+  repacked[9] = (repacked[9] ?? 0) ^ 1
   const answers: Record<string, [RegExp, (blob: Buffer) => { length?: number; body: Buffer }]> = {
     'other bytes': [/damaged|verification failed/, () => ({ length: forged.length, body: forged })],
+    'other bytes of the same files': [
+      /verification failed for digest/,
+      () => ({ length: repacked.length, body: repacked }),
+    ],
     'a lying Content-Length': [/announces 10 bytes/, (blob) => ({ length: 10, body: blob.subarray(0, 10) })],
     'too many bytes': [
       /more than the \d+ bytes|damaged|verification/,
@@ -115,6 +122,16 @@ test('pull refuses a layer whose bytes, size or length are not what was announce
     await assert.rejects(store.service.pull(`${registry.host}/app`, pullOptions()), message, name)
     await assertNothingKept(store)
   }
+})
+
+test('pull refuses a layer that does not unpack to what the config says', async () => {
+  using folder = scratch()
+  const tar = tarOf([{ name: 'a', data: 'x' }])
+  const forged = makeImage([tar], { diffIds: [sha256('another')] })
+  await using registry = await fakeRegistry(forged)
+  await using store = await openStore({ root: folder.path, registry: quick })
+  await assert.rejects(store.service.pull(`${registry.host}/app`, pullOptions()), /it unpacks to sha256:/)
+  await assertNothingKept(store)
 })
 
 test('pull refuses a manifest and a config that are not what their digests say', async () => {
