@@ -70,6 +70,12 @@ describe('a container network', { skip }, () => {
     assert.deepEqual(new Set(answers), new Set(['timeout']))
   }
 
+  /** Those that a program there has been given. */
+  async function datagramsOf({ enter }: Enterable): Promise<number> {
+    const { stdout } = await command([...enter, 'cat', '/proc/net/snmp'], { check: true })
+    return Number(/^Udp: (\d+)/m.exec(stdout)?.[1])
+  }
+
   test('needs its forward rules: without them strangers and outsiders get through', async () => {
     const rules = (
       await command([...world.host.enter, 'nft', 'list', 'chain', 'ip', world.table, 'forward'], {
@@ -121,7 +127,12 @@ describe('a container network', { skip }, () => {
     ] as const
     await world.core.run({ steps: publishSteps('host', world.table, published) })
     assert.equal(await ask(two, 'tcp', '10.201.2.1', 80), '10.201.2.2')
+    const none = await datagramsOf(one)
+    assert.equal(await ask(two, 'udp', '10.201.2.1', 80), '10.201.2.2')
+    const some = await datagramsOf(one)
+    assert.equal(some, none + 1)
     await refused([inner, '10.201.3.1'], [inner, '203.0.113.1'])
+    assert.equal(await datagramsOf(one), some, 'nothing comes through one way either')
     await world.core.run({ steps: unpublishSteps('host', world.table, published) })
   })
 
