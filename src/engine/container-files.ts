@@ -68,7 +68,7 @@ export class ContainerFiles implements Archive {
   }
 
   async archiveStat(ref: string, path: string): Promise<PathStat> {
-    const container = this.#services.containers.find(ref)
+    const container = await this.#find(ref)
     const events = this.#events(container, path)
     try {
       return statOf(path, await firstEntry(events))
@@ -80,7 +80,7 @@ export class ContainerFiles implements Archive {
   }
 
   async archiveGet(ref: string, path: string): Promise<{ stat: PathStat; stream: Readable }> {
-    const container = this.#services.containers.find(ref)
+    const container = await this.#find(ref)
     const events = this.#events(container, path)
     try {
       const first = await firstEntry(events)
@@ -100,7 +100,7 @@ export class ContainerFiles implements Archive {
     tar: Readable,
     options: Parameters<Containers['archivePut']>[3],
   ): Promise<void> {
-    const container = this.#services.containers.find(ref)
+    const container = await this.#find(ref)
     refuseReadOnly(container, path)
     const stat = await this.archiveStat(ref, `${path}/.`)
     if (Math.floor(stat.mode / GO_DIR) % 2 === 0)
@@ -128,10 +128,17 @@ export class ContainerFiles implements Archive {
   }
 
   async export(ref: string): Promise<Readable> {
-    const container = this.#services.containers.find(ref)
+    const container = await this.#find(ref)
     const tar = opsToTar(this.#events(container, '/', true), { as: 'tree', root: '' })
     this.#services.bus.emit('container', 'export', container.id, eventAttributes(container))
     return Readable.from(tar, { objectMode: false, highWaterMark: 512 * 1024 })
+  }
+
+  /** A layer that the shim of the run before has not let go of is not mounted again (EBUSY with overlay's index=on). */
+  async #find(ref: string): Promise<Container> {
+    const container = this.#services.containers.find(ref)
+    await container.gone
+    return container
   }
 
   #owner(container: Container): Promise<{ readonly uid: number; readonly gid: number }> {
