@@ -136,6 +136,17 @@ describe('a container network', { skip }, () => {
     await world.core.run({ steps: unpublishSteps('host', world.table, published) })
   })
 
+  test('that is internal gets nothing by a port that leads to it', async () => {
+    const published = [
+      { protocol: 'udp', hostAddress: '0.0.0.0', hostPort: 80, address: '10.201.3.2', port: 80 },
+    ] as const
+    await world.core.run({ steps: publishSteps('host', world.table, published) })
+    const none = await datagramsOf(inner)
+    assert.equal(await ask(two, 'udp', '10.201.2.1', 80), 'timeout')
+    assert.equal(await datagramsOf(inner), none)
+    await world.core.run({ steps: unpublishSteps('host', world.table, published) })
+  })
+
   test('without inter-container communication keeps neighbours apart but lets them out', async () => {
     const [left, right] = closed
     assert.ok(left !== undefined && right !== undefined)
