@@ -175,7 +175,8 @@ test('pull never gives credentials to the host a registry redirects to', async (
 test('pull does not answer the challenge of a host it was redirected to (CVE-2020-15157)', async () => {
   using folder = scratch()
   await using elsewhere = await fakeRegistry(image, (_request, response) => {
-    response.writeHead(401, { 'www-authenticate': `Basic realm="evil"` })
+    const realm = `http://${elsewhere.host}/token`
+    response.writeHead(401, { 'www-authenticate': `Basic realm="evil", Bearer realm="${realm}"` })
     response.end()
     return true
   })
