@@ -1,8 +1,10 @@
 /** What is left to do of a run when its end has been told: its record goes to the disk, its shim lets go of the layers. */
 import { setImmediate as turn } from 'node:timers/promises'
+import { removeTree } from '../kernel/cgroup.ts'
 import type { Shim } from '../kernel/core-api.ts'
 import type { Container } from './container.ts'
 import type { Services } from './services.ts'
+import { cgroupsPath } from './launch.ts'
 import { removeRunFolder } from './starter.ts'
 
 export class Departures {
@@ -19,7 +21,7 @@ export class Departures {
    */
   begin(container: Container, shim: Shim | undefined): Promise<void> {
     const recorded = turn().then(() => this.record(container))
-    const gone = Promise.allSettled([recorded, shim?.gone])
+    const gone = Promise.allSettled([recorded, shim?.gone, this.#removeGroups(container)])
     container.gone = gone
     this.#leaving.add(gone)
     void gone.then(() => this.#leaving.delete(gone))
@@ -32,6 +34,11 @@ export class Departures {
    */
   async record(container: Container): Promise<void> {
     if (await container.keep(this.#services.warn)) removeRunFolder(this.#services, container)
+  }
+
+  /** Groups that were made inside (a builder, an init system) keep the shim from removing the container's own. */
+  #removeGroups({ record }: Container): Promise<void> {
+    return removeTree(this.#services.cgroups, cgroupsPath(this.#services, record))
   }
 
   async all(): Promise<void> {

@@ -1,6 +1,7 @@
 /** Containers through the raw API: what lists, logs and inspects show that is easy to get wrong. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { command } from '../harness/command.ts'
 import { removeAllContainers } from '../harness/server.ts'
 import { until } from '../harness/until.ts'
 import { create, expectStatus, finish, inspect, run, skip, startLive, type Live } from './live.ts'
@@ -252,5 +253,17 @@ describe('containers', { skip, concurrency: 1 }, () => {
       [Reflect.get(attributes('kill'), 'signal'), Reflect.get(attributes('die'), 'exitCode')],
       ['9', '137'],
     )
+  })
+
+  test('control groups that were made inside go with the end of the container', async () => {
+    const { id, output, code } = await finish(live.server, {
+      Cmd: ['sh', '-c', 'mkdir /sys/fs/cgroup/pids/inner 2>&1 || mkdir /sys/fs/cgroup/inner'],
+      HostConfig: { Privileged: true },
+    })
+    assert.deepEqual([code, output], [0, ''])
+    await until('the groups to be gone', async () => {
+      const { stdout } = await command(['find', '/sys/fs/cgroup', '-type', 'd', '-path', `*${id}*`])
+      return stdout === ''
+    })
   })
 })

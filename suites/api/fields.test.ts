@@ -1,8 +1,7 @@
 /** Each field of the create request through the raw API: shown by inspect and in effect, or refused as dockerd does. */
 import assert from 'node:assert/strict'
-import { readdir, rmdir } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
-import { errnoOf } from '../../src/base/errors.ts'
+import { removeParentGroups } from '../harness/parent-groups.ts'
 import { FIELDS, type FieldRow } from './field-rows.ts'
 import { expectStatus, field, inspect, skip, startLive, type Live } from './live.ts'
 
@@ -14,21 +13,11 @@ describe('fields', { skip, concurrency: 4 }, () => {
   })
   after(async () => {
     await live[Symbol.asyncDispose]()
-    await removeParentGroups()
+    await removeParentGroups('dwta/parent', 'dwta')
   })
 
   for (const row of FIELDS) test(titleOf(row), () => check(row))
 })
-
-/** Those of the row CgroupParent: a parent that a client names is its own, and no engine removes it. */
-async function removeParentGroups(): Promise<void> {
-  const top = '/sys/fs/cgroup'
-  for (const tree of ['.', ...(await readdir(top))])
-    for (const group of ['dwta/parent', 'dwta'])
-      await rmdir(`${top}/${tree}/${group}`).catch((error: unknown) => {
-        if (!['ENOENT', 'ENOTDIR'].includes(String(errnoOf(error)))) throw error
-      })
-}
 
 function titleOf(row: FieldRow): string {
   const end = row.refused === undefined ? 'takes effect' : `is refused with ${row.refused[0]}`

@@ -14,7 +14,7 @@ import { networkNamespace, type NetworkNamespace } from '../harness/network-name
 import { DEWAR } from '../harness/project.ts'
 import { missing } from '../harness/requirement.ts'
 import { Scope } from '../harness/scope.ts'
-import type { Server } from '../harness/server.ts'
+import { removeAllContainers, type Server } from '../harness/server.ts'
 import { startDockerd } from '../harness/start-dockerd.ts'
 import { startEngine } from '../harness/start-engine.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
@@ -38,7 +38,10 @@ describe(
       folder = scope.use(await tempFolder('beside')).path
       network = scope.use(await networkNamespace(join(folder, 'netns.log')))
       const own = { folder: join(folder, 'dewar'), network, bridge: 'dwtd7', subnet: '172.26.7.0/24' }
-      servers.push(scope.use(await startEngine(own)))
+      const dewar = scope.use(await startEngine(own))
+      // They would outlive their engine.
+      scope.defer(() => removeAllContainers(dewar))
+      servers.push(dewar)
       servers.push(scope.use(await startDockerd({ folder: join(folder, 'dockerd'), network })))
       for (const [index, server] of servers.entries()) await populate(server, 8100 + index)
     })

@@ -12,6 +12,7 @@ import { networkNamespace } from '../harness/network-namespace.ts'
 import { DEWAR, PROJECT } from '../harness/project.ts'
 import { missing } from '../harness/requirement.ts'
 import { Scope } from '../harness/scope.ts'
+import { removeAllContainers } from '../harness/server.ts'
 import { startDockerd } from '../harness/start-dockerd.ts'
 import { startEngine } from '../harness/start-engine.ts'
 import { startPodman } from '../harness/start-podman.ts'
@@ -49,6 +50,8 @@ describe('the commands of the documents', { skip: needs, concurrency: 1 }, () =>
     const network = scope.use(await networkNamespace(join(folder, 'netns.log')))
     const own = { folder: join(folder, 'dewar'), network, bridge: 'dwtd9', subnet: '172.26.9.0/24' }
     const dewar = scope.use(await startEngine(own))
+    // They would outlive their engine.
+    scope.defer(() => removeAllContainers(dewar))
     const dockerd = scope.use(await startDockerd({ folder: join(folder, 'dockerd'), network }))
     const podman = scope.use(await startPodman(join(folder, 'podman'), network))
     const bin = join(folder, 'bin')

@@ -4,6 +4,7 @@ import { mkdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { callApi } from '../harness/call-api.ts'
+import { removeParentGroups } from '../harness/parent-groups.ts'
 import { missing } from '../harness/requirement.ts'
 import { Scope } from '../harness/scope.ts'
 import { trixie } from '../harness/trixie.ts'
@@ -19,7 +20,11 @@ describe('clients that want BuildKit', { skip: needs, concurrency: 1 }, () => {
   before(async () => {
     builder = await startBuilder(scope, { bridge: 'dwtb8', subnet: '172.29.8.0/24' })
   })
-  after(async () => scope[Symbol.asyncDispose]())
+  after(async () => {
+    await scope[Symbol.asyncDispose]()
+    // Where buildx puts its containers.
+    await removeParentGroups('docker/buildx', 'docker')
+  })
 
   const docker = (argv: readonly string[], env: Readonly<Record<string, string>> = {}) =>
     builder.server.run(['docker', ...argv], { timeout: 120_000, env })

@@ -4,6 +4,7 @@ import { background } from './background.ts'
 import { callApi } from './call-api.ts'
 import { command } from './command.ts'
 import { killProcessesOf } from './kill-processes-of.ts'
+import { removeParentGroups } from './parent-groups.ts'
 import type { NetworkNamespace } from './network-namespace.ts'
 import { until } from './until.ts'
 
@@ -72,6 +73,7 @@ export async function startPodman(folder: string, network: NetworkNamespace): Pr
       await child.stop()
       // Each exec leaves a conmon that stays five minutes.
       await killProcessesOf(folder)
+      await removeParentGroups('libpod_parent/conmon', 'libpod_parent')
       await command(['umount', '-l', join(folder, 'root', 'overlay')])
     },
   }

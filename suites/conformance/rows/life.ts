@@ -313,7 +313,7 @@ export const lifeRows: readonly Row[] = [
   },
   {
     name: 'container prune by age',
-    script: `docker run --name cx busybox true; docker container prune -f --filter until=1h; docker ps -a --format '{{.Names}}'; docker container prune -f --filter until=0s | head -1`,
+    script: `docker run --name cx busybox true; docker container prune -f --filter until=1h; docker ps -a --format '{{.Names}}'; sleep 1; docker container prune -f --filter until=0s | head -1`,
     shows: /^cx$[^]*Deleted/m,
   },
   {

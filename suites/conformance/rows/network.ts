@@ -64,12 +64,12 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'run -p with a host address',
-    script: `docker run -d --name cx -p 127.0.0.1:8089:80 busybox ${SERVE}; docker port cx; sleep 0.3; nc -w 2 127.0.0.1 8089 </dev/null`,
+    script: `docker run -d --name cx -p 127.0.0.1:8089:80 busybox ${SERVE}; docker port cx; sleep 0.3; busybox nc -w 2 127.0.0.1 8089 </dev/null`,
     shows: /127.0.0.1:8089/,
   },
   {
     name: 'run -p with a random port',
-    script: `docker run -d --name cx -p 80 busybox ${SERVE}; p=$(docker port cx 80 | sed -n 1p | sed 's/.*://'); [ $p -gt 1024 ] && echo above; sleep 0.3; nc -w 2 127.0.0.1 $p </dev/null`,
+    script: `docker run -d --name cx -p 80 busybox ${SERVE}; p=$(docker port cx 80 | sed -n 1p | sed 's/.*://'); [ $p -gt 1024 ] && echo above; sleep 0.3; busybox nc -w 2 127.0.0.1 $p </dev/null`,
     shows: /above\nhello/,
   },
   {
@@ -99,7 +99,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'run -p that is in use by the host',
-    script: `nc -l -p 8095 & n=$!; sleep 0.3; docker run --name cy -p 8095:80 busybox true; echo $?; kill $n`,
+    script: `busybox nc -l -p 8095 & n=$!; sleep 0.3; docker run --name cy -p 8095:80 busybox true; echo $?; kill $n`,
     shows: /address already in use/,
   },
   {
@@ -328,7 +328,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'network prune with filters',
-    script: `docker network create --label a=1 f1 >/dev/null; docker network create f2 >/dev/null; docker network prune -f --filter until=1h; docker network prune -f --filter until=x; docker network prune -f --filter label=nosuch; docker network prune -f --filter label!=a; docker network ls -q --filter name=f1 | wc -l; docker network prune -f --filter label=a=1 --filter until=0s`,
+    script: `docker network create --label a=1 f1 >/dev/null; docker network create f2 >/dev/null; docker network prune -f --filter until=1h; docker network prune -f --filter until=x; docker network prune -f --filter label=nosuch; docker network prune -f --filter label!=a; docker network ls -q --filter name=f1 | wc -l; sleep 1; docker network prune -f --filter label=a=1 --filter until=0s`,
     shows: /failed to parse value as time or duration: "x"/,
   },
   {
