@@ -29,6 +29,18 @@ if (process.getuid?.() !== 0) {
 }
 const report: measure.Report = { findings: [], absences: [] }
 const scope = new Scope()
+const broken = new AbortController()
+// Engines and their containers would outlive a measurement that is broken off.
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  process.on(signal, () => {
+    if (broken.signal.aborted) return
+    broken.abort()
+    say('… breaking off, removing what was started')
+    void scope[Symbol.asyncDispose]().finally(() => process.exit(code))
+  })
 try {
   const { path } = scope.use(await tempFolder('bench'))
   const programs = await buildPrograms(path)
@@ -54,6 +66,7 @@ try {
   await scope[Symbol.asyncDispose]()
 }
 const machine = { kernel: release(), cpus: cpus().length, node: process.version }
-if (flags.has('--json'))
+if (broken.signal.aborted) say('… nothing is reported')
+else if (flags.has('--json'))
   process.stdout.write(`${JSON.stringify({ machine, effort, ...report }, undefined, 2)}\n`)
 else printReport(machine, report)
