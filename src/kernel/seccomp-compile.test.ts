@@ -118,7 +118,8 @@ function evaluate(
     const value = result(e.action, e.errnoRet)
     for (const name of e.names) {
       if (names.includes(name) && entryHolds(e, args)) return value
-      if (behind === name && !(carriedOut(value) && (e.args ?? []).length > 0)) return value
+      const unneeded = carriedOut(value) || !carriedOut(otherwise)
+      if (behind === name && !(unneeded && (e.args ?? []).length > 0)) return value
     }
   }
   const newest = Math.max(...policy.syscalls.flatMap((e) => e.names.map((n) => table.get(n) ?? -1)), -1)

@@ -5,7 +5,8 @@
  * only.
  *
  * A rule without conditions holds behind the door too. One with conditions cannot be checked there: what it
- * would allow stays closed, what it would close is closed altogether. By default, then,
+ * would allow stays closed, what it would close is closed altogether (with the default's error, where the default
+ * closes). By default, then,
  * socketcall(SYS_SOCKET) fails, because the address family cannot be seen (AF_ALG, AF_VSOCK); musl and glibc
  * builds for kernels ≥ 4.3 use the direct calls, older i386 programs need a profile that allows socketcall.
  */
@@ -54,14 +55,14 @@ const IPC: Readonly<Record<string, number>> = {
 }
 
 /**
- * The rule that goes with `rules` of the call `name` at its old door; undefined if it has none or none may
- * open.
+ * The rule that goes with `rules` of the call `name` at its old door; undefined if it has none. `unneeded`: one with
+ * conditions is not needed there to close it, since what it leaves is closed or it would open.
  */
 export function multiplexedCall(
   arch: SyscallArch,
   name: string,
   rules: readonly Rule[],
-  allows: boolean,
+  unneeded: boolean,
 ): { readonly nr: number; readonly rule: Rule } | undefined {
   if (arch !== 'i386') return undefined
   const viaIpc = IPC[name] !== undefined
@@ -69,7 +70,7 @@ export function multiplexedCall(
   const nr = syscallNumbers(arch).get(viaIpc ? 'ipc' : 'socketcall')
   const [rule] = rules
   if (which === undefined || nr === undefined || rule === undefined) return undefined
-  if (allows && rules.every((one) => one.when.length > 0)) return undefined
+  if (unneeded && rules.every((one) => one.when.length > 0)) return undefined
   const mask = viaIpc ? 0xffffn : 0xffff_ffffn
   const when = [{ index: 0, op: 'MASKED_EQ', value: mask, second: BigInt(which) } as const]
   return { nr, rule: { when, result: rule.result } }

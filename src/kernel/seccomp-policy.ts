@@ -13,17 +13,27 @@
  *   or history;
  * - move_pages, migrate_pages: other processes' memory placement, and an address oracle.
  *
- * NOT protected: calls with many faces (ioctl, prctl, netlink through socket) are allowed whole; what they
- * reach is bounded by namespaces, capabilities and the device list.
+ * NOT protected: calls with many faces (ioctl, prctl, and what is said on a netlink socket once it is open) are
+ * allowed whole; what they reach is bounded by namespaces, capabilities and the device list.
  */
 import type { Capability } from './capabilities.ts'
 import type { Profile, ProfileRule } from './seccomp-profile.ts'
 
 const ENOSYS = 38
+const EPROTONOSUPPORT = 93
 /** linux/socket.h */
 const AF_KEY = 15
-/** NETLINK, PACKET, PPPOX, CAN, BLUETOOTH: what programs in containers open beside unix and internet sockets. */
-const OTHER_FAMILIES = [16, 17, 24, 29, 31]
+const AF_NETLINK = 16
+/** PACKET, PPPOX, CAN, BLUETOOTH: what programs in containers open beside unix, internet and netlink sockets. */
+const OTHER_FAMILIES = [17, 24, 29, 31]
+/** linux/netlink.h */
+const NETLINK_AUDIT = 9
+const NETLINKS: readonly (readonly [protocol: number, who: string])[] = [
+  [0, 'ROUTE: addresses and routes; getaddrinfo(3) and getifaddrs(3) ask there'],
+  [4, 'SOCK_DIAG: ss(8)'],
+  [15, 'KOBJECT_UEVENT: libudev and libusb do not start without'],
+  [16, 'GENERIC: ethtool(8), wg(8), wireless'],
+]
 /** NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET (linux/sched.h). */
 const NEW_NAMESPACES = 0x7e02_0000
 
@@ -37,8 +47,17 @@ const allow = (reason: string, words: string, rest: Partial<ProfileRule> = {}): 
 const withCap = (cap: Capability, reason: string, words: string): ProfileRule =>
   allow(reason, words, { includes: { caps: [cap] } })
 
-const when = (index: number, op: string, value: number, valueTwo = 0) => ({
-  args: [{ index, op: `SCMP_CMP_${op}`, value, valueTwo }],
+const condition = (index: number, op: string, value: number, valueTwo = 0) => ({
+  index,
+  op: `SCMP_CMP_${op}`,
+  value,
+  valueTwo,
+})
+
+const when = (...one: Parameters<typeof condition>) => ({ args: [condition(...one)] })
+
+const netlink = (protocol: number) => ({
+  args: [condition(0, 'EQ', AF_NETLINK), condition(2, 'EQ', protocol)],
 })
 
 const EVERYDAY: readonly ProfileRule[] = [
@@ -159,8 +178,37 @@ const EVERYDAY: readonly ProfileRule[] = [
 const SOCKETS: readonly ProfileRule[] = [
   allow('Sockets of the first families: unix, internet, and old networks', 'socket', when(0, 'LT', AF_KEY)),
   ...OTHER_FAMILIES.map((family) =>
-    allow('Netlink, packet, PPP over Ethernet, CAN, Bluetooth', 'socket', when(0, 'EQ', family)),
+    allow('Packet, PPP over Ethernet, CAN, Bluetooth', 'socket', when(0, 'EQ', family)),
   ),
+]
+
+/**
+ * Of netlink what ordinary programs open. Docker's profile lets all of it through, and any user who opens a family makes
+ * the host's kernel load its module: XFRM (CVE-2022-27666, CVE-2017-7184), NETFILTER (CVE-2024-1086), ISCSI
+ * (CVE-2021-27365), CRYPTO, RDMA, CONNECTOR. They serve nobody without the capability that opens them here.
+ */
+const NETLINK: readonly ProfileRule[] = [
+  ...NETLINKS.map(([protocol, who]) => allow(`Netlink ${who}`, 'socket', netlink(protocol))),
+  ...['CAP_NET_ADMIN', 'CAP_SYS_ADMIN'].map((cap) =>
+    allow('Netlink of all kinds: firewalls, IPsec, disks', 'socket', {
+      ...when(0, 'EQ', AF_NETLINK),
+      includes: { caps: [cap] },
+    }),
+  ),
+  ...['CAP_AUDIT_CONTROL', 'CAP_AUDIT_READ'].map((cap) =>
+    allow("Netlink AUDIT: the audit's own tools", 'socket', {
+      ...netlink(NETLINK_AUDIT),
+      includes: { caps: [cap] },
+    }),
+  ),
+  {
+    reason:
+      'Netlink AUDIT takes no message from a user namespace; PAM, sudo and sshd go on without it when the kernel has none',
+    names: ['socket'],
+    action: 'SCMP_ACT_ERRNO',
+    errnoRet: EPROTONOSUPPORT,
+    ...netlink(NETLINK_AUDIT),
+  },
 ]
 
 const PERSONALITIES: readonly ProfileRule[] = [
@@ -229,5 +277,5 @@ export const DEFAULT_PROFILE: Profile = {
     { architecture: 'SCMP_ARCH_X86_64', subArchitectures: ['SCMP_ARCH_X86', 'SCMP_ARCH_X32'] },
     { architecture: 'SCMP_ARCH_AARCH64', subArchitectures: ['SCMP_ARCH_ARM'] },
   ],
-  syscalls: [...EVERYDAY, ...SOCKETS, ...PERSONALITIES, ...NAMESPACES, ...BY_CAPABILITY],
+  syscalls: [...EVERYDAY, ...SOCKETS, ...NETLINK, ...PERSONALITIES, ...NAMESPACES, ...BY_CAPABILITY],
 }

@@ -99,7 +99,7 @@ export function entryPolicy(policy: OciSeccomp, arch: SyscallArch): EntryPolicy 
       if (nr !== undefined) newest = Math.max(newest, nr)
       if (result === otherwise) continue
       if (nr !== undefined) for (const rule of rules) add(nr, rule)
-      const other = multiplexedCall(arch, name, rules, lets(result))
+      const other = multiplexedCall(arch, name, rules, lets(result) || !lets(otherwise))
       if (other !== undefined) add(other.nr, other.rule)
     }
   }

@@ -25,7 +25,7 @@ const skip =
 const folder = mkdtempSync(join(tmpdir(), 'dewar-seccomp-'))
 after(() => rmSync(folder, { recursive: true }))
 const program = skip ? '' : compileC('try-syscalls', folder)
-const { EPERM, ENOSYS, EINVAL } = constants.errno
+const { EPERM, ENOSYS, EINVAL, EPROTONOSUPPORT } = constants.errno
 
 function filterFile(name: string, filter: Uint8Array): string {
   const path = join(folder, name)
@@ -105,6 +105,13 @@ const CLOSED: [name: string, call: string][] = [
   ['socket AF_VSOCK', X86('socket', '40', '99', '0')],
   ['socket AF_ALG with high bits', X86('socket', '0x100000026', '5', '0')],
   ['socket AF_VSOCK with high bits', X86('socket', '0x100000028', '99', '0')],
+  ['netlink XFRM', X86('socket', '16', '3', '6')],
+  ['netlink NETFILTER', X86('socket', '16', '3', '12')],
+  ['netlink ISCSI', X86('socket', '16', '3', '8')],
+  ['netlink CONNECTOR', X86('socket', '16', '3', '11')],
+  ['netlink CRYPTO', X86('socket', '16', '3', '21')],
+  ['netlink XFRM with high bits', X86('socket', '0x100000010', '3', '0x100000006')],
+  ['i386 netlink XFRM', I386('socket', '16', '3', '6')],
   ['i386 mount', I386('mount', BAD, BAD, BAD)],
   ['i386 keyctl', I386('keyctl', '999')],
   ['i386 bpf', I386('bpf', '999', '0', '0')],
@@ -126,6 +133,18 @@ test('the default filter closes each call that is reached without it', { skip },
   }
   assert.ok(CLOSED.length - absent.length > 45)
 })
+
+test(
+  'the default filter opens netlink where names and addresses are asked for, and the audit is as if there were none',
+  { skip },
+  () => {
+    const tries = [0, 4, 9, 15, 16].map((protocol) => X86('socket', '16', '3', String(protocol)))
+    for (const answer of results('-', tries)) assert.ok(answer >= 0, `${answer} without the filter`)
+    const filtered = results(filterFor('usual', DEFAULT_CAPABILITIES), tries)
+    assert.equal(filtered[2], -EPROTONOSUPPORT)
+    assert.equal(filtered.filter((answer) => answer >= 0).length, 4, filtered.join())
+  },
+)
 
 test('the default filter answers ENOSYS for clone3, unknown numbers and x32', { skip }, () => {
   const tries = [X86('clone3', '0', '0'), '64:400', '64:9999', '32:9999', `64:${0x40000000 + 39}`]
@@ -162,7 +181,7 @@ test(
       CLOSED.map(([, call]) => call),
     )
     for (const [i, [name]] of CLOSED.entries()) {
-      const closed = still.includes(name) || /socket|personality|i386 (keyctl|io_uring)/.test(name)
+      const closed = still.includes(name) || /socket|personality|high bits|i386 (keyctl|io_uring)/.test(name)
       assert.equal(answers[i] === -EPERM, closed, `${name}: ${answers[i]}`)
     }
   },
