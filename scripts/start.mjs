@@ -1,4 +1,5 @@
 // `npm start`: everything from a clean clone to the experiment's end. Only Node's own modules: nothing is installed yet.
+// No `?.` and `??`: Node 12, which Ubuntu 22.04 and Debian 11 have, must be able to read this file to say that it is too old.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -22,7 +23,7 @@ const { status, signal } = spawnSync(
     stdio: 'inherit',
   },
 )
-process.exit(status ?? (signal === 'SIGINT' ? 130 : 1))
+process.exit(status === null ? (signal === 'SIGINT' ? 130 : 1) : status)
 
 /** What this machine lacks, in words that end with what to do; undefined when all is there. */
 function whatIsMissing() {
@@ -30,7 +31,7 @@ function whatIsMissing() {
     return `it needs Linux, this is ${process.platform} (a virtual machine will do)`
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 19))
-    return `it needs Node 20.19 or later, this is ${process.version}`
+    return `it needs Node 20.19 or later, this is ${process.version} (https://nodejs.org has newer ones; Debian 13's nodejs will do)`
   if (process.getuid() !== 0)
     return 'it makes containers and looks at the host as its root (run: sudo npm start)'
   if (newest('native/build/dewar-core') === 0 && !hasCompiler()) {
@@ -58,7 +59,8 @@ function needsBuild() {
 
 /** Milliseconds of the last change; 0 when there is no such file. */
 function newest(name) {
-  return statSync(join(root, name), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const found = statSync(join(root, name), { throwIfNoEntry: false })
+  return found === undefined ? 0 : found.mtimeMs
 }
 
 function install() {

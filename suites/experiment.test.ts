@@ -2,12 +2,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { command, describe } from './harness/command.ts'
-import { hostState, leftBehind } from './harness/host-state.ts'
+import { assertNoTraces, tracesBefore } from './harness/experiment-traces.ts'
 import { DEWAR, PROJECT } from './harness/project.ts'
 import { startRegistry } from './harness/registry.ts'
 import { missing } from './harness/requirement.ts'
@@ -20,23 +19,11 @@ const skip = missing('find', 'ps')
 const env = { DEWAR_REGISTRY_MIRROR: 'http://127.0.0.1:1', NO_COLOR: '1' }
 const LIMIT = 60_000
 
-/** Traces that are the experiment's and no other test's. */
-const isOurs = (line: string): boolean => /dewar-experiment|dwx[0-9a-f]{6}|\/srv\/server\.js/.test(line)
-
-function folders(): string[] {
-  return readdirSync('/var/tmp').filter((name) => name.startsWith('dewar-experiment-'))
-}
-
-async function assertNothingLeft(before: ReadonlySet<string>): Promise<void> {
-  assert.deepEqual(await leftBehind(before, (line) => !isOurs(line)), [])
-  assert.deepEqual(folders(), [])
-}
-
 test(
   'experiment finds the file, the processes and the secret on the host, explains it and leaves nothing',
   { skip },
   async () => {
-    const before = await hostState((line) => !isOurs(line))
+    const before = await tracesBefore()
     const result = await command([DEWAR, 'experiment', '--port', '18080'], { env, timeout: LIMIT })
     assert.equal(result.code, 0, describe(['dewar', 'experiment'], result))
     const { stdout } = result
@@ -51,7 +38,7 @@ test(
     assert.match(stdout, /root in the container is\s+nobody special outside/)
     assert.match(stdout, /Stronger levels\s+are to come/)
     assert.ok(!stdout.includes('\u001b'), 'no escape sequences without a terminal')
-    await assertNothingLeft(before)
+    await assertNoTraces(before)
   },
 )
 
@@ -116,7 +103,7 @@ test(
   'experiment that is interrupted removes everything, however often it is interrupted',
   { skip },
   async () => {
-    const before = await hostState((line) => !isOurs(line))
+    const before = await tracesBefore()
     const child = spawn(DEWAR, ['experiment', '--port', '18100'], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -132,7 +119,7 @@ test(
     const [code] = (await once(child, 'close')) as [number | null]
     assert.equal(code, 130, output + complaint)
     assert.match(complaint, /interrupted/)
-    await assertNothingLeft(before)
+    await assertNoTraces(before)
   },
 )
 
