@@ -216,19 +216,20 @@ export class Lifecycle {
     })
   }
 
-  /** The lock is held. Gone for clients at once; its files are deleted in the background. */
+  /** The lock is held. Gone for clients at once; who waits for the removal finds nothing of its files any more. */
   async #remove(container: Container, options: { removeVolumes: boolean }): Promise<void> {
     const { containers, ranges, bus, volumes } = this.#services
     if (containers.byId(container.id) !== container) return
     container.live = { kind: 'removing' }
     abandonPending(container)
-    await this.#trash.discard(container.paths.folder)
+    const deleted = this.#trash.take(container.paths.folder)
     containers.delete(container)
     if (container.record.range !== null) ranges.release(container.id, container.record.range)
     const anonymous = container.record.mounts
       .filter((mount) => mount.anonymous)
       .map((mount) => mount.point.name ?? '')
     if (options.removeVolumes && anonymous.length > 0) await volumes.removeUnused(anonymous)
+    await deleted
     bus.emit('container', 'destroy', container.id, eventAttributes(container))
     container.notifyRemoved()
   }

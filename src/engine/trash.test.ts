@@ -22,6 +22,20 @@ test('Trash takes a folder away at once, and empties itself of what an earlier e
   rmSync(folder, { recursive: true })
 })
 
+test('Trash.take is done when nothing of it can be read any more', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dwt-eng-trash-'))
+  const bin = join(folder, 'trash')
+  await using trash = new Trash(bin)
+  mkdirSync(join(folder, 'c/upper/deep'), { recursive: true })
+  for (const name of ['record.json', 'upper/secret', 'upper/deep/secret'])
+    writeFileSync(join(folder, 'c', name), 'secret')
+  const deleted = trash.take(join(folder, 'c'))
+  assert.equal(existsSync(join(folder, 'c')), false, 'gone from where it was at once')
+  await deleted
+  assert.deepEqual(readdirSync(bin), [])
+  rmSync(folder, { recursive: true })
+})
+
 test('Trash deletes what has a name that is no UTF-8', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'dwt-eng-trash-'))
   const bin = join(folder, 'trash')

@@ -1,4 +1,7 @@
-/** Removing at once, deleting later: a rename into the trash folder, emptied in the background and at start-up. */
+/**
+ * Removing: a rename into the trash folder, so that what is half deleted is never taken for whole, and then deletion.
+ * What an engine did not get to is deleted at the next one's start.
+ */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, renameSync } from 'node:fs'
 import { readdir, rmdir, unlink } from 'node:fs/promises'
@@ -24,38 +27,48 @@ const SLASH = Buffer.from('/')
 export class Trash implements AsyncDisposable {
   readonly #folder: string
   #emptying: Promise<void> = Promise.resolve()
+  readonly #deleting = new Set<Promise<void>>()
 
   constructor(folder: string) {
     this.#folder = folder
     mkdirSync(folder, { recursive: true, mode: 0o700 })
   }
 
-  /** Gone from where it was when this returns; a path that is not there is fine. The trash must be on its filesystem. */
-  async discard(path: string): Promise<void> {
+  /**
+   * Gone from where it was when this returns, deleted when the promise resolves: who is told that a container was removed
+   * may rely on it that nothing of it can be read. A path that is not there is fine. The trash must be on its filesystem.
+   */
+  take(path: string): Promise<void> {
     const target = join(this.#folder, randomBytes(12).toString('hex'))
     try {
       renameSync(path, target)
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return
+      if (errnoOf(error) === 'ENOENT') return Promise.resolve()
       throw storageError(`Removing ${path}`, error)
     }
-    this.#delete(target)
+    const deletion = removeQuietly(target).finally(() => this.#deleting.delete(deletion))
+    this.#deleting.add(deletion)
+    return deletion
   }
 
-  /** What an earlier engine did not get to. */
+  /** For what somebody waits for; `take` for what nobody does. */
+  async discard(path: string): Promise<void> {
+    await this.take(path)
+  }
+
+  /** What an earlier engine did not get to, one after the other: it should not crowd out what people wait for. */
   async empty(): Promise<void> {
-    for (const name of await readdir(this.#folder)) this.#delete(join(this.#folder, name))
-  }
-
-  /** One after the other: deleting trees is disk work that should not crowd out what people wait for. */
-  #delete(path: string): void {
-    this.#emptying = this.#emptying.then(() =>
-      // What cannot be deleted now (a busy mount) is tried again at the next start.
-      removeTree(Buffer.from(path)).catch(() => undefined),
-    )
+    for (const name of await readdir(this.#folder))
+      this.#emptying = this.#emptying.then(() => removeQuietly(join(this.#folder, name)))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#emptying
+    await Promise.all(this.#deleting)
   }
+}
+
+/** What cannot be deleted now (a busy mount) is tried again at the next start. */
+async function removeQuietly(path: string): Promise<void> {
+  await removeTree(Buffer.from(path)).catch(() => undefined)
 }

@@ -1,6 +1,7 @@
 import { after, before, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { DewarError } from '../../src/base/errors.ts'
 import { until } from '../harness/until.ts'
 import { home, skip, type Home, type Rig } from './fixture.ts'
@@ -137,6 +138,19 @@ test('containers.stop sends the stop signal, then kills after the timeout', { sk
   const deaf = await rig.run(['sleep', '100'])
   await rig.engine.containers.stop(deaf, { timeout: 0 })
   assert.equal((await status(deaf)).exitCode, 137)
+})
+
+test('containers.remove answers when nothing of the container can be read any more', { skip }, async () => {
+  const { containers } = rig.engine
+  for (let n = 0; n < 10; n += 1) {
+    // Some files of its own, which take a while to be deleted.
+    const many = 'for i in $(seq 200); do echo secret > /root/$i; done'
+    const { id } = await rig.finish({ cmd: ['sh', '-c', many] })
+    await containers.remove(id, { force: true, volumes: false, link: false })
+    const { root = '' } = house.options
+    assert.deepEqual(readdirSync(join(root, 'trash')), [])
+    assert.ok(!readdirSync(join(root, 'containers')).includes(id))
+  }
 })
 
 test('containers.remove by force does not mind a container that is just ending', { skip }, async () => {

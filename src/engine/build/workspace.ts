@@ -82,7 +82,8 @@ const NOTHING = {
 
 async function discard(services: Services, container: Container): Promise<void> {
   const { range } = container.record
-  await services.trash.discard(container.paths.folder)
+  // Nobody waits for the deletion.
+  void services.trash.take(container.paths.folder)
   if (range !== null) services.ranges.release(container.id, range)
 }
 
