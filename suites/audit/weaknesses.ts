@@ -44,6 +44,7 @@ const DEWAR: readonly Row[] = [
   ['--userns=host --cap-add=SYS_ADMIN', 'I22 I27', 'I32 I19'],
   ['--userns=host --device=/dev/loop0', 'I20 I22', 'I32 I19'],
   ['--privileged', 'I21 I22 I19 I20 I27 I28 I29 I13 I14 I30 I03 I16 I18 I15', 'I32 I33'],
+  ['--network name=bridge,driver-opt=dewar.source-guard=false', 'A28', 'A31 I32'],
   ['', 'I23', 'I21', '--security-opt no-new-privileges'],
   ['', 'A14', 'A31', '--ulimit nofile=1024:1024 --pids-limit=100'],
 ]

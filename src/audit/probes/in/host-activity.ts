@@ -28,7 +28,7 @@ interface Reading {
   readonly inside: ReadonlyMap<string, number>
 }
 
-async function readBoth(guest: Guest, paths: readonly string[]): Promise<ReadonlyMap<string, Reading>> {
+async function readBoth(guest: Guest, paths: readonly string[]): Promise<Readings> {
   const readings = new Map<string, Reading>()
   for (const path of paths) {
     const host = numbersIn(await textOnHost(path))
@@ -67,12 +67,25 @@ async function drive(guest: Guest, { paths, least, act, leak, contained }: Drive
   const before = await readBoth(guest, paths)
   const undo = await act()
   const after = await readBoth(guest, paths).finally(undo)
+  return judgeReadings(before, after, { least, leak, contained, sees: await sees(guest) })
+}
+
+export interface Judged extends Pick<Drive, 'least' | 'leak' | 'contained'> {
+  readonly sees: Control
+}
+
+type Readings = ReadonlyMap<string, Reading>
+
+export function judgeReadings(before: Readings, after: Readings, judged: Judged): Finding {
+  const { least, leak, contained } = judged
+  const there = [...before].filter(([, { host }]) => host.size > 0).map(([path]) => path)
+  if (there.length === 0) return absent(`the host has none of ${[...before.keys()].join(', ')}`)
   const seen: Evidence[] = []
-  let moved = 0
-  for (const path of paths) {
+  const moved: string[] = []
+  for (const path of there) {
     const [first, second] = [before.get(path), after.get(path)]
     if (first === undefined || second === undefined) continue
-    if (hostMoved(first, second, least)) moved += 1
+    if (hostMoved(first, second, least)) moved.push(path)
     const together = movedTogether(first, second, least)
     const [key] = together
     if (key === undefined) continue
@@ -80,12 +93,9 @@ async function drive(guest: Guest, { paths, least, act, leak, contained }: Drive
     const more = together.length > 1 ? ` and ${together.length - 1} more` : ''
     seen.push({ kind: 'measurement', text: `${path}: ${key}: ${from} → ${to}${more}` })
   }
-  if (moved === 0) return absent(`none of ${paths.join(', ')} moves on this host`)
-  const controls: Control[] = [
-    await sees(guest),
-    { what: 'the host’s own files moved with what it did', held: moved > 0 },
-  ]
-  return conclude({ seen, controls, leak, contained })
+  // What does not move on the host cannot move inside: that proves nothing.
+  const what = `the host’s own counters moved with what it did (${moved.join(', ') || `none of ${there.join(', ')}`})`
+  return conclude({ seen, controls: [judged.sees, { what, held: moved.length > 0 }], leak, contained })
 }
 
 const MASK =
