@@ -25,7 +25,7 @@ services:
       test: ["CMD", "pg_isready", "-h", "127.0.0.1", "-U", "postgres"]
       interval: 500ms
       timeout: 5s
-      retries: 60
+      retries: 300
     volumes: ["data:/var/lib/postgresql/data"]
     networks: [back]
   cache:
@@ -80,10 +80,12 @@ export async function composeProject(
   const attempt: Compose['attempt'] = (...args) =>
     server.run([...program, '-p', project, ...args], {
       cwd: folder,
-      timeout: 60_000,
+      timeout: 240_000,
       env: {
         WHO: 'the shop',
-        COMPOSE_INTERACTIVE_NO_CLI: '1',
+        // As it comes, v1 has the docker command attach. Its own way loses output, on dockerd too: for `run` it attaches
+        // after the start (dockerpty's sockets are a lazy `map`), for `exec` what comes with the answer's headers is gone.
+        COMPOSE_INTERACTIVE_NO_CLI: undefined,
         COMPOSE_PROGRESS: 'plain',
         // v2 builds with BuildKit otherwise, in a container of an image of its own where the engine has none.
         DOCKER_BUILDKIT: '0',
@@ -100,7 +102,6 @@ export async function composeProject(
     project,
     attempt,
     run,
-    // v1 loses output that comes together with the answer's headers, on dockerd too: the command waits a moment.
-    exec: (service, ...argv) => run('exec', '-T', service, 'sh', '-c', 'sleep 0.3; exec "$@"', 'sh', ...argv),
+    exec: (service, ...argv) => run('exec', '-T', service, ...argv),
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
+import { describe } from '../harness/command.ts'
 import { until } from '../harness/until.ts'
 import type { Compose } from './compose-project.ts'
 
@@ -33,7 +34,8 @@ export async function composeScenario(t: TestContext, compose: Compose): Promise
   // v1 links such a container to its own service.
   await t.test('run of a service that runs already reaches it by name', async () => {
     const query = ['db', '-h', 'db', '-U', 'postgres', '-Atc', 'SELECT 40 + 2']
-    assert.equal(await compose.run('run', '--rm', '-T', '--entrypoint', 'psql', ...query), '42')
+    const asked = await compose.attempt('run', '--rm', '-T', '--entrypoint', 'psql', ...query)
+    assert.deepEqual([asked.code, asked.stdout.trim()], [0, '42'], describe(query, asked))
   })
   await t.test('stop, start, restart, pause and kill', () => stopsAndStarts(compose))
   await t.test('down -v leaves nothing', async () => {
@@ -62,7 +64,7 @@ async function servesPage(compose: Compose): Promise<void> {
   const address = await compose.run('port', 'web', '80')
   assert.match(address, /^0\.0\.0\.0:\d+$/)
   const url = `http://127.0.0.1:${address.split(':')[1]}/`
-  const page = await compose.server.run(['curl', '-sS', '-m', '10', url], { check: true })
+  const page = await compose.server.run(['curl', '-sS', '-m', '60', url], { check: true })
   assert.equal(page.stdout, 'the web service\n')
 }
 
@@ -154,11 +156,11 @@ async function stopsAndStarts(compose: Compose): Promise<void> {
   await compose.run('pause', 'cache')
   assert.equal(await state(), 'paused 0')
   await compose.run('unpause', 'cache')
-  await compose.run('stop', '-t', '5', 'cache')
+  await compose.run('stop', '-t', '60', 'cache')
   assert.equal(await state(), 'exited 0')
   await compose.run('start', 'cache')
   assert.equal(await state(), 'running 0')
-  await compose.run('restart', '-t', '5', 'cache')
+  await compose.run('restart', '-t', '60', 'cache')
   assert.equal(await compose.exec('cache', 'redis-cli', 'ping'), 'PONG')
   await compose.run('kill', 'cache')
   await until('the cache to be gone', async () => (await state()) === 'exited 137')
