@@ -35,8 +35,9 @@ static uint64_t now(void) {
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void make_calls(int reports) {
+static int make_calls(int reports) {
 	static long result[MOST_CALLS];
+	int found = 0;
 	long me = syscall(SYS_getpid);
 	for (uint32_t i = 0; i < request.calls; i++) {
 		const struct call *c = &calls[i];
@@ -56,14 +57,17 @@ static void make_calls(int reports) {
 			shared->outcome[i] = (struct outcome){result[i], now() - began, error, 0};
 			shared->reply.done = i + 1;
 		}
-		if (error && c->ends) return;
+		found |= c->ends == FINDING && error != ENOENT && error != ESRCH;
+		if (error && c->ends == FAILURE) break;
 	}
+	return found;
 }
 
 static void make_rounds(uint64_t until, int reports) {
-	for (uint64_t round = 0; request.repeat ? round < request.repeat : now() < until; round++) {
+	int found = 0;
+	for (uint64_t round = 0; !found && (request.repeat ? round < request.repeat : now() < until); round++) {
 		uint64_t began = now();
-		make_calls(reports);
+		found = make_calls(reports);
 		uint64_t index = __atomic_fetch_add(&shared->reply.rounds, 1, __ATOMIC_RELAXED);
 		if (index < MOST_ROUNDS) shared->took[index] = now() - began;
 	}

@@ -28,9 +28,10 @@ struct request {
 };
 
 enum kind { NUMBER, PLACE, RESULT };
+enum ends { FAILURE = 1, FINDING };
 struct call {
 	uint32_t number;
-	uint16_t ends;	/* a failure ends the batch */
+	uint16_t ends;	/* FAILURE ends the batch; FINDING, that is, anything but "not there", the repetition */
 	uint16_t kinds; /* 2 bits per argument: a number, a place in memory, the result of the call of that index */
 	int64_t argument[6];
 };

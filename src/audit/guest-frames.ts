@@ -16,6 +16,8 @@ const WHOLE = 0xffffffff
 const CALL = 56
 const REPLY = 24
 const OUTCOME = 24
+const FAILURE = 1
+const FINDING = 2
 /** Apart from each other and aligned, so that a call that writes too far is seen and none is refused for its address. */
 const GAP = 64
 
@@ -124,7 +126,7 @@ function encodeArgument(argument: Argument, call: number, memory: Memory): { kin
 function encodeCall(call: Call, index: number, number: number, memory: Memory): Buffer {
   const bytes = Buffer.alloc(CALL)
   bytes.writeUInt32LE(number, 0)
-  bytes.writeUInt16LE(call.ends ? 1 : 0, 4)
+  bytes.writeUInt16LE(call.finds ? FINDING : call.ends ? FAILURE : 0, 4)
   let kinds = 0
   call.args.forEach((argument, position) => {
     const { kind, value } = encodeArgument(argument, index, memory)
@@ -220,7 +222,9 @@ export function decodeReply(frame: Buffer, asked: Encoded): Reply {
   if (done > asked.calls || kept > MOST_ROUNDS) throw garbled('it counts more than was asked for')
   const outcomes = Array.from({ length: done }, () => cursor.take(OUTCOME))
   const took = Array.from({ length: kept }, () => cursor.take(8).readBigUInt64LE())
-  const ranges = asked.ranges.map((range) => ({ of: range.of, bytes: rangeOf(cursor, range) }))
+  // By call: a search for each call's own among thousands took longer than the calls.
+  const out = Array.from({ length: asked.calls }, (): Buffer[] => [])
+  for (const range of asked.ranges) out[range.of]?.push(rangeOf(cursor, range))
   cursor.end()
   return {
     status: head.readInt32LE(0),
@@ -231,7 +235,7 @@ export function decodeReply(frame: Buffer, asked: Encoded): Reply {
       value: bytes.readBigInt64LE(0),
       nanoseconds: bytes.readBigUInt64LE(8),
       errno: bytes.readInt32LE(16),
-      out: ranges.filter(({ of }) => of === index).map((range) => range.bytes),
+      out: out[index] ?? [],
     })),
   }
 }

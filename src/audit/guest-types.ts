@@ -42,6 +42,8 @@ export interface Call {
   readonly args: readonly Argument[]
   /** When it fails, the calls after it are not made. */
   readonly ends?: boolean
+  /** When it says anything but that nothing is there (ENOENT, ESRCH), `repeat` ends with this round. */
+  readonly finds?: boolean
 }
 
 export interface Answer {
@@ -72,7 +74,7 @@ export interface Repeat {
   readonly times?: number
   /** Ends earlier after this many ms. */
   readonly milliseconds?: number
-  /** In so many processes at once (default 1, at most 256). */
+  /** In so many processes at once (default 1, at most 256); 0: in the guest itself, which takes no process number. */
   readonly processes?: number
   /** Answers of every round, or of the last one only (default). */
   readonly keep?: 'all' | 'last'
@@ -112,7 +114,7 @@ export interface Guest extends AsyncDisposable {
   /** The same, with how the child ended: for execve. */
   fork(calls: readonly Call[], milliseconds?: number): Promise<ChildAnswers>
   /**
-   * In a forked child, again and again: load and measurements. Processes that a round makes (clone) end with the batch
+   * Again and again, in a forked child: load and measurements. Processes that a round makes (clone) end with the batch
    * and answer nothing.
    */
   repeat(calls: readonly Call[], repeat: Repeat): Promise<Rounds>

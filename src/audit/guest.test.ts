@@ -10,7 +10,7 @@ import fc from 'fast-check'
 import { decodeHello, decodeReply, encodeBatch, FrameReader } from './guest-frames.ts'
 import { GuestError } from './guest-error.ts'
 import { openGuest, REFUSED } from './guest.ts'
-import type { Guest, GuestProcess } from './guest-types.ts'
+import type { Call, Guest, GuestProcess } from './guest-types.ts'
 import { systemCall } from './system-calls.ts'
 
 const PROGRAM = join(projectOf(dirname(fileURLToPath(import.meta.url))), 'native', 'build', 'dewar-probe')
@@ -215,6 +215,21 @@ describe('guest', { skip: needs }, () => {
       assert.ok(all.answers.flat().every(({ error }) => error === ''))
       const timed = await guest.repeat(calls, { milliseconds: 50 })
       assert.ok(timed.rounds > 1)
+    })
+  })
+
+  test('guest.repeat ends with the round that finds something', async () => {
+    await inside(async (guest) => {
+      const look = (path: string, finds: boolean): Call => ({
+        name: 'faccessat',
+        args: [-100, { in: path }, 0],
+        finds,
+      })
+      const rounds = async (...calls: readonly Call[]): Promise<number> =>
+        (await guest.repeat(calls, { times: 50, processes: 0 })).rounds
+      assert.equal(await rounds(look('/nosuch', true)), 50)
+      assert.equal(await rounds(look('/', false)), 50)
+      assert.equal(await rounds(look('/', true), look('/nosuch', true)), 1)
     })
   })
 })

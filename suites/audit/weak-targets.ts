@@ -7,6 +7,7 @@ import type { Journal } from '../../src/audit/journal.ts'
 import type { Subject, SubjectOptions, Target } from '../../src/audit/target.ts'
 import { runtimeTarget } from '../../src/audit/targets/oci-runtime.ts'
 import { command } from '../harness/command.ts'
+import { compileC } from '../harness/compile-c.ts'
 import { findProgram } from '../harness/requirement.ts'
 import type { Scope } from '../harness/scope.ts'
 
@@ -106,10 +107,7 @@ export function withOpenFolder(shop: Workshop): Promise<Target> {
 
 /** Goes inside with a program of the host's, for anybody there to open (CVE-2019-5736). */
 export async function withOwnProgram(shop: Workshop): Promise<Target> {
-  // A copy: what may be written there is not to be the host's.
-  const nsenter = join(shop.journal.folder, 'nsenter')
-  copyFileSync(findProgram('nsenter') ?? '', nsenter)
-  chmodSync(nsenter, 0o755)
+  const enter = await compileC('audit/enter-as-file.c', join(shop.journal.folder, 'enter'))
   return changed(
     await bundles(shop),
     (options) => options,
@@ -117,9 +115,7 @@ export async function withOwnProgram(shop: Workshop): Promise<Target> {
       ...subject,
       exec: async (options = {}) => {
         const argv = options.argv ?? (await guestArgv())
-        return processOfChild(
-          spawn(nsenter, ['--all', `--target=${subject.pid}`, ...argv], { stdio: 'pipe' }),
-        )
+        return processOfChild(spawn(enter, [String(subject.pid), ...argv], { stdio: 'pipe' }))
       },
     }),
   )

@@ -1,18 +1,21 @@
 /** What of the engine's own program a guest gets hold of while a command is executed inside. */
 import { O_WRONLY } from '../../guest-files.ts'
-import type { Answer, Call } from '../../guest-types.ts'
+import type { Answer, Call, Guest } from '../../guest-types.ts'
 import type { Probe } from '../../probe.ts'
 import { PROGRAM } from '../../target.ts'
 import { conclude } from '../../verdict.ts'
 import { insideProbe, sees } from './inside.ts'
 
-/** Looks at the programs of the next process numbers, and opens each for writing. */
-function watchCalls(from: number, count: number): readonly Call[] {
-  return Array.from({ length: count }, (_, index) => `/proc/${from + index}/exe`).flatMap((path) => [
-    { name: 'readlinkat', args: [-100, { in: path }, { out: 256, short: true }, 256] },
-    { name: 'openat', args: [-100, { in: path }, O_WRONLY] },
-  ])
-}
+/** Joins that are watched at least: what was seen of one may have been a copy, and of another the file. */
+const FEWEST_JOINS = 4
+/** ms of further joins while none was seen: some are inside for a tenth of a millisecond only. */
+const PATIENCE = 20_000
+/** Process numbers ahead: each join takes some, threads too. */
+const WATCHED = 32
+/** ms of one time of watching. */
+const LOOK = 50
+/** Calls per number. */
+const CALLS = 3
 
 export const engineBinary: Probe = insideProbe(
   {
@@ -31,30 +34,19 @@ export const engineBinary: Probe = insideProbe(
     const subject = await create()
     const watcher = await guest(subject)
     const seen = new Map<string, string>()
-    // Programs of processes that join, beside the watcher's own children.
     const joined = new Set<string>()
-    let looked = 0
-    for (let round = 0; round < MOST_JOINS && (round < 4 || joined.size === 0); round += 1) {
+    const until = performance.now() + PATIENCE
+    let last = watcher.pid
+    for (let join = 0; join < FEWEST_JOINS || (joined.size === 0 && performance.now() < until); join += 1) {
       signal.throwIfAborted()
       const arrival = guest(subject)
-      let there = false
-      void arrival.then(
-        () => (there = true),
-        () => (there = true),
-      )
-      while (!there && !signal.aborted) {
-        // Each time of watching takes a number itself.
-        const calls = watchCalls(Math.max(2, watcher.pid + looked), WATCHED)
-        const { answers } = await watcher.repeat(calls, { times: 40, keep: 'all' })
-        looked += 1
-        for (const { path, error } of answers.flatMap(programsIn)) {
-          if (path === PROGRAM) continue
-          joined.add(path === '' ? `one that may not be looked at: ${error}` : path)
-          const writable = error === '' || error === 'ETXTBSY'
-          if (writable && path !== '' && !/^\/memfd|\(deleted\)$/.test(path)) seen.set(path, error)
-        }
+      for await (const { path, error } of programsThatJoin(watcher, last + 1, arrival)) {
+        joined.add(path === '' ? `one that may not be looked at: ${error}` : path)
+        const writable = error === '' || error === 'ETXTBSY'
+        if (writable && path !== '' && !/^\/memfd|\(deleted\)$/.test(path)) seen.set(path, error)
       }
-      await arrival
+      await using arrived = await arrival
+      last = Math.max(last, arrived.pid)
     }
     return conclude({
       seen: [...seen].map(([path, error]) => ({
@@ -71,17 +63,47 @@ export const engineBinary: Probe = insideProbe(
   },
 )
 
-const MOST_JOINS = 12
-/** Process numbers ahead: each join takes some, threads too. */
-const WATCHED = 96
+interface Joining {
+  /** Empty when it may not be looked at. */
+  readonly path: string
+  /** Of opening it for writing. */
+  readonly error: string
+}
 
-/** Of one round of watchCalls: what is there, and how opening it for writing went. */
-function programsIn(
-  answers: readonly Answer[],
-): readonly { readonly path: string; readonly error: string }[] {
+/** What is seen of the programs of process numbers from `first` on, until the guest that is on its way has arrived. */
+async function* programsThatJoin(
+  watcher: Guest,
+  first: number,
+  arrival: Promise<unknown>,
+): AsyncGenerator<Joining> {
+  let there = false
+  const over = (): void => void (there = true)
+  void arrival.then(over, over)
+  const calls = watchCalls(first)
+  while (!there) {
+    // In the watcher itself: a child of its own would be one of the new processes.
+    const { answers } = await watcher.repeat(calls, { milliseconds: LOOK, processes: 0 })
+    yield* answers.flatMap(programsIn)
+  }
+}
+
+/** Looks at each program, opens it for writing, and lets go of it, so that it can be executed again. */
+function watchCalls(first: number): readonly Call[] {
+  return Array.from({ length: WATCHED }, (_, index) => `/proc/${first + index}/exe`).flatMap(
+    (path, index) => [
+      { name: 'readlinkat', args: [-100, { in: path }, { out: 256, short: true }, 256], finds: true },
+      { name: 'openat', args: [-100, { in: path }, O_WRONLY] },
+      { name: 'close', args: [{ result: CALLS * index + 1 }] },
+    ],
+  )
+}
+
+/** Of one round of watchCalls; without the guest that has arrived. */
+function programsIn(answers: readonly Answer[]): readonly Joining[] {
   return answers.flatMap((link, index) => {
     const opened = answers[index + 1]
-    if (index % 2 === 1 || opened === undefined || ['ENOENT', 'ESRCH'].includes(link.error)) return []
-    return [{ path: link.out[0]?.toString() ?? '', error: opened.error }]
+    if (index % CALLS !== 0 || opened === undefined || ['ENOENT', 'ESRCH'].includes(link.error)) return []
+    const path = link.out[0]?.toString() ?? ''
+    return path === PROGRAM ? [] : [{ path, error: opened.error }]
   })
 }
