@@ -14,6 +14,10 @@ const MINUTES = 60_000
 /** Fewer files than this mean that the search is broken, not that there is nothing to test. */
 const FEWEST = { src: 30, suites: 5 }
 
+/** Lines of a failure's beginning and end, and failures, that are told again at the end. */
+const FEW_LINES = 8
+const MOST_TOLD = 30
+
 const say = (text) => process.stdout.write(`${text}\n`)
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`
 const patterns = process.argv.slice(2)
@@ -118,7 +122,7 @@ async function runFile(file) {
   // It ended otherwise than by its tests, or had none: that is a failure too.
   if (counts.failed === 0 && (code !== 0 || counts.passed + counts.skipped === 0)) {
     count('failed', counts, 1)
-    failures.push({ title: relative(root, file), text: '' })
+    failures.push({ title: relative(root, file), text: tap.slice(-1500) })
     say(`✖ ${relative(root, file)} ended with ${signal ?? code}\n${indent(tap.slice(-4000))}`)
   }
   sayFile(file, counts, performance.now() - since)
@@ -133,11 +137,37 @@ function noteSkips(file, tap) {
 
 /** A failed test is a `not ok` line and the YAML behind it; suites that only contain one say so and are left out. */
 function noteFailures(file, tap) {
-  for (const [block, , name] of tap.matchAll(/^( *)not ok \d+ - (.*)\n\1 {2}---\n[^]*?\n\1 {2}\.\.\.$/gm)) {
+  const failed = /^( *)not ok \d+ - (.*)\n\1 {2}---\n[^]*?\n\1 {2}\.\.\.$/gm
+  for (const { 0: block, 1: margin = '', 2: name, index } of tap.matchAll(failed)) {
     if (block.includes("failureType: 'subtestsFailed'")) continue
-    failures.push({ title: `${relative(root, file)}: ${name}`, text: block })
-    say(`✖ ${relative(root, file)}\n${indent(block.slice(0, 6000))}`)
+    const title = [relative(root, file), ...testsAround(tap.slice(0, index), margin), name].join(': ')
+    failures.push({ title, text: essence(block) })
+    say(`✖ ${title}\n${indent(block.slice(0, 6000))}`)
   }
+}
+
+/** Names of the tests that are open where `tap` ends, from the outermost: they tell on which side one failed. */
+function testsAround(tap, margin) {
+  const names = []
+  for (const [, indent, name] of tap.matchAll(/^( *)# Subtest: (.*)$/gm)) {
+    names.length = indent.length / 4
+    names.push(name)
+  }
+  return names.slice(0, margin.length / 4)
+}
+
+/** Of a failure's YAML its error and where it was thrown, in a few lines: of what is long, the beginning and the end. */
+function essence(block) {
+  const [, error = block] = /^ *error: ([^]*?)\n *(?:code|name|stack): /m.exec(block) ?? []
+  const where = /^ *(?:[\w.<>]+ \(|async |file:).*\/dist\/(?:src|suites)\/.*$/m.exec(block)?.[0] ?? ''
+  const lines = `${error}\n${where}`
+    .split('\n')
+    .map((line) => line.trim().slice(0, 300))
+    .filter((line) => line !== '' && line !== '|-')
+  const left = lines.length - 2 * FEW_LINES
+  return left < 2
+    ? lines.join('\n')
+    : [...lines.slice(0, FEW_LINES), `… ${left} lines`, ...lines.slice(-FEW_LINES)].join('\n')
 }
 
 function count(what, counts, n) {
@@ -174,8 +204,10 @@ async function checkLeaks() {
 function report() {
   if (skips.size > 0) say('\n── skipped')
   for (const [reason, names] of skips) say(`${reason}\n${indent(names.join('\n'))}`)
+  // Once more, since of a long run only the beginning and the end may be kept.
   if (failures.length > 0) say('\n── failed (details above)')
-  for (const { title } of failures) say(`✖ ${title}`)
+  for (const [index, { title, text }] of failures.entries())
+    say(index < MOST_TOLD ? `✖ ${title}\n${indent(text)}` : `✖ ${title}`)
   say(`\n${seconds(performance.now() - began)}`)
   say(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
   process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0
