@@ -67,7 +67,6 @@ const LONGER: Readonly<Record<string, { readonly lines: number; readonly why: st
   },
   'src/engine/images.ts': { lines: 420, why: 'one method per verb on images; the work is in images-*.ts' },
   'src/engine/images-load.ts': { lines: 330, why: 'docker archives and OCI layouts, read side by side' },
-  'src/store/tar-to-ops.ts': { lines: 310, why: 'the refusals of hostile entries, to be read in one go' },
 }
 
 const root = findRoot(dirname(fileURLToPath(import.meta.url)))

@@ -12,7 +12,6 @@ import { tarToOps } from '../store/tar-to-ops.ts'
 import { unpackError } from '../store/unpack.ts'
 import type { Container } from './container.ts'
 import { bundleForFiles } from './launch.ts'
-import { prefixOps } from './prefix-ops.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import type { Containers, PathStat } from './types.ts'
 
@@ -110,13 +109,10 @@ export class ContainerFiles implements Archive {
     const ops = tarToOps(decompress(tar), {
       layer: false,
       keepType: options.noOverwriteDirNonDir,
+      below: bytesOf(posix.join('/', path).replace(/^\/+|\/+$/g, '')),
       ...(owner === undefined ? {} : { owner }),
     })
-    const folder = bytesOf(posix.join('/', path).replace(/^\/+|\/+$/g, ''))
-    const input = Readable.from(noting(prefixOps(ops, folder), failure), {
-      objectMode: false,
-      highWaterMark: 512 * 1024,
-    })
+    const input = Readable.from(noting(ops, failure), { objectMode: false, highWaterMark: 512 * 1024 })
     const steps = [{ actor: 'guest', op: 'unpack' }] as const
     const { level, bundle, pid } = this.#source(container)
     try {

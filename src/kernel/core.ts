@@ -3,12 +3,13 @@ import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { unlink } from 'node:fs/promises'
 import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DewarError, errnoOf } from '../base/errors.ts'
 import type { Core, RunOptions, Shim, ShimOptions } from './core-api.ts'
 import { encodePlan } from './encode.ts'
-import { connectUnix, failureOf, frame, onFrames } from './frames.ts'
+import { connectUnix, failureOf, frame, onFrames, type Frame } from './frames.ts'
 import { takeLent, type OnLent } from './lent-sockets.ts'
 import type { Plan } from './plan.ts'
 import { Control, SHIM_SOCKET, ShimClient, ShimGone, shimStep } from './shim.ts'
@@ -177,24 +178,26 @@ function carryOut(socket: Socket, plan: Plan, bytes: Buffer, options: RunOptions
   return new Promise((resolve, reject) => {
     const data: Buffer[] = []
     let settled = false
-    let delivered: Promise<void> = Promise.resolve()
+    const { output } = options
+    const delivery = output === undefined ? undefined : new Delivery(socket, output)
     const settle = (act: () => void): void => {
       if (settled) return
       settled = true
       options.signal?.removeEventListener('abort', abort)
-      // Chunks still on their way to `output` come first.
-      delivered.then(act, reject)
+      // Pieces still on their way to `output` come first.
+      if (delivery === undefined) act()
+      else delivery.all.then(act, reject)
       options.input?.destroy()
       socket.destroy()
     }
     const abort = (): void =>
       settle(() => reject(new DewarError('system', 'Carrying out a plan failed: aborted')))
-    onFrames(socket, (f) => {
+    const take = (f: Frame): void => {
       if (f.type === 'O') settle(() => resolve(data))
       else if (f.type === 'F') settle(() => reject(failureOf(f.payload, plan)))
-      else if (f.type === 'D' && options.output === undefined) data.push(Buffer.from(f.payload))
-      else if (f.type === 'D') delivered = deliver(socket, options, Buffer.from(f.payload), delivered)
-    })
+      else if (f.type === 'D') data.push(Buffer.from(f.payload))
+    }
+    onFrames(socket, take, delivery && ((part) => delivery.take(part)))
     socket.on('error', () => undefined) // 'close' follows
     socket.on('close', () =>
       settle(() => reject(new DewarError('system', 'Carrying out a plan failed: the native core ended'))),
@@ -202,17 +205,49 @@ function carryOut(socket: Socket, plan: Plan, bytes: Buffer, options: RunOptions
     socket.write(frame('P', bytes))
     options.signal?.addEventListener('abort', abort, { once: true })
     options.input?.on('error', (error) => settle(() => reject(error)))
-    options.input?.pipe(socket, { end: false })
+    if (options.input !== undefined) feed(options.input, socket)
   })
 }
 
-/** Hands a chunk on in order; the socket pauses while the receiver is busy. */
-function deliver(socket: Socket, options: RunOptions, chunk: Buffer, before: Promise<void>): Promise<void> {
-  socket.pause()
-  const done = before.then(() => options.output?.(chunk))
-  done.then(
-    () => socket.resume(),
-    () => socket.destroy(),
-  )
-  return done
+/** So far the sender may be ahead of the core, which waits for the disk at times. */
+const AHEAD_BYTES = 1024 * 1024
+
+/** Writes what comes together, and what gathers while the core is busy, by one writev(2): 32 KiB at a time cost a third more. */
+function feed(input: Readable, socket: Socket): void {
+  input.on('data', (bytes: Buffer) => {
+    socket.cork()
+    process.nextTick(() => socket.uncork())
+    socket.write(bytes)
+    if (socket.writableLength >= AHEAD_BYTES) input.pause()
+  })
+  socket.on('drain', () => input.resume())
+}
+
+/** Hands pieces on in order; the socket pauses while the receiver is busy. */
+class Delivery {
+  readonly #socket: Socket
+  readonly #output: NonNullable<RunOptions['output']>
+  #busy = false
+  /** Resolves when what has come so far is delivered. */
+  all: Promise<void> = Promise.resolve()
+
+  constructor(socket: Socket, output: NonNullable<RunOptions['output']>) {
+    this.#socket = socket
+    this.#output = output
+  }
+
+  take(part: Buffer): void {
+    // One read may bring several pieces: those behind a busy one wait for it.
+    const taken = this.#busy ? this.all.then(() => this.#output(part)) : this.#output(part)
+    if (taken === undefined) return
+    this.#busy = true
+    this.#socket.pause()
+    const all = taken.then(() => {
+      if (this.all !== all) return
+      this.#busy = false
+      this.#socket.resume()
+    })
+    this.all = all
+    all.catch(() => this.#socket.destroy())
+  }
 }

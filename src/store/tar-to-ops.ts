@@ -8,7 +8,6 @@
 import { DewarError } from '../base/errors.ts'
 import {
   bytesOf,
-  encodeChunk,
   encodeEntry,
   FILE_END,
   FLAG,
@@ -18,8 +17,10 @@ import {
   textOf,
   XATTR_BYTES_MAX,
 } from './ops.ts'
+import { entryBelow } from './entry-below.ts'
 import type { Entry, Mtime } from './ops.ts'
 import { OpsBatch } from './ops-batch.ts'
+import { placeData } from './place-data.ts'
 import { TarReader } from './tar-read.ts'
 import type { TarEvent } from './tar-read.ts'
 import type { TarEntry } from './tar-header.ts'
@@ -41,6 +42,8 @@ export interface TarToOpsOptions {
   readonly keepType?: boolean
   /** Everything belongs to this owner, whatever the archive says. */
   readonly owner?: { readonly uid: number; readonly gid: number }
+  /** The folder everything goes into: a byte string without a leading slash. Its symlinks are resolved in the root. */
+  readonly below?: string
 }
 
 /** What an archive turned out to hold; complete once the conversion has ended. */
@@ -99,7 +102,7 @@ class Translation {
   *take(event: TarEvent, batch: OpsBatch): Generator<Buffer> {
     if (event.type === 'entry') {
       this.#count(event.entry)
-      for (const entry of this.#translate(event.entry)) yield* batch.add(encodeEntry(entry))
+      for (const entry of this.#translate(event.entry)) yield* this.#add(entry, batch)
       return
     }
     if (this.#skipping) return
@@ -109,8 +112,12 @@ class Translation {
 
   *finish(batch: OpsBatch): Generator<Buffer> {
     for (const [path, mtime] of this.#times) {
-      yield* batch.add(encodeEntry({ kind: 'times', path, ...NO_ATTRIBUTES, mtime }))
+      yield* this.#add({ kind: 'times', path, ...NO_ATTRIBUTES, mtime }, batch)
     }
+  }
+
+  #add(entry: Entry, batch: OpsBatch): Generator<Buffer> {
+    return batch.add(encodeEntry(entryBelow(this.#options.below ?? '', entry)))
   }
 
   #count(entry: TarEntry): void {
@@ -201,36 +208,6 @@ class Translation {
 }
 
 const OPAQUE_NAME = '.wh..wh..opq'
-const HOLE = 4096
-const ZEROS = Buffer.alloc(HOLE)
-
-/**
- * Zeros become holes: an image of 10 GB of zeros costs nothing on disk. Looked at in pieces that end at multiples of
- * 4 KiB of the file, so that a buffer that begins anywhere leaves no fringe.
- */
-export function* placeData(offset: number, bytes: Buffer, batch: OpsBatch): Generator<Buffer> {
-  let from = 0
-  for (let at = 0; at < bytes.length;) {
-    const end = Math.min(bytes.length, at + HOLE - ((offset + at) % HOLE))
-    if (isZero(bytes, at, end)) {
-      yield* addChunk(offset + from, bytes.subarray(from, at), batch)
-      from = end
-    }
-    at = end
-  }
-  yield* addChunk(offset + from, bytes.subarray(from), batch)
-}
-
-function isZero(bytes: Buffer, at: number, end: number): boolean {
-  if (bytes[at] !== 0 || bytes[end - 1] !== 0) return false
-  return bytes.compare(ZEROS, 0, end - at, at, end) === 0
-}
-
-function* addChunk(offset: number, bytes: Buffer, batch: OpsBatch): Generator<Buffer> {
-  if (bytes.length === 0) return
-  yield* batch.add(encodeChunk(bytes.length, offset))
-  yield* batch.add(bytes)
-}
 
 /** Lexically clean and relative; absolute names are meant inside the target, as for GNU tar and Docker. */
 export function cleanPath(name: string): string {
