@@ -7,6 +7,7 @@ import type { Container } from './container.ts'
 import { Departures } from './departures.ts'
 import { killLeftovers } from './leftovers.ts'
 import { bundleForFiles } from './launch.ts'
+import { takeBack } from './live-networks.ts'
 import { decideRestart } from './restart-policy.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import { emitDetached, releaseVolumes, Starter, type StartCounters } from './starter.ts'
@@ -98,6 +99,7 @@ export class Lifecycle {
     shim?: Shim,
   ): Promise<void> {
     const { bus, networks } = this.#services
+    if (container.record.network.changed === true) await takeBack(this.#services, container.record)
     const { record } = container
     const startedAt = record.state.status === 'created' ? end.at : record.state.startedAt
     container.health?.stop()

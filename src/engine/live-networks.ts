@@ -3,12 +3,12 @@
  * killed halfway leaves is in no record, and goes when the next one puts the network right (`settle`).
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
-import { DewarError } from '../base/errors.ts'
+import { DewarError, messageOf } from '../base/errors.ts'
 import { portTargets, type Attachment, type ContainerNetwork } from '../network/attachment.ts'
-import { MOST_NETWORKS } from '../network/container-steps.ts'
+import { MOST_NETWORKS, releaseSteps } from '../network/container-steps.ts'
 import { publishSteps, unpublishSteps } from '../network/firewall.ts'
 import { interfaceSteps, plugSteps, routeSteps, unplugSteps } from '../network/live-steps.ts'
-import { removeInsideSteps } from '../network/macvlan-steps.ts'
+import { removeInsideSteps, removeMacvlanSteps } from '../network/macvlan-steps.ts'
 import { enterSteps } from '../network/name-steps.ts'
 import { hasNames, type Network } from '../network/network.ts'
 import { hostNames } from '../network/resolver-files.ts'
@@ -51,7 +51,7 @@ export async function plugIn(
     const resolver = networks.servesNames(record) || hasNames(network)
     await container.update({
       ...wish.change,
-      network: { attachments: [...record.network.attachments, place], published, resolver },
+      network: { attachments: [...record.network.attachments, place], published, resolver, changed: true },
       networks: { ...record.networks, [network.name]: endpointState(network, endpoint, place, record) },
     })
   } catch (error) {
@@ -111,12 +111,23 @@ export async function unplug(
       attachments: record.network.attachments.filter((one) => one.networkId !== network.id),
       published,
       resolver: networks.servesNames(record),
+      changed: true,
     },
     networks: Object.fromEntries(states),
   })
   for (const place of places) networks.release(place)
   networks.adopt(container.record)
   removeHosts(container, places)
+}
+
+/** The container has ended: what it got while it ran goes, before its addresses and ports are anybody else's. */
+export async function takeBack({ networks, core, warn }: Services, record: ContainerRecord): Promise<void> {
+  const frame = networks.frame(record, startOf(record))
+  try {
+    await core.run({ steps: [...removeMacvlanSteps(frame, 'host'), ...releaseSteps(frame, 'host')] })
+  } catch (error) {
+    warn(`Taking back the networks of container ${record.name} failed: ${messageOf(error)}`)
+  }
 }
 
 const startOf = ({ state }: ContainerRecord): number => (state.status === 'running' ? state.startedAt : 0)

@@ -65,6 +65,8 @@ export interface RecordedNetwork {
   readonly published: readonly RecordedPort[]
   /** Its /etc/resolv.conf names the engine's name server. */
   readonly resolver?: boolean
+  /** Networks came or went while it ran, so its shim, which was told at the start, does not take back all of it. */
+  readonly changed?: true
 }
 
 /** `--link` on the default bridge. */

@@ -79,11 +79,15 @@ export function createVlan(
   })
 }
 
-/** The waiting child's network namespace can be named by this number from now on, as long as it lives (Linux 4.0). */
-export function numberNamespace(w: NetlinkWriter, number: number): void {
+/**
+ * The network namespace of `pid`, or of the waiting child, can be named by this number from now on, as long as it lives
+ * (Linux 4.0). EEXIST: it has a number.
+ */
+export function numberNamespace(w: NetlinkWriter, number: number, pid?: number): void {
   w.message(RTM_NEWNSID, NLM_F_ACK, () => {
     w.u32(0).attributeU32(NETNSA_NSID, number)
-    w.attributePid(NETNSA_PID)
+    if (pid === undefined) w.attributePid(NETNSA_PID)
+    else w.attributeU32(NETNSA_PID, pid)
   })
 }
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { DewarError } from '../base/errors.ts'
 import { ERRNO, NETLINK_ROUTE, NetlinkWriter, netlinkStep } from '../kernel/netlink.ts'
+import { numberNamespace } from '../kernel/netlink-macvlan.ts'
 import {
   LOOPBACK_INDEX,
   addAddress,
@@ -19,7 +20,7 @@ import type { Published } from './firewall.ts'
 import { parseMac } from './ipam.ts'
 import { GUEST_INDEX, gatewaysOf, onBridges } from './attachment.ts'
 import type { Attachment, ContainerNetwork, Gateways } from './attachment.ts'
-import { macvlanSteps, removeMacvlanSteps } from './macvlan-steps.ts'
+import { macvlanSteps, namespaceNumber, removeMacvlanSteps } from './macvlan-steps.ts'
 import { poolOf } from './network.ts'
 import type { IpPool } from './network.ts'
 import { guardSteps, unguardSteps } from './source-guard.ts'
@@ -82,7 +83,7 @@ export function bridgeSteps(container: ContainerNetwork): ContainerSteps {
     after: [
       ...unguardSteps('after', container.table, guardedPorts(container)),
       ...silenceSteps(container),
-      ...removeMacvlanSteps(container),
+      ...removeMacvlanSteps(container, 'after'),
       ...forgetClientsStep('after', container.published),
       ...unpublishSteps('after', container.table, container.published),
     ],
@@ -150,6 +151,8 @@ function vethSteps(container: ContainerNetwork): Step[] {
   const attachments = onBridges(container.attachments)
   if (attachments.length === 0) return []
   const w = new NetlinkWriter()
+  // For a macvlan that may be plugged in later; those of the start have done it.
+  if (attachments.length === container.attachments.length) numberNamespace(w, namespaceNumber(container))
   for (const attachment of attachments) addVeth(w, container, attachment)
   const bridges = attachments.map((attachment) => attachment.network.bridge)
   return [netlinkStep('parent', NETLINK_ROUTE, `plug the container into ${bridges.join(' and ')}`, w)]

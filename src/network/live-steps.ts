@@ -12,26 +12,28 @@ import {
   guestSettings,
   vethName,
 } from './container-steps.ts'
-import { addMacvlan } from './macvlan-steps.ts'
+import { addMacvlan, numberStep } from './macvlan-steps.ts'
 import { guardSteps, unguardSteps } from './source-guard.ts'
 
 /** On the host: a new interface for the container that `pid` is of. */
 export function plugSteps(container: ContainerNetwork, attachment: Attachment, pid: number): Step[] {
-  if (attachment.network.macvlan !== undefined) return plugMacvlan(attachment, pid)
+  if (attachment.network.macvlan !== undefined) return plugMacvlan(container, attachment, pid)
   const w = new NetlinkWriter()
   addVeth(w, container, attachment, pid)
   const name = vethName(container.vethPrefix, container.containerId, attachment.slot)
   return [
     deleteVethStep('host', name),
+    numberStep(container, pid),
     ...guardSteps('host', container.table, guardedPorts(container, [attachment])),
     netlinkStep('host', NETLINK_ROUTE, `plug the container into ${attachment.network.bridge}`, w),
   ]
 }
 
-function plugMacvlan(attachment: Attachment, pid: number): Step[] {
+function plugMacvlan(container: ContainerNetwork, attachment: Attachment, pid: number): Step[] {
   const w = new NetlinkWriter()
   addMacvlan(w, attachment, pid)
-  return [netlinkStep('host', NETLINK_ROUTE, `put the container on ${attachment.network.name}`, w)]
+  const { name } = attachment.network
+  return [numberStep(container, pid), netlinkStep('host', NETLINK_ROUTE, `put the container on ${name}`, w)]
 }
 
 /** On the host: takes the interface away again, or what is left of it. */

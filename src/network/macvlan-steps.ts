@@ -11,11 +11,11 @@ const onMacvlans = (attachments: readonly Attachment[]): Attachment[] =>
   attachments.filter(({ network }) => network.macvlan !== undefined)
 
 /**
- * The kernel's own numbers begin at 0. By it the interface is removed when the container's first process has ended: its
- * namespace may go later (the engine's name server has sockets in it), and two interfaces on one parent that are up
- * cannot have one MAC address, so that a restart would fail.
+ * Given before an interface gets there, when the kernel would give one of its own, which begin at 0. By it the interface is
+ * removed when the container's first process has ended: its namespace may go later (the engine's name server has sockets
+ * in it), and two interfaces on one parent that are up cannot have one MAC address, so that a restart would fail.
  */
-function namespaceNumber({ containerId, start }: ContainerNetwork): number {
+export function namespaceNumber({ containerId, start }: ContainerNetwork): number {
   const hash = createHash('sha256').update(`${containerId} ${start} namespace`).digest()
   return 0x10000000 + (hash.readUInt32LE(0) & 0x0fffffff)
 }
@@ -30,13 +30,20 @@ export function macvlanSteps(container: ContainerNetwork): Step[] {
   return [netlinkStep('parent', NETLINK_ROUTE, `put the container on ${parents.join(' and ')}`, w)]
 }
 
-export function removeMacvlanSteps(container: ContainerNetwork): Step[] {
+/** For a container that runs; most have their number from the start. */
+export function numberStep(container: ContainerNetwork, pid: number): Step {
+  const w = new NetlinkWriter()
+  numberNamespace(w, namespaceNumber(container), pid)
+  return netlinkStep('host', NETLINK_ROUTE, 'number its namespace', w, { ignore: [ERRNO.EEXIST] })
+}
+
+export function removeMacvlanSteps(container: ContainerNetwork, actor: 'after' | 'host'): Step[] {
   const attachments = onMacvlans(container.attachments)
   if (attachments.length === 0) return []
   const w = new NetlinkWriter()
   for (const { slot } of attachments) deleteLinkIn(w, namespaceNumber(container), GUEST_INDEX + slot)
   const ignore = [ERRNO.ENODEV, ERRNO.EINVAL]
-  return [netlinkStep('after', NETLINK_ROUTE, 'take the container off its parents', w, { ignore })]
+  return [netlinkStep(actor, NETLINK_ROUTE, 'take the container off its parents', w, { ignore })]
 }
 
 export function addMacvlan(w: NetlinkWriter, attachment: Attachment, pid?: number): void {

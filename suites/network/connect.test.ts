@@ -160,6 +160,17 @@ describe('connect', { skip }, () => {
     await rig.docker('rm', '-f', 'web')
   })
 
+  test('connect: a port that moved to another network is taken back when the container ends', async () => {
+    await rig.docker('network', 'create', 'aaa', '--subnet', '10.199.19.0/24')
+    await rig.run('moved', '-p', '18081:80')
+    const rules = (): Promise<string> => rig.host('nft', 'list', 'table', 'ip', 'dewar_dwtn0')
+    await rig.docker('network', 'connect', 'aaa', 'moved')
+    assert.match(await rules(), /18081.* 10\.199\.19\.2 /)
+    await rig.docker('rm', '-f', 'moved')
+    assert.doesNotMatch(await rules(), /18081/)
+    await rig.docker('network', 'rm', 'aaa')
+  })
+
   test('connect: works on what an engine that was killed has left, and is remembered by the next', async () => {
     await rig.docker('network', 'connect', 'back', 'one')
     await rig.server.crash()

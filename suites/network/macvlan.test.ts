@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { background } from '../harness/background.ts'
 import { command } from '../harness/command.ts'
 import { networkNamespace, type NetworkNamespace } from '../harness/network-namespace.ts'
 import { missing } from '../harness/requirement.ts'
@@ -150,6 +151,24 @@ describe('macvlan', { skip }, () => {
     assert.match(await rig.docker('exec', 'one', 'ip', 'route'), /default via 10\.198\.2\.1 dev eth0/)
     await rig.docker('rm', '-f', 'one')
     await until('the parent to be free', async () => !(await onParent()))
+  })
+
+  test('macvlan: connected while a container runs, it comes back at once, even if its old namespace lives on', async () => {
+    for (const network of ['bridge', 'lan']) {
+      await rig.docker('run', '-d', '--name', 'one', '--network', network, ...SERVE)
+      if (network === 'lan') await rig.docker('network', 'disconnect', 'lan', 'one')
+      await rig.docker('network', 'connect', '--ip', '10.198.1.21', 'lan', 'one')
+      // As sockets in it do for a moment: with the old interface up there, a new one of the same MAC is refused.
+      const holder = background([...(await rig.within('one')), 'sleep', '60'], join(rig.folder, 'holder.log'))
+      try {
+        await rig.docker('restart', '-t', '0', 'one')
+        await until('the server', async () => (await fromOther('10.198.1.21')) === 'hello')
+      } finally {
+        await holder.stop()
+      }
+      await rig.docker('rm', '-f', 'one')
+      await until('the parent to be free', async () => !(await onParent()))
+    }
   })
 
   test('macvlan: private keeps neighbours apart', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { missing } from '../harness/requirement.ts'
+import { until } from '../harness/until.ts'
 import { EngineRig } from './engine-rig.ts'
 
 const skip = missing('docker', 'docker-registry', 'skopeo', 'busybox', 'ip', 'nft', 'nsenter')
@@ -45,6 +46,27 @@ describe('the source guard', { skip }, () => {
     await rig.docker('restart', '-t', '0', 'two')
     assert.deepEqual(await senders(), ['10.199.21.2', '169.254.7.7'])
     await rig.docker('rm', '-f', 'two')
+    assert.deepEqual(await senders(), [])
+  })
+
+  test('forgets networks that were connected while it ran, when it ends by itself, is killed or restarted', async () => {
+    await rig.run('one')
+    await rig.docker('network', 'connect', 'front', 'one')
+    assert.deepEqual(await senders(), ['10.199.21.2', '172.30.0.2'])
+    await rig.docker('kill', 'one')
+    assert.deepEqual(await senders(), [])
+    // It is on both from the start now, so the shim knows of both.
+    await rig.docker('start', 'one')
+    await rig.docker('network', 'disconnect', 'front', 'one')
+    await rig.docker('network', 'connect', '--ip', '10.199.21.9', 'front', 'one')
+    await rig.docker('restart', '-t', '0', 'one')
+    assert.deepEqual(await senders(), ['10.199.21.9', '172.30.0.2'])
+    await rig.docker('network', 'disconnect', 'front', 'one')
+    await rig.docker('rm', '-f', 'one')
+    assert.deepEqual(await senders(), [])
+    await rig.docker('run', '-d', '--rm', '--name', 'brief', 'busybox', 'sleep', '3')
+    await rig.docker('network', 'connect', 'front', 'brief')
+    await until('the end', async () => (await rig.docker('ps', '-aq')) === '')
     assert.deepEqual(await senders(), [])
   })
 
