@@ -8,12 +8,13 @@ import type { ImageRecipe, Member } from '../harness/oci-layout.ts'
 import { startRegistry } from '../harness/registry.ts'
 import { findProgram } from '../harness/requirement.ts'
 import { freePort } from '../harness/test-images.ts'
+import { REAPER_MEMBERS } from './reaper-image.ts'
 
 const CACHE = process.env['DEWAR_TEST_CACHE'] ?? '/var/cache/dewar-tests'
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const POSTGRES = '/usr/lib/postgresql/15'
 
-/** A web server, a cache and a database. */
+/** A web server, a cache and a database; a client of the engine's socket. */
 async function recipes(): Promise<ImageRecipe[]> {
   const base = { members: busyboxTree() }
   const config = { Env: [PATH], Cmd: ['sh'] }
@@ -40,6 +41,11 @@ async function recipes(): Promise<ImageRecipe[]> {
       },
     },
     await postgresImage(base),
+    {
+      name: 'reaper:latest',
+      layers: [base, { members: [...(await programs([pathOf('curl')])), ...REAPER_MEMBERS] }],
+      config: { Env: [PATH], Cmd: ['reaper'], ExposedPorts: { '8080/tcp': {} } },
+    },
   ]
 }
 

@@ -7,7 +7,12 @@ import { REGISTRY } from './client-side.ts'
  * Runs a scenario as a program beside the server, since clients read DOCKER_HOST when they are loaded and reach published
  * ports on the loopback of the server's network. `steps`: how many it has, so that one that ends early is no success.
  */
-export async function runScenario(server: Server, argv: readonly string[], steps: number): Promise<void> {
+export async function runScenario(
+  server: Server,
+  argv: readonly string[],
+  steps: number,
+  env: Readonly<Record<string, string | undefined>> = {},
+): Promise<void> {
   const result = await server.run(argv, {
     timeout: 120_000,
     env: {
@@ -16,6 +21,7 @@ export async function runScenario(server: Server, argv: readonly string[], steps
       TESTCONTAINERS_RYUK_DISABLED: 'true',
       HOME: server.folder,
       PYTHONDONTWRITEBYTECODE: '1',
+      ...env,
     },
   })
   assert.equal(result.code, 0, describe(argv, result))
