@@ -108,5 +108,6 @@ test('checkFilters refuses them when there is no container, too', () => {
 test('matchesFilters does not hang on a hostile name pattern', () => {
   const began = performance.now()
   assert.equal(matches({ name: [`(${'a+'.repeat(20)})+$`] }), false)
-  assert.ok(performance.now() - began < 500)
+  // With backtracking it would be minutes.
+  assert.ok(performance.now() - began < 5000)
 })

@@ -17,6 +17,9 @@ export interface Row {
   readonly anyOrder?: boolean
   /** Why this row is not run with our own CLI. */
   readonly notCli?: string
-  /** Milliseconds; default 30,000. */
+  /** Milliseconds; default 120,000. */
   readonly timeout?: number
 }
+
+/** For scripts: waits till the container `cx` has printed "up". */
+export const UNTIL_UP = 'until realdocker logs cx 2>&1 | grep -q up; do sleep 0.05; done;'

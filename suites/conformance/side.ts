@@ -53,7 +53,7 @@ export async function sideOf(
       await chmod(work, 0o755)
       const result = await server.run(['bash', '-c', row.script], {
         cwd: work,
-        timeout: row.timeout ?? 30_000,
+        timeout: row.timeout ?? 120_000,
         env: {
           PATH: `${programs}:${process.env['PATH'] ?? ''}`,
           SOCK: server.socket,

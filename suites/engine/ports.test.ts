@@ -33,6 +33,7 @@ function fetchPage(port: string): Promise<string | undefined> {
       answer.on('end', () => resolve(body))
       answer.on('error', () => resolve(undefined))
     })
+    request.on('timeout', () => request.destroy())
     request.on('error', () => resolve(undefined))
   })
 }

@@ -121,7 +121,7 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
           '-c',
           'echo inside > /data/x; echo inside > /work/x; true',
         ]
-        const result = await server().run(argv, { timeout: 20_000 })
+        const result = await server().run(argv, { timeout: 120_000 })
         assert.equal(result.timedOut, false, 'it hangs')
         assert.equal(await fingerprint(), before, `${result.stderr}`)
         assert.deepEqual(
@@ -148,7 +148,7 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
       const flags = ['-w', `/proc/self/fd/${fd}`]
       const run = await server().run(
         ['docker', 'run', '--rm', ...flags, 'probe', '/probe', 'look', join(canary, 'file')],
-        { timeout: 20_000 },
+        { timeout: 120_000 },
       )
       assert.doesNotMatch(run.stdout, /reached/)
     })
@@ -159,7 +159,7 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
     for (let fd = 3; fd < 16; fd++) {
       const argv = ['docker', 'exec', '-w', `/proc/self/fd/${fd}`, id, '/probe', 'look', join(canary, 'file')]
       assert.doesNotMatch(
-        (await server().run(argv, { timeout: 20_000 })).stdout,
+        (await server().run(argv, { timeout: 120_000 })).stdout,
         /reached/,
         `descriptor ${fd}`,
       )
@@ -188,7 +188,7 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
   ] as const)
     test(`USER ${user} ${why}`, async () => {
       const image = await imageOf(busyboxTree(), { User: user })
-      const result = await server().run(['docker', 'run', '--rm', image, 'id', '-u'], { timeout: 20_000 })
+      const result = await server().run(['docker', 'run', '--rm', image, 'id', '-u'], { timeout: 120_000 })
       assert.notEqual(result.stdout.trim(), '0')
       assert.notEqual(result.code, 0)
       assert.match(result.stderr, /user|uid/i)
@@ -229,7 +229,7 @@ describe('hostile images', { skip: needs, concurrency: 1 }, () => {
       Volumes: { '/data': {} },
     })
     const result = await server().run(['docker', 'run', '--rm', image, 'sh', '-c', 'cat /data/file'], {
-      timeout: 20_000,
+      timeout: 120_000,
     })
     assert.doesNotMatch(result.stdout, /untouched/)
   })

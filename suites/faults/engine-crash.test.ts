@@ -57,12 +57,13 @@ describe('an engine that is killed', { skip: needs, concurrency: 1 }, () => {
     await world.server.crash()
     await sleep(4000)
     for (const [name, pid] of pids) assert.ok(existsSync(`/proc/${pid}`), `${name} has gone with the engine`)
-    const page = await world.server.run(['curl', '-s', '-m', '5', '127.0.0.1:8090'])
+    const page = await world.server.run(['curl', '-s', '-m', '60', '127.0.0.1:8090'])
     assert.equal(page.stdout.trim(), 'page', 'the published port serves without an engine')
     await world.restart()
 
     for (const [name, pid] of pids) assert.equal(await inspect(name, 'State.Pid'), pid, name)
-    assert.equal(await inspect('ends', 'State.Status'), 'exited')
+    // On a slow machine the next engine may see it end.
+    await until('its end', async () => (await inspect('ends', 'State.Status')) === 'exited')
     assert.equal(await inspect('ends', 'State.ExitCode'), '7')
     await until(
       'the container with --restart always',
@@ -105,11 +106,11 @@ describe('an engine that is killed', { skip: needs, concurrency: 1 }, () => {
         '-c',
         '(sleep 0.5; echo "echo typed-$((40+2))"; echo exit) | script -qec "docker attach shell" /dev/null',
       ],
-      { timeout: 15_000 },
+      { timeout: 60_000 },
     )
     assert.match(typed.stdout, /typed-42/)
     const follow = await world.server.run(['sh', '-c', 'docker logs -f --tail 5 counter | head -300'], {
-      timeout: 15_000,
+      timeout: 60_000,
     })
     assertConsecutive(follow.stdout.trim())
     await docker('stop', '-t', '0', 'again')

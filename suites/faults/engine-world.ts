@@ -69,7 +69,7 @@ export async function startWorld(
       }
       return last
     },
-    async difference(before, patience = 6000) {
+    async difference(before, patience = 30_000) {
       const deadline = performance.now() + patience
       for (;;) {
         const now = await traces()

@@ -78,7 +78,7 @@ describe('a shim that is killed', { skip: needs, concurrency: 1 }, () => {
 
   test('ends an open exec and attach', async () => {
     const { shim } = await run()
-    const waiting = world.server.run(['docker', 'exec', 'victim', 'sleep', '3604'], { timeout: 20_000 })
+    const waiting = world.server.run(['docker', 'exec', 'victim', 'sleep', '3604'], { timeout: 120_000 })
     await until('the exec to run', async () => (await docker('top', 'victim')).includes('3604'))
     process.kill(shim, 'SIGKILL')
     const ended = await waiting

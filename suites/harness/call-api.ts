@@ -35,7 +35,7 @@ export function callApi(
         resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text, json: parse(text) })
       })
     })
-    call.setTimeout(options.timeout ?? 60_000, () =>
+    call.setTimeout(options.timeout ?? 120_000, () =>
       call.destroy(new Error(`${method} ${path}: no answer in time`)),
     )
     call.on('error', reject)

@@ -18,7 +18,7 @@ export async function hostState(ignore: (line: string) => boolean = () => false)
 }
 
 /** What is there now and was not before, once it has stopped shrinking; waits up to `patience` ms for nothing. */
-export async function leftBehind(before: HostState, ignore?: (line: string) => boolean, patience = 5000) {
+export async function leftBehind(before: HostState, ignore?: (line: string) => boolean, patience = 30_000) {
   const deadline = performance.now() + patience
   for (;;) {
     const now = await hostState(ignore)

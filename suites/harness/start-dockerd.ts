@@ -44,7 +44,7 @@ export async function startDockerd(options: DockerdOptions): Promise<Server> {
     socket,
     network,
     process: child,
-    patience: 60_000,
+    patience: 120_000,
   })
   return {
     ...server,

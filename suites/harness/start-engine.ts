@@ -35,5 +35,5 @@ export async function startEngine(options: EngineOptions): Promise<Server> {
     join(folder, 'engine.log'),
     options.env === undefined ? {} : { env: options.env },
   )
-  return serverOf({ name: 'dewar', folder, socket, network, process: child, patience: 30_000 })
+  return serverOf({ name: 'dewar', folder, socket, network, process: child, patience: 90_000 })
 }

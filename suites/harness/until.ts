@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  timeout = 20_000,
+  timeout = 90_000,
   interval = 25,
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeout

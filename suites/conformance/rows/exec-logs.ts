@@ -1,4 +1,4 @@
-import type { Row } from '../row.ts'
+import { UNTIL_UP, type Row } from '../row.ts'
 
 const UP = `docker run -d --name cx busybox sleep 99 >/dev/null;`
 
@@ -19,7 +19,7 @@ export const execRows: readonly Row[] = [
   },
   {
     name: 'exec -it is a terminal',
-    script: `${UP} expect -c 'set timeout 10; spawn -noecho docker exec -it cx sh; expect "# "; send "test -t 0 && echo yes\\$((1+1))\\r"; expect "\\nyes2"; expect "# "; send "exit 5\\r"; expect eof; exit [lindex [wait] 3]'`,
+    script: `${UP} expect -c 'set timeout 60; spawn -noecho docker exec -it cx sh; expect "# "; send "test -t 0 && echo yes\\$((1+1))\\r"; expect "\\nyes2"; expect "# "; send "exit 5\\r"; expect eof; exit [lindex [wait] 3]'`,
     code: 5,
     shows: /yes2/,
     normalise: [[/\x1b\[6n/g, '']],
@@ -109,12 +109,12 @@ export const execRows: readonly Row[] = [
   },
   {
     name: 'exec ends when the container is killed',
-    script: `${UP} (sleep 0.5; docker kill cx >/dev/null) & docker exec cx sleep 50; echo $?`,
+    script: `${UP} (until realdocker top cx | grep -q 'sleep 50'; do sleep 0.05; done; docker kill cx >/dev/null) & docker exec cx sleep 50; echo $?`,
     shows: /137/,
   },
   {
     name: 'attach shows the output from now on',
-    script: `docker run -d --name cx busybox sh -c 'while ! test -e /go; do sleep 0.05; done; echo late; exit 3'; (sleep 0.7; docker exec cx touch /go) & docker attach --no-stdin cx`,
+    script: `docker run -d --name cx busybox sh -c 'while ! test -e /go; do sleep 0.05; done; echo late; exit 3'; (sleep 2; docker exec cx touch /go) & docker attach --no-stdin cx`,
     code: 3,
     shows: /late/,
   },
@@ -137,7 +137,7 @@ export const execRows: readonly Row[] = [
   },
   {
     name: 'attach detaches by keys',
-    script: `docker run -dit --name cx busybox sh >/dev/null; expect -c 'set timeout 10; spawn -noecho docker attach cx; send "\\r"; expect "# "; send "\\x10\\x11"; expect eof; exit [lindex [wait] 3]' | grep -oa "read escape sequence"; docker inspect -f '{{.State.Running}}' cx`,
+    script: `docker run -dit --name cx busybox sh >/dev/null; expect -c 'set timeout 60; spawn -noecho docker attach cx; send "\\r"; expect "# "; send "\\x10\\x11"; expect eof; exit [lindex [wait] 3]' | grep -oa "read escape sequence"; docker inspect -f '{{.State.Running}}' cx`,
     shows: /true/,
   },
   {
@@ -221,23 +221,23 @@ export const execRows: readonly Row[] = [
   },
   {
     name: 'events of a short life',
-    script: `sleep 1; s=$(date +%s); docker run --rm --name cx busybox true; sleep 0.2; docker events --since $s --until $(($(date +%s)+1)) --filter container=cx --filter type=container --format '{{.Action}} {{.Actor.Attributes.image}} {{.Actor.Attributes.exitCode}}'`,
+    script: `sleep 1; s=$(date +%s); docker run --rm --name cx busybox true; sleep 0.2; docker events --since $s --until $(($(date +%s)+2)) --filter container=cx --filter type=container --format '{{.Action}} {{.Actor.Attributes.image}} {{.Actor.Attributes.exitCode}}'`,
     shows: /start busybox/,
   },
   {
     name: 'events --filter event',
-    script: `sleep 1; s=$(date +%s); docker run --rm --name cx busybox sh -c 'exit 3'; sleep 0.2; docker events --since $s --until $(($(date +%s)+1)) --filter event=die --format '{{.Type}} {{.Action}} {{.Actor.Attributes.exitCode}} {{.Actor.Attributes.name}}'`,
+    script: `sleep 1; s=$(date +%s); docker run --rm --name cx busybox sh -c 'exit 3'; sleep 0.2; docker events --since $s --until $(($(date +%s)+2)) --filter event=die --format '{{.Type}} {{.Action}} {{.Actor.Attributes.exitCode}} {{.Actor.Attributes.name}}'`,
     shows: /container die 3 cx/,
   },
   {
     name: 'events of exec, pause, rename, kill',
-    script: `sleep 1; s=$(date +%s); ${UP} docker pause cx; docker unpause cx; docker rename cx cy; docker exec cy true; docker kill cy; sleep 0.3; docker events --since $s --until $(($(date +%s)+1)) --filter type=container --format '{{.Action}} {{.Actor.Attributes.name}}'`,
+    script: `sleep 1; s=$(date +%s); ${UP} docker pause cx; docker unpause cx; docker rename cx cy; docker exec cy true; docker kill cy; sleep 0.3; docker events --since $s --until $(($(date +%s)+2)) --filter type=container --format '{{.Action}} {{.Actor.Attributes.name}}'`,
     shows: /rename cy/,
     normalise: [[/exec_(create|start): true/g, 'exec_$1: true']],
   },
   {
     name: 'events of images',
-    script: `sleep 1; s=$(date +%s); docker tag busybox other:1; docker rmi other:1; sleep 0.1; docker events --since $s --until $(($(date +%s)+1)) --filter type=image --format '{{.Action}} {{.Actor.Attributes.name}}'`,
+    script: `sleep 1; s=$(date +%s); docker tag busybox other:1; docker rmi other:1; sleep 0.1; docker events --since $s --until $(($(date +%s)+2)) --filter type=image --format '{{.Action}} {{.Actor.Attributes.name}}'`,
     shows: /tag/,
   },
   {
@@ -303,7 +303,7 @@ export const execRows: readonly Row[] = [
   },
   {
     name: 'cp does not follow a link out of the container',
-    script: `docker run -d --name cx busybox sh -c 'ln -s /proc/1/root/etc/hostname /tmp/e; ln -s ../../../../../../etc/hostname /tmp/f; sleep 99'; sleep 0.3; docker cp -L cx:/tmp/f f >/dev/null; cmp f /etc/hostname >/dev/null && echo LEAK || echo contained`,
+    script: `docker run -d --name cx busybox sh -c 'ln -s /proc/1/root/etc/hostname /tmp/e; ln -s ../../../../../../etc/hostname /tmp/f; echo up; sleep 99'; ${UNTIL_UP} docker cp -L cx:/tmp/f f >/dev/null; cmp f /etc/hostname >/dev/null && echo LEAK || echo contained`,
     shows: /contained/,
   },
   {

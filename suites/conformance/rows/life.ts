@@ -1,4 +1,4 @@
-import type { Row } from '../row.ts'
+import { UNTIL_UP, type Row } from '../row.ts'
 
 const INSPECT_STATE = `docker inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.Running}}' cx`
 
@@ -60,7 +60,7 @@ export const lifeRows: readonly Row[] = [
   },
   {
     name: 'stop sends SIGTERM',
-    script: `docker run -d --name cx busybox sh -c 'trap "exit 7" TERM; while :; do sleep 0.1; done'; sleep 0.3; docker stop cx; ${INSPECT_STATE}`,
+    script: `docker run -d --name cx busybox sh -c 'trap "exit 7" TERM; echo up; while :; do sleep 0.1; done'; ${UNTIL_UP} docker stop cx; ${INSPECT_STATE}`,
     shows: /exited 7 false/,
   },
   {
@@ -70,12 +70,12 @@ export const lifeRows: readonly Row[] = [
   },
   {
     name: 'stop uses the stop signal of the image',
-    script: `docker run -d --name cx --entrypoint sh configured -c 'trap "exit 8" INT; while :; do sleep 0.1; done'; sleep 0.3; docker stop cx; ${INSPECT_STATE}`,
+    script: `docker run -d --name cx --entrypoint sh configured -c 'trap "exit 8" INT; echo up; while :; do sleep 0.1; done'; ${UNTIL_UP} docker stop cx; ${INSPECT_STATE}`,
     shows: /exited 8/,
   },
   {
     name: 'stop uses --stop-signal and --stop-timeout',
-    script: `docker run -d --name cx --stop-signal USR1 --stop-timeout 1 busybox sh -c 'trap "echo usr1" USR1; while :; do sleep 0.1; done'; sleep 0.3; docker stop cx; docker logs cx; ${INSPECT_STATE}`,
+    script: `docker run -d --name cx --stop-signal USR1 --stop-timeout 3 busybox sh -c 'trap "echo usr1" USR1; echo up; while :; do sleep 0.1; done'; ${UNTIL_UP} docker stop cx; docker logs cx; ${INSPECT_STATE}`,
     shows: /usr1\nexited 137/,
   },
   {
@@ -91,7 +91,7 @@ export const lifeRows: readonly Row[] = [
   },
   {
     name: 'restart starts it anew',
-    script: `docker run -d --name cx busybox sh -c 'echo up; sleep 99'; sleep 0.3; docker restart -t 0 cx; sleep 0.5; docker logs cx; ${INSPECT_STATE}`,
+    script: `docker run -d --name cx busybox sh -c 'echo up; sleep 99'; ${UNTIL_UP} docker restart -t 0 cx; until [ $(realdocker logs cx | wc -l) = 2 ]; do sleep 0.05; done; docker logs cx; ${INSPECT_STATE}`,
     shows: /up\nup\nrunning/,
   },
   {
@@ -106,12 +106,12 @@ export const lifeRows: readonly Row[] = [
   },
   {
     name: 'kill -s',
-    script: `docker run -d --name cx busybox sh -c 'trap "exit 6" HUP; while :; do sleep 0.1; done'; sleep 0.3; docker kill -s HUP cx; docker wait cx`,
+    script: `docker run -d --name cx busybox sh -c 'trap "exit 6" HUP; echo up; while :; do sleep 0.1; done'; ${UNTIL_UP} docker kill -s HUP cx; docker wait cx`,
     shows: /^6$/m,
   },
   {
     name: 'kill -s with a number',
-    script: `docker run -d --name cx busybox sh -c 'trap "exit 6" 1; while :; do sleep 0.1; done'; sleep 0.3; docker kill -s 1 cx; docker wait cx`,
+    script: `docker run -d --name cx busybox sh -c 'trap "exit 6" 1; echo up; while :; do sleep 0.1; done'; ${UNTIL_UP} docker kill -s 1 cx; docker wait cx`,
     shows: /^6$/m,
   },
   {
@@ -210,12 +210,12 @@ export const lifeRows: readonly Row[] = [
   },
   {
     name: 'restart policy on-failure counts',
-    script: `docker run -d --name cx --restart on-failure:2 busybox false; for i in $(seq 60); do [ "$(docker inspect -f '{{.RestartCount}} {{.State.Status}}' cx)" = "2 exited" ] && break; sleep 0.1; done; docker inspect -f '{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}' cx`,
+    script: `docker run -d --name cx --restart on-failure:2 busybox false; for i in $(seq 400); do [ "$(docker inspect -f '{{.RestartCount}} {{.State.Status}}' cx)" = "2 exited" ] && break; sleep 0.1; done; docker inspect -f '{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}' cx`,
     shows: /2 exited 1/,
   },
   {
     name: 'restart policy always restarts',
-    script: `docker run -d --name cx --restart always busybox sh -c 'echo r; sleep 0.2'; for i in $(seq 60); do [ $(docker logs cx | wc -l) -ge 3 ] && break; sleep 0.1; done; docker logs cx | head -3; docker stop -t 0 cx; sleep 0.5; docker inspect -f '{{.State.Running}}' cx`,
+    script: `docker run -d --name cx --restart always busybox sh -c 'echo r; sleep 0.2'; for i in $(seq 400); do [ $(docker logs cx | wc -l) -ge 3 ] && break; sleep 0.1; done; docker logs cx | head -3; docker stop -t 0 cx; sleep 0.5; docker inspect -f '{{.State.Running}}' cx`,
     shows: /r\nr\nr\ncx\nfalse/,
   },
   {
@@ -225,12 +225,12 @@ export const lifeRows: readonly Row[] = [
   },
   {
     name: 'a health check becomes healthy',
-    script: `docker run -d --name cx healthy; docker inspect -f '{{.State.Health.Status}}' cx; docker exec cx touch /ok; for i in $(seq 80); do [ "$(docker inspect -f '{{.State.Health.Status}}' cx)" = healthy ] && break; sleep 0.1; done; docker inspect -f '{{.State.Health.Status}} {{.State.Health.FailingStreak}}' cx; docker ps --format '{{.Status}}'`,
+    script: `docker run -d --name cx healthy; docker inspect -f '{{.State.Health.Status}}' cx; docker exec cx touch /ok; for i in $(seq 400); do [ "$(docker inspect -f '{{.State.Health.Status}}' cx)" = healthy ] && break; sleep 0.1; done; docker inspect -f '{{.State.Health.Status}} {{.State.Health.FailingStreak}}' cx; docker ps --format '{{.Status}}'`,
     shows: /starting\nhealthy 0\nUp SPAN \(healthy\)/,
   },
   {
     name: 'a health check becomes unhealthy',
-    script: `docker run -d --name cx --health-cmd 'echo bad; exit 1' --health-interval 200ms --health-retries 2 busybox sleep 99; for i in $(seq 80); do [ "$(docker inspect -f '{{.State.Health.Status}}' cx)" = unhealthy ] && break; sleep 0.1; done; docker inspect -f '{{.State.Health.Status}} {{(index .State.Health.Log 0).ExitCode}} {{(index .State.Health.Log 0).Output}}' cx`,
+    script: `docker run -d --name cx --health-cmd 'echo bad; exit 1' --health-interval 200ms --health-retries 2 busybox sleep 99; for i in $(seq 400); do [ "$(docker inspect -f '{{.State.Health.Status}}' cx)" = unhealthy ] && break; sleep 0.1; done; docker inspect -f '{{.State.Health.Status}} {{(index .State.Health.Log 0).ExitCode}} {{(index .State.Health.Log 0).Output}}' cx`,
     shows: /unhealthy 1 bad/,
   },
   {
@@ -308,7 +308,7 @@ export const lifeRows: readonly Row[] = [
   },
   {
     name: 'ps -s',
-    script: `docker run -d --name cx busybox sh -c 'head -c 1000000 /dev/zero >/f; sleep 99'; sleep 0.5; docker ps -s --format '{{.Size}}' | cut -d' ' -f1`,
+    script: `docker run -d --name cx busybox sh -c 'head -c 1000000 /dev/zero >/f; echo up; sleep 99'; ${UNTIL_UP} docker ps -s --format '{{.Size}}' | cut -d' ' -f1`,
     shows: /1MB/,
   },
   {

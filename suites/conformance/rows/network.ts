@@ -2,6 +2,7 @@ import type { Row } from '../row.ts'
 
 const WEB = `docker run -d --name cx -p 8088:80 nginx >/dev/null; for i in $(seq 100); do curl -sf -o /dev/null 127.0.0.1:8088 && break; sleep 0.05; done;`
 const SERVE = `busybox nc -ll -p 80 -e echo hello`
+const UNTIL_SERVED = `until realdocker exec cx sh -c 'nc -w 20 127.0.0.1 80 </dev/null' 2>/dev/null | grep -q hello; do sleep 0.05; done;`
 
 /** Ports, addresses, names. */
 export const networkRows: readonly Row[] = [
@@ -37,7 +38,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'run -p serves a container by its own published port',
-    script: `docker run -d --name cx -p 8087:80 busybox ${SERVE}; sleep 0.4; docker exec cx sh -c 'nc -w 2 172.17.0.1 8087 </dev/null'`,
+    script: `docker run -d --name cx -p 8087:80 busybox ${SERVE}; ${UNTIL_SERVED} docker exec cx sh -c 'nc -w 20 172.17.0.1 8087 </dev/null'`,
     shows: /hello/,
   },
   {
@@ -64,12 +65,12 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'run -p with a host address',
-    script: `docker run -d --name cx -p 127.0.0.1:8089:80 busybox ${SERVE}; docker port cx; sleep 0.3; busybox nc -w 2 127.0.0.1 8089 </dev/null`,
+    script: `docker run -d --name cx -p 127.0.0.1:8089:80 busybox ${SERVE}; docker port cx; ${UNTIL_SERVED} busybox nc -w 20 127.0.0.1 8089 </dev/null`,
     shows: /127.0.0.1:8089/,
   },
   {
     name: 'run -p with a random port',
-    script: `docker run -d --name cx -p 80 busybox ${SERVE}; p=$(docker port cx 80 | sed -n 1p | sed 's/.*://'); [ $p -gt 1024 ] && echo above; sleep 0.3; busybox nc -w 2 127.0.0.1 $p </dev/null`,
+    script: `docker run -d --name cx -p 80 busybox ${SERVE}; p=$(docker port cx 80 | sed -n 1p | sed 's/.*://'); [ $p -gt 1024 ] && echo above; ${UNTIL_SERVED} busybox nc -w 20 127.0.0.1 $p </dev/null`,
     shows: /above\nhello/,
   },
   {
@@ -79,7 +80,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'run -p udp',
-    script: `docker run -d --name cx -p 8093:53/udp nginx perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(LocalPort=>53,Proto=>"udp");while($s->recv($m,99)){$s->send("got $m")}'; docker port cx; sleep 0.4; exec 3<>/dev/udp/127.0.0.1/8093; echo ping >&3; timeout 2 head -1 <&3`,
+    script: `docker run -d --name cx -p 8093:53/udp nginx perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(LocalPort=>53,Proto=>"udp");while($s->recv($m,99)){$s->send("got $m")}'; docker port cx; until realdocker exec cx grep -q ':0035 ' /proc/net/udp; do sleep 0.05; done; exec 3<>/dev/udp/127.0.0.1/8093; echo ping >&3; timeout 20 head -1 <&3`,
     shows: /got ping/,
   },
   {
@@ -99,7 +100,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'run -p that is in use by the host',
-    script: `busybox nc -l -p 8095 & n=$!; sleep 0.3; docker run --name cy -p 8095:80 busybox true; echo $?; kill $n`,
+    script: `busybox nc -l -p 8095 & n=$!; until grep -q ':1F9F ' /proc/net/tcp /proc/net/tcp6; do sleep 0.05; done; docker run --name cy -p 8095:80 busybox true; echo $?; kill $n`,
     shows: /address already in use/,
   },
   {
@@ -174,7 +175,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'ping is allowed',
-    script: `docker run --rm busybox ping -c 1 -w 2 172.17.0.1 | grep -o '1 packets received'`,
+    script: `docker run --rm busybox ping -c 1 -w 20 172.17.0.1 | grep -o '1 packets received'`,
     shows: /1 packets received/,
   },
   {
@@ -189,7 +190,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'a network of its own resolves names',
-    script: `docker network create --subnet 172.30.0.0/24 mynet >/dev/null; docker run -d --name web --network mynet --network-alias www busybox sleep 99 >/dev/null; docker run --rm --network mynet busybox sh -c 'ping -c 1 -w 2 web | grep -o "1 packets received"; ping -c1 -w 2 www | sed -n 1p | cut -d" " -f2,3'; docker rm -f web; docker network rm mynet`,
+    script: `docker network create --subnet 172.30.0.0/24 mynet >/dev/null; docker run -d --name web --network mynet --network-alias www busybox sleep 99 >/dev/null; docker run --rm --network mynet busybox sh -c 'ping -c 1 -w 20 web | grep -o "1 packets received"; ping -c1 -w 2 www | sed -n 1p | cut -d" " -f2,3'; docker rm -f web; docker network rm mynet`,
     shows: /1 packets received\nwww \(172.30.0.2\)/,
   },
   {
@@ -236,7 +237,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'network connect with an alias and an address',
-    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx busybox sleep 99 >/dev/null; docker network connect --alias far --ip 172.31.10.9 n5 cx; docker run --rm --network n5 busybox ping -c1 -w2 far | sed -n 1p; docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.IPAddress}} {{end}}' cx; docker rm -f cx; docker network rm n5`,
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx busybox sleep 99 >/dev/null; docker network connect --alias far --ip 172.31.10.9 n5 cx; docker run --rm --network n5 busybox ping -c1 -w20 far | sed -n 1p; docker inspect -f '{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{$v.IPAddress}} {{end}}' cx; docker rm -f cx; docker network rm n5`,
     shows: /172\.31\.10\.9/,
   },
   {
@@ -277,7 +278,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'run --link on the default bridge',
-    script: `docker run -d --name cx -e A=b --expose 80 busybox sleep 99 >/dev/null; docker run -d --name cy --link cx:db busybox sleep 99 >/dev/null; docker exec cy env | grep ^DB_ | sort; docker exec cy ping -c1 -w2 db | grep -c 'seq='; docker inspect -f '{{json .HostConfig.Links}}' cy; docker rm --link cy/db; docker inspect -f '{{json .HostConfig.Links}}' cy; docker rm -f cx cy`,
+    script: `docker run -d --name cx -e A=b --expose 80 busybox sleep 99 >/dev/null; docker run -d --name cy --link cx:db busybox sleep 99 >/dev/null; docker exec cy env | grep ^DB_ | sort; docker exec cy ping -c1 -w20 db | grep -c 'seq='; docker inspect -f '{{json .HostConfig.Links}}' cy; docker rm --link cy/db; docker inspect -f '{{json .HostConfig.Links}}' cy; docker rm -f cx cy`,
     shows: /DB_PORT_80_TCP_PROTO=tcp/,
   },
   {
@@ -288,7 +289,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'run --link on a network of its own',
-    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx --network n5 busybox sleep 99 >/dev/null; docker run --rm --network n5 --link cx:peer busybox ping -c1 -w2 peer | sed -n 1p; docker rm -f cx; docker network rm n5`,
+    script: `docker network create --subnet 172.31.10.0/24 n5 >/dev/null; docker run -d --name cx --network n5 busybox sleep 99 >/dev/null; docker run --rm --network n5 --link cx:peer busybox ping -c1 -w20 peer | sed -n 1p; docker rm -f cx; docker network rm n5`,
     shows: /PING peer/,
   },
   {
@@ -308,7 +309,7 @@ export const networkRows: readonly Row[] = [
   },
   {
     name: 'network create of a macvlan',
-    script: `ip link add wire0 type veth peer name wire1; ip link set wire0 up; ip link set wire1 up; docker network create -d macvlan -o parent=wire0 --subnet 172.31.22.0/24 lan >/dev/null; docker network inspect -f '{{.Driver}} {{.Scope}} {{.Internal}} {{json .IPAM.Config}} {{json .Options}}' lan; docker run -d --name cx --network lan -p 80:80 busybox sleep 99 >/dev/null; docker run --rm --network lan busybox sh -c 'ip route; ping -c1 -w2 cx | grep -c seq='; docker inspect -f '{{json .NetworkSettings.Ports}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{.Gateway}} {{.MacAddress}}{{end}}' cx; docker port cx; docker restart -t 0 cx; docker exec cx ip -o -4 addr show eth0 | grep -o '172.31.22.[0-9]*/24'; docker rm -f cx; docker network rm lan; ip link del wire0`,
+    script: `ip link add wire0 type veth peer name wire1; ip link set wire0 up; ip link set wire1 up; docker network create -d macvlan -o parent=wire0 --subnet 172.31.22.0/24 lan >/dev/null; docker network inspect -f '{{.Driver}} {{.Scope}} {{.Internal}} {{json .IPAM.Config}} {{json .Options}}' lan; docker run -d --name cx --network lan -p 80:80 busybox sleep 99 >/dev/null; docker run --rm --network lan busybox sh -c 'ip route; ping -c1 -w20 cx | grep -c seq='; docker inspect -f '{{json .NetworkSettings.Ports}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{.Gateway}} {{.MacAddress}}{{end}}' cx; docker port cx; docker restart -t 0 cx; docker exec cx ip -o -4 addr show eth0 | grep -o '172.31.22.[0-9]*/24'; docker rm -f cx; docker network rm lan; ip link del wire0`,
     shows: /macvlan local false/,
   },
   {

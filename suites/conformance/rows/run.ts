@@ -33,7 +33,7 @@ export const runRows: readonly Row[] = [
   },
   {
     name: 'run -it is a terminal',
-    script: `expect -c 'set timeout 10; spawn -noecho docker run --rm -it busybox sh; expect "# "; send "tty; echo \\$((40+2))\\r"; expect "\\n42"; expect "# "; send "exit 5\\r"; expect eof; exit [lindex [wait] 3]'`,
+    script: `expect -c 'set timeout 60; spawn -noecho docker run --rm -it busybox sh; expect "# "; send "tty; echo \\$((40+2))\\r"; expect "\\n42"; expect "# "; send "exit 5\\r"; expect eof; exit [lindex [wait] 3]'`,
     code: 5,
     shows: /\/dev\/pts\/0/,
     // The shell asks the terminal where the cursor is; when depends on scheduling.
@@ -46,7 +46,7 @@ export const runRows: readonly Row[] = [
   },
   {
     name: 'run -it tells the size of the terminal',
-    script: `expect -c 'set timeout 10; set stty_init "rows 31 cols 97"; spawn -noecho docker run --rm -it busybox sh -c "sleep 0.3; stty size"; expect eof; exit [lindex [wait] 3]'`,
+    script: `expect -c 'set timeout 60; set stty_init "rows 31 cols 97"; spawn -noecho docker run --rm -it busybox sh -c "until stty size 2>/dev/null | grep -q 31; do sleep 0.05; done; stty size"; expect eof; exit [lindex [wait] 3]'`,
     shows: /31 97/,
   },
   { name: 'run -it without a terminal is refused', script: `docker run --rm -it busybox true`, code: 1 },
@@ -324,7 +324,7 @@ export const runRows: readonly Row[] = [
   },
   {
     name: 'run --ipc container shares /dev/shm',
-    script: `docker run -d --name ca --ipc shareable busybox sh -c 'echo x >/dev/shm/f; sleep 99'; sleep 0.5; docker run --rm --ipc container:ca busybox cat /dev/shm/f`,
+    script: `docker run -d --name ca --ipc shareable busybox sh -c 'echo x >/dev/shm/f; sleep 99'; until realdocker exec ca test -s /dev/shm/f; do sleep 0.05; done; docker run --rm --ipc container:ca busybox cat /dev/shm/f`,
     shows: /^x$/m,
   },
   {
@@ -433,12 +433,12 @@ export const runRows: readonly Row[] = [
   },
   {
     name: 'run -it detaches with ctrl-p ctrl-q',
-    script: `expect -c 'set timeout 10; spawn -noecho docker run --name cx -it busybox sh; expect "# "; send "\\x10\\x11"; expect eof; exit [lindex [wait] 3]' >/dev/null; echo $?; docker ps --format '{{.Names}} {{.State}}'`,
+    script: `expect -c 'set timeout 60; spawn -noecho docker run --name cx -it busybox sh; expect "# "; send "\\x10\\x11"; expect eof; exit [lindex [wait] 3]' >/dev/null; echo $?; docker ps --format '{{.Names}} {{.State}}'`,
     shows: /cx running/,
   },
   {
     name: 'run --detach-keys',
-    script: `expect -c 'set timeout 10; spawn -noecho docker run --name cx --detach-keys ctrl-a,d -it busybox sh; expect "# "; send "\\x01d"; expect eof; exit [lindex [wait] 3]' >/dev/null; echo $?; docker ps --format '{{.Names}} {{.State}}'`,
+    script: `expect -c 'set timeout 60; spawn -noecho docker run --name cx --detach-keys ctrl-a,d -it busybox sh; expect "# "; send "\\x01d"; expect eof; exit [lindex [wait] 3]' >/dev/null; echo $?; docker ps --format '{{.Names}} {{.State}}'`,
     shows: /cx running/,
   },
   {
