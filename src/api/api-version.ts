@@ -1,9 +1,9 @@
 /** Which versions of the Engine API are served, and how a request asks for one: `/v1.43/containers/json`. */
 import { DewarError } from '../base/errors.ts'
 
-export const API_VERSION = '1.50'
+export const API_VERSION = '1.51'
 export const MIN_API_VERSION = '1.24'
-const NEWEST = 50
+const NEWEST = 51
 const OLDEST = 24
 /** Every call of `podman --remote` goes there. */
 const LIBPOD = /^(?:\/v[0-9.]+)?\/libpod(?:[/?]|$)/

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { DewarError } from '../base/errors.ts'
 import type { Images, ImageView } from '../engine/types.ts'
+import { flagOf } from './query.ts'
 import type { Call } from './route.ts'
 
 const PLATFORM = z.object({
@@ -18,6 +19,12 @@ type Platform = z.infer<typeof PLATFORM>
 export async function checkPlatforms(call: Call, images: Images, name: string): Promise<void> {
   const asked = ['platform', 'platforms'].flatMap((key) => call.query.getAll(key)).flatMap(parsePlatforms)
   if (asked.length === 0) return
+  if (flagOf(call.query, 'manifests')) {
+    throw new DewarError(
+      'invalid-argument',
+      'conflicting options: manifests and platform options cannot both be set',
+    )
+  }
   const image = await images.inspect(name)
   if (asked.some((platform) => isFor(image, platform))) return
   const [wanted] = asked.map((platform) => shown(platform))

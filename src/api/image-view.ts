@@ -1,5 +1,5 @@
 /** Images as dockerd shows them to each API version. */
-import type { HistoryEntry, ImageView } from '../engine/types.ts'
+import type { ContainerView, HistoryEntry, ImageView } from '../engine/types.ts'
 import { isEmpty, sortedMap } from './codec.ts'
 import { CONFIG, HEALTHCHECK_CODEC } from './container-schema.ts'
 import { rfc3339Nano } from './go-time.ts'
@@ -42,10 +42,17 @@ export function imageJson(
     Os: image.os,
     Size: image.size,
     ...(minor < 44 ? { VirtualSize: image.size } : {}),
-    GraphDriver: { Data: null, Name: 'overlay2' },
+    GraphDriver: { Data: graphData(image.folders ?? []), Name: 'overlay2' },
     RootFS: { Type: 'layers', ...(image.layers.length === 0 ? {} : { Layers: image.layers }) },
     Metadata: { LastTagTime: rfc3339Nano(image.lastTagTime) },
   }
+}
+
+/** As overlay2 has it: the topmost layer's folder above the others'. Layers are mounted nowhere, nor are they written to. */
+function graphData([upper, ...lower]: readonly string[]): object | null {
+  if (upper === undefined) return null
+  const below = lower.length === 0 ? {} : { LowerDir: lower.join(':') }
+  return { ...below, MergedDir: '', UpperDir: upper, WorkDir: '' }
 }
 
 function legacyConfig(config: Partial<ImageView['config']>): unknown {
@@ -110,6 +117,17 @@ export function layerUse(images: readonly ImageView[]): LayerUse {
 
 function stackOf({ layers, layerSizes = [] }: ImageView): { readonly key: string; readonly size: number }[] {
   return layers.map((_, at) => ({ key: layers.slice(0, at + 1).join(), size: layerSizes[at] ?? 0 }))
+}
+
+/** With how many containers use each, running or not. */
+export function counted(
+  images: readonly ImageView[],
+  containers: readonly Pick<ContainerView, 'imageId'>[],
+): ImageView[] {
+  return images.map((image) => ({
+    ...image,
+    containers: containers.filter(({ imageId }) => imageId === image.id).length,
+  }))
 }
 
 /** A row of `docker images`. Before API 1.43 an image without a name was called <none>. */

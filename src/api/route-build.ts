@@ -19,7 +19,10 @@ export function buildRoutes({ app, engine }: Room): void {
     })
   })
   // Only BuildKit has a cache beside images: what the classic builder keeps are images.
-  on(app, 'POST', '/build/prune', (call) => sendJson(call.reply, { CachesDeleted: null, SpaceReclaimed: 0 }))
+  on(app, 'POST', '/build/prune', async (call) => {
+    const { reclaimed } = await engine.builds.prune()
+    return sendJson(call.reply, { CachesDeleted: null, SpaceReclaimed: reclaimed })
+  })
   on(app, 'POST', '/build/cancel', (call) => cancel(call))
 }
 

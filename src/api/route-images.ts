@@ -4,12 +4,12 @@
  */
 import type { FastifyReply } from 'fastify'
 import { DewarError } from '../base/errors.ts'
-import type { Images, ImageView, OnProgress } from '../engine/types.ts'
+import type { EngineApi, Images, ImageView, OnProgress } from '../engine/types.ts'
 import { parseAuthHeader } from './auth-header.ts'
 import { CONFIG } from './container-schema.ts'
 import { wantsContainerConfig } from './client-quirks.ts'
 import { checkPlatforms } from './image-platform.ts'
-import { deletedJson, historyJson, imageJson, imageSummaryJson, layerUse } from './image-view.ts'
+import { counted, deletedJson, historyJson, imageJson, imageSummaryJson, layerUse } from './image-view.ts'
 import { filtersOf, flagOf, textOf } from './query.ts'
 import { checkImageRef, checkRef } from './ref.ts'
 import { sendEmpty, sendJson, sendProgress, sendStream } from './respond.ts'
@@ -21,7 +21,7 @@ const PRUNE_FILTERS = ['dangling', 'label', 'label!', 'until']
 
 export function imageRoutes({ app, engine }: Room): void {
   const { images } = engine
-  on(app, 'GET', '/images/json', (call) => list(call, images))
+  on(app, 'GET', '/images/json', (call) => list(call, engine))
   on(app, 'POST', '/images/create', (call) =>
     textOf(call.query, 'fromImage') === undefined ? importImage(call, images) : pull(call, images),
   )
@@ -97,19 +97,23 @@ function referenceOf({ query }: Call): string | undefined {
   return repo === undefined ? undefined : checkImageRef(tag === undefined ? repo : `${repo}:${tag}`)
 }
 
-async function list(call: Call, images: Images): Promise<FastifyReply> {
+async function list(call: Call, { images, containers }: EngineApi): Promise<FastifyReply> {
   const { query, reply, minor } = call
   const sharedSize = flagOf(query, 'shared-size')
-  const rows = await images.list({
+  const found = await images.list({
     all: flagOf(query, 'all'),
     filters: filtersOf(query, LIST_FILTERS),
     sharedSize,
   })
+  const all = { all: true, limit: -1, size: false, filters: new Map<string, readonly string[]>() }
+  const rows = minor < 51 ? found : counted(found, await containers.list(all))
   const use = layerUse(rows)
   const sharedOf = (image: ImageView): number => (sharedSize ? use.sharedOf(image) : -1)
   return sendJson(
     reply,
-    rows.map((image) => imageSummaryJson(image, minor, { counted: sharedSize, shared: sharedOf(image) })),
+    rows.map((image) =>
+      imageSummaryJson(image, minor, { counted: sharedSize || minor >= 51, shared: sharedOf(image) }),
+    ),
   )
 }
 

@@ -1,12 +1,12 @@
 /** _ping, version, info, events, auth, df. */
 import type { FastifyReply } from 'fastify'
 import { DewarError } from '../base/errors.ts'
-import type { EngineApi, ImageView } from '../engine/types.ts'
+import type { EngineApi } from '../engine/types.ts'
 import { AUTH } from './auth-header.ts'
 import { Bursts } from './bursts.ts'
 import { summaryJson } from './container-view.ts'
 import { eventLine } from './event-view.ts'
-import { imageSummaryJson, layerUse } from './image-view.ts'
+import { counted, imageSummaryJson, layerUse } from './image-view.ts'
 import { volumeJson } from './network-view.ts'
 import { filtersOf, timeOf } from './query.ts'
 import { abortOnClose, sendJson } from './respond.ts'
@@ -115,16 +115,14 @@ async function diskUsage({ query, reply, minor }: Call, engine: EngineApi): Prom
       : [],
     wants('volume') ? engine.volumes.list(none, { usage: true }) : undefined,
   ])
-  const users = (image: ImageView): number => containers.filter(({ imageId }) => imageId === image.id).length
-  const counted = images?.map((image) => ({ ...image, containers: users(image) }))
+  const rows = images === undefined ? undefined : counted(images, containers)
   const use = layerUse(images ?? [])
   const now = Date.now()
   return sendJson(reply, {
     LayersSize: use.total,
     Images:
-      counted?.map((image) =>
-        imageSummaryJson(image, minor, { counted: true, shared: use.sharedOf(image) }),
-      ) ?? null,
+      rows?.map((image) => imageSummaryJson(image, minor, { counted: true, shared: use.sharedOf(image) })) ??
+      null,
     Containers: wants('container')
       ? containers.map((view) => summaryJson(view, view.config.image, minor, now))
       : null,

@@ -1,5 +1,6 @@
 /** A sample of `docker stats` in the API's words. */
 import type { Stats } from '../engine/types.ts'
+import { isEmpty } from './codec.ts'
 import { rfc3339Nano } from './go-time.ts'
 
 export interface Sampled {
@@ -79,9 +80,11 @@ function memoryJson({ memory }: Stats): object {
 function blkioJson(now: Stats | undefined): object {
   const empty = now !== undefined && now.cpu.perCpu !== null ? [] : null
   const none = Object.fromEntries(BLKIO_LISTS.map((list) => [list, empty]))
-  return now === undefined || now.blkio.length === 0
-    ? none
-    : { ...none, io_service_bytes_recursive: now.blkio }
+  return {
+    ...none,
+    ...(isEmpty(now?.blkio) ? {} : { io_service_bytes_recursive: now?.blkio }),
+    ...(isEmpty(now?.blkioRequests) ? {} : { io_serviced_recursive: now?.blkioRequests }),
+  }
 }
 
 function networksJson(now: Stats): object {

@@ -41,4 +41,6 @@ export interface Builds {
     signal: AbortSignal,
     ready?: () => Promise<void>,
   ): Promise<string>
+  /** There is no cache but images: it frees nothing, and says that it did. */
+  prune(): Promise<{ readonly reclaimed: number }>
 }

@@ -40,5 +40,6 @@ const NOTHING: Omit<Stats, 'read'> = {
   },
   memory: { usage: 0, max: null, limit: 0, stats: {}, failcnt: null },
   blkio: [],
+  blkioRequests: [],
   networks: {},
 }

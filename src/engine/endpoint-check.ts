@@ -2,6 +2,7 @@
 import { DewarError } from '../base/errors.ts'
 import { contains, parseAddress } from '../network/address.ts'
 import { hasNames, poolOf, type IpPool, type Network } from '../network/network.ts'
+import { interfaceSettings } from './endpoint-sysctls.ts'
 import { isUnguarded } from './network-options.ts'
 import type { EndpointConfig } from './types.ts'
 
@@ -10,6 +11,7 @@ export function checkEndpoint(network: Network, endpoint: EndpointConfig): void 
   const { ipamConfig, aliases } = endpoint
   const { ipv4Address = '', ipv6Address = '' } = ipamConfig ?? {}
   isUnguarded(network, endpoint)
+  interfaceSettings(endpoint)
   const linkLocal = ipamConfig?.linkLocalIps ?? []
   const asked = `${ipv4Address}${ipv6Address}` !== ''
   const problems = hasNames(network)

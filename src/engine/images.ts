@@ -114,7 +114,9 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
   }
 
   async inspect(ref: string): Promise<ImageView> {
-    return viewOf(this.#shop, this.#images.resolve(ref))
+    const image = this.#images.resolve(ref)
+    const folders = this.#images.chain(image.id).map((chainId) => this.#layers.folder(chainId))
+    return { ...viewOf(this.#shop, image), folders: folders.toReversed() }
   }
 
   async history(ref: string): Promise<HistoryEntry[]> {

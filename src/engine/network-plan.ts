@@ -9,6 +9,7 @@ import type { Network } from '../network/network.ts'
 import { decidePorts, type DecidedPorts } from '../network/ports.ts'
 import type { Container } from './container.ts'
 import type { Place } from './endpoint-state.ts'
+import { interfaceSettings } from './endpoint-sysctls.ts'
 import type { Member } from './name-service.ts'
 import { isUnguarded } from './network-options.ts'
 import type { EndpointConfig } from './types.ts'
@@ -42,6 +43,7 @@ export function attachmentOf(
     slot,
     gatewayPriority: endpoint.gwPriority ?? 0,
     unguarded: isUnguarded(network, endpoint),
+    settings: interfaceSettings(endpoint),
   }
 }
 

@@ -37,6 +37,8 @@ export interface ImageView {
   readonly config: ImageConfig
   /** diff ids, bottom first */
   readonly layers: readonly string[]
+  /** Their folders, topmost first; only of an image that is inspected. */
+  readonly folders?: readonly string[]
   /** Bytes of each of these; only when a list was asked for with `sharedSize`. */
   readonly layerSizes?: readonly number[]
   readonly lastTagTime: number

@@ -96,7 +96,7 @@ export interface Networks {
 }
 
 export interface EngineEvent {
-  readonly type: 'container' | 'image' | 'network' | 'volume' | 'daemon'
+  readonly type: 'container' | 'image' | 'network' | 'volume' | 'daemon' | 'builder'
   readonly action: string
   readonly actor: { readonly id: string; readonly attributes: Readonly<Record<string, string>> }
   /** Milliseconds; unique and increasing when read as nanoseconds by `timeNano`. */

@@ -26,12 +26,17 @@ export interface CgroupStats {
     readonly stats: Readonly<Record<string, number>>
     readonly failcnt: number | null
   }
-  readonly blkio: readonly {
-    readonly major: number
-    readonly minor: number
-    readonly op: string
-    readonly value: number
-  }[]
+  /** Bytes. */
+  readonly blkio: readonly BlockCount[]
+  /** Requests; v1 alone, since dockerd gives none of v2's. */
+  readonly blkioRequests: readonly BlockCount[]
+}
+
+interface BlockCount {
+  readonly major: number
+  readonly minor: number
+  readonly op: string
+  readonly value: number
 }
 
 /** USER_HZ: the same on all architectures Dewar runs on. */
@@ -43,7 +48,7 @@ const US_NS = 1000
  * has ended.
  */
 export async function readStats(layout: CgroupLayout, path: string): Promise<CgroupStats> {
-  const [pids, cpu, memory, blkio] = await Promise.all([
+  const [pids, cpu, memory, blkio, blkioRequests] = await Promise.all([
     readPids(reader(layout, 'pids', path)),
     readCpu(layout, path),
     controllerOf(layout, 'memory') === 'v2'
@@ -51,9 +56,10 @@ export async function readStats(layout: CgroupLayout, path: string): Promise<Cgr
       : memoryV1(reader(layout, 'memory', path)),
     controllerOf(layout, 'blkio') === 'v2'
       ? blockV2(reader(layout, 'io', path))
-      : blockV1(reader(layout, 'blkio', path)),
+      : blockV1(reader(layout, 'blkio', path), 'io_service_bytes'),
+    controllerOf(layout, 'blkio') === 'v2' ? [] : blockV1(reader(layout, 'blkio', path), 'io_serviced'),
   ])
-  return { pids, cpu, memory, blkio }
+  return { pids, cpu, memory, blkio, blkioRequests }
 }
 
 /** Reads a file of the group; undefined when this kernel does not have it. */
@@ -176,8 +182,8 @@ async function memoryV2(read: Reader): Promise<CgroupStats['memory']> {
 }
 
 /** Lines `8:0 Read 4096`, and a `Total` that has no device. */
-async function blockV1(read: Reader): Promise<CgroupStats['blkio']> {
-  const text = (await read('blkio.throttle.io_service_bytes_recursive')) ?? ''
+async function blockV1(read: Reader, what: 'io_service_bytes' | 'io_serviced'): Promise<BlockCount[]> {
+  const text = (await read(`blkio.throttle.${what}_recursive`)) ?? ''
   return [...text.matchAll(/^(\d+):(\d+) (\w+) (\d+)$/gm)].map(([, major, minor, op, value]) => ({
     major: Number(major),
     minor: Number(minor),
@@ -187,7 +193,7 @@ async function blockV1(read: Reader): Promise<CgroupStats['blkio']> {
 }
 
 /** Lines `8:0 rbytes=4096 wbytes=0 rios=1 …`; devices that did nothing may stand there without numbers. */
-async function blockV2(read: Reader): Promise<CgroupStats['blkio']> {
+async function blockV2(read: Reader): Promise<BlockCount[]> {
   const text = (await read('io.stat')) ?? ''
   return [...text.matchAll(/^(\d+):(\d+) .*?rbytes=(\d+) wbytes=(\d+)/gm)].flatMap(
     ([, major, minor, read_, written]) => [

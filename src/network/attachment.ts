@@ -2,6 +2,13 @@
 import type { Published } from './firewall.ts'
 import type { Network } from './network.ts'
 
+/** /proc/sys/net/FOLDER/INTERFACE/KEY; checked. */
+export interface InterfaceSetting {
+  readonly folder: string
+  readonly key: string
+  readonly value: string
+}
+
 /** A container's place on one network. */
 export interface Attachment {
   readonly network: Network
@@ -18,6 +25,8 @@ export interface Attachment {
   readonly gatewayPriority: number
   /** It may send under any address. */
   readonly unguarded?: boolean
+  /** What the user wants of its interface. */
+  readonly settings?: readonly InterfaceSetting[]
 }
 
 export interface ContainerNetwork {

@@ -19,7 +19,7 @@ import { forgetClientsStep, publishSteps, unpublishSteps } from './firewall.ts'
 import type { Published } from './firewall.ts'
 import { parseMac } from './ipam.ts'
 import { GUEST_INDEX, gatewaysOf, onBridges } from './attachment.ts'
-import type { Attachment, ContainerNetwork, Gateways } from './attachment.ts'
+import type { Attachment, ContainerNetwork, Gateways, InterfaceSetting } from './attachment.ts'
 import { macvlanSteps, namespaceNumber, removeMacvlanSteps } from './macvlan-steps.ts'
 import { poolOf } from './network.ts'
 import type { IpPool } from './network.ts'
@@ -192,18 +192,23 @@ export function guestSettings(
   actor: Actor,
   container: Pick<ContainerNetwork, 'ipv6' | 'attachments'>,
 ): Step[] {
-  if (!container.ipv6) return []
-  return container.attachments.flatMap((attachment) => {
-    const write = (key: string, data: string): Step => ({
-      actor,
-      op: 'write',
-      path: `/proc/sys/net/ipv6/conf/eth${attachment.slot}/${key}`,
-      data,
-    })
-    if (attachment.address6 === undefined) return [write('disable_ipv6', '1')]
-    // The hairpin port sends the interface its own duplicate check back.
-    return [write('accept_ra', '0'), write('accept_dad', '0')]
-  })
+  return container.attachments.flatMap((attachment) =>
+    [...(container.ipv6 ? ipv6Settings(attachment) : []), ...(attachment.settings ?? [])].map(
+      ({ folder, key, value }): Step => ({
+        actor,
+        op: 'write',
+        path: `/proc/sys/net/${folder}/eth${attachment.slot}/${key}`,
+        data: value,
+      }),
+    ),
+  )
+}
+
+function ipv6Settings({ address6 }: Attachment): InterfaceSetting[] {
+  const folder = 'ipv6/conf'
+  if (address6 === undefined) return [{ folder, key: 'disable_ipv6', value: '1' }]
+  // The hairpin port sends the interface its own duplicate check back.
+  return ['accept_ra', 'accept_dad'].map((key) => ({ folder, key, value: '0' }))
 }
 
 function guestStep(container: ContainerNetwork): Step {

@@ -67,7 +67,7 @@ export function fakeEngine(
       commit: absent,
       ...images,
     },
-    builds: { build: absent, ...builds },
+    builds: { build: absent, prune: async () => ({ reclaimed: 0 }), ...builds },
     volumes: {
       list: async () => [],
       create: absent,

@@ -12,7 +12,7 @@ function messageIn(body: string): string {
 
 test('_ping says what clients negotiate with, with GET and HEAD, with and without a version', async () => {
   await using served = await serve(fakeEngine())
-  for (const path of ['/_ping', '/v1.24/_ping', '/v1.50/_ping']) {
+  for (const path of ['/_ping', '/v1.24/_ping', '/v1.51/_ping']) {
     for (const method of ['GET', 'HEAD']) {
       const reply = await ask(served, path, { method })
       assert.equal(reply.status, 200)
@@ -21,7 +21,7 @@ test('_ping says what clients negotiate with, with GET and HEAD, with and withou
         ['api-version', 'docker-experimental', 'ostype', 'builder-version', 'server', 'content-type'].map(
           (name) => reply.headers[name],
         ),
-        ['1.50', 'false', 'linux', '1', 'Dewar/9.9.9 (linux)', 'text/plain; charset=utf-8'],
+        ['1.51', 'false', 'linux', '1', 'Dewar/9.9.9 (linux)', 'text/plain; charset=utf-8'],
       )
     }
   }
@@ -37,13 +37,13 @@ test('a version that is not served is refused in dockerd’s words', async () =>
     400,
     'client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version',
   ])
-  assert.deepEqual(await message('/v1.51/info'), [
+  assert.deepEqual(await message('/v1.52/info'), [
     400,
-    'client version 1.51 is too new. Maximum supported API version is 1.50',
+    'client version 1.52 is too new. Maximum supported API version is 1.51',
   ])
   assert.deepEqual(await message('/v2.0/info'), [
     400,
-    'client version 2.0 is too new. Maximum supported API version is 1.50',
+    'client version 2.0 is too new. Maximum supported API version is 1.51',
   ])
 })
 

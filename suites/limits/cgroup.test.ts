@@ -155,6 +155,26 @@ test('pidsIn and removeTree reach groups that were made inside', { skip: root },
   await assert.rejects(readStats(layout, path), /is gone/)
 })
 
+test('stats count what is written to disks in bytes and in requests', { skip: needs('blkio') }, async (t) => {
+  const path = nextPath()
+  const made = plan(path, {})
+  await using _made = madeGroups(layout, path, made)
+  const join_ = joinFiles(made).map((file) => `echo $$ > ${file}`)
+  const write = `exec dd if=/dev/zero of=${join(folder, 'written')} bs=64k count=16 oflag=direct`
+  const { status, stderr } = spawnSync('sh', ['-ec', [...join_, write].join('\n')], { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  const { blkio, blkioRequests } = await readStats(layout, path)
+  if (blkio.length === 0) return t.skip('this kernel counts nothing of the disk the tests write to')
+  const written = blkio.find(({ op }) => op === 'write')
+  assert.ok((written?.value ?? 0) >= MB, JSON.stringify(blkio))
+  // dockerd gives the number of requests from v1 alone.
+  if (controllerOf(layout, 'blkio') === 'v2') return assert.deepEqual(blkioRequests, [])
+  const requests = blkioRequests.find(
+    ({ op, major, minor }) => op === 'write' && major === written?.major && minor === written.minor,
+  )
+  assert.ok((requests?.value ?? 0) >= 16 && (requests?.value ?? 0) < 2048, JSON.stringify(blkioRequests))
+})
+
 test('block IO limits are taken by the kernel', { skip: needs('blkio') }, async (t) => {
   const disk = /^ *(\d+) +(\d+) +\d+ (?:[sv]d[a-z]|nvme\d+n\d+|loop0)$/m.exec(
     readFileSync('/proc/partitions', 'utf8'),

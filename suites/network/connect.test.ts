@@ -171,6 +171,23 @@ describe('connect', { skip }, () => {
     await rig.docker('network', 'rm', 'aaa')
   })
 
+  test('connect: settings of an interface are its own, at the start and while the container runs', async () => {
+    const option = 'com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1'
+    const marks = async (): Promise<string> =>
+      (
+        await rig.docker('exec', 'set', 'sh', '-c', 'cat /proc/sys/net/ipv4/conf/eth?/log_martians')
+      ).replaceAll('\n', '')
+    await rig.run('set', '--network', `name=front,driver-opt=${option}`, '--network', 'inner')
+    assert.equal(await marks(), '10')
+    await rig.docker('network', 'connect', '--driver-opt', option, 'back', 'set')
+    assert.equal(await marks(), '101')
+    const bad = 'com.docker.network.endpoint.sysctls=net.ipv4.ip_forward=1'
+    const connect = ['docker', 'network', 'connect', '--driver-opt', bad, 'bridge', 'set']
+    const { stderr } = await rig.server.run(connect)
+    assert.match(stderr, /unrecognised network interface sysctl/)
+    await rig.docker('rm', '-f', 'set')
+  })
+
   test('connect: works on what an engine that was killed has left, and is remembered by the next', async () => {
     await rig.docker('network', 'connect', 'back', 'one')
     await rig.server.crash()

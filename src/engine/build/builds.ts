@@ -49,6 +49,11 @@ export class BuildService implements Builds {
     await rm(this.#folder, { recursive: true, force: true })
   }
 
+  async prune(): Promise<{ reclaimed: number }> {
+    this.#rooms.services.bus.emit('builder', 'prune', '', { reclaimed: '0' })
+    return { reclaimed: 0 }
+  }
+
   build(
     request: BuildRequest,
     onProgress: OnProgress,

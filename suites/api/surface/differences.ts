@@ -81,7 +81,6 @@ export const SHAPE: readonly (readonly [row: RegExp, line: RegExp, why: string])
   [/one-shot/, /^\.(name|id): string$/, 'dockerd 26 forgets them'],
   [/containers\/create/, /^\.Warnings\[\]: string$/, 'log options that are kept in another way are told of'],
   [/"BlkioWeight":300/, /^\.Warnings/, 'dockerd looks at blkio.weight alone, not at bfq’s'],
-  [/images\/.*json/, /^\.GraphDriver\.Data/, 'layers are nobody else’s: the storage is closed to others'],
   [/version/, /NodeVersion/, 'of Dewar'],
   [/info/, /\.Runtimes\./, 'isolation levels stand where dockerd has runtimes'],
   [/info/, /^\.KernelMemory: /, 'no kernel that Dewar runs on has it'],
@@ -97,7 +96,6 @@ export const UNLIKE: readonly (readonly [row: RegExp, why: string])[] = [
     /healthy\/json/,
     'whether a probe has ended yet is a matter of time, and dockerd shows it among the execs',
   ],
-  [/"builder"/, 'there is no build cache but the images, so its prune is no event'],
   [/dangling":\["true"\]/, 'docs/API.md: dockerd lists networks that are used, too'],
   [/attach(\/ws|\?detachKeys=nonsense)|nosuch\/attach/, 'dockerd names a stream and sends a message as text'],
 ]
