@@ -1,6 +1,7 @@
 // Builds native/build/dewar-core, and native/build/dewar-probe, which the audit runs inside containers: static, by
 // musl-gcc where it is there, else by cc -static.
-// `node native/build.mjs asan` builds native/build/dewar-core-asan instead (AddressSanitizer and UBSan).
+// `node native/build.mjs asan` builds native/build/dewar-core-asan instead (AddressSanitizer and UBSan), and
+// `node native/build.mjs arm64` the two with -arm64 behind their names, by Debian's cross compiler.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -15,6 +16,7 @@ const sourcesIn = (folder) =>
     .map((name) => join(folder, name))
 const warnings = ['-std=gnu11', '-Wall', '-Wextra', '-Werror']
 const asan = process.argv[2] === 'asan'
+const cross = process.argv[2] === 'arm64' ? '-arm64' : ''
 
 function compile(compiler, flags, target, sources) {
   const temporary = `${target}.${process.pid}`
@@ -35,15 +37,17 @@ const probe = { name: 'dewar-probe', sources: sourcesIn(join(here, 'probe')) }
 const programs = asan ? [{ ...core, name: 'dewar-core-asan' }] : [core, probe]
 const compilers = asan
   ? [['cc', ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined']]]
-  : [
-      ['musl-gcc', ['-O2', '-static', '-s', ...kernelHeaders]],
-      ['cc', ['-O2', '-static', '-s']],
-    ]
+  : cross !== ''
+    ? [['aarch64-linux-gnu-gcc', ['-O2', '-static', '-s']]]
+    : [
+        ['musl-gcc', ['-O2', '-static', '-s', ...kernelHeaders]],
+        ['cc', ['-O2', '-static', '-s']],
+      ]
 
 for (const { name, sources } of programs) {
   const problems = []
   const built = compilers.some(([compiler, flags]) => {
-    const problem = compile(compiler, flags, join(out, name), sources)
+    const problem = compile(compiler, flags, join(out, name + cross), sources)
     if (problem !== undefined) problems.push(problem)
     return problem === undefined
   })

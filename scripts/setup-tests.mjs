@@ -52,6 +52,9 @@ const WANTED = {
   tmux: 'tmux',
   runsc: 'runsc',
   'qemu-system-x86_64': 'qemu-system-x86',
+  'qemu-system-aarch64': 'qemu-system-arm',
+  'aarch64-linux-gnu-gcc': 'gcc-aarch64-linux-gnu',
+  '/usr/aarch64-linux-gnu/include/stdio.h': 'libc6-dev-arm64-cross',
 }
 const MINUTES = 60_000
 

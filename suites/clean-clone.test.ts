@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { command, describe as told } from './harness/command.ts'
 import type { CommandResult } from './harness/command.ts'
 import { assertNoTraces, tracesBefore } from './harness/experiment-traces.ts'
-import { oldNode } from './harness/old-node.ts'
+import { packagedNode } from './harness/packaged-node.ts'
 import { PROJECT } from './harness/project.ts'
 import { findProgram, missing } from './harness/requirement.ts'
 import { tempFolder } from './harness/temp-folder.ts'
@@ -106,7 +106,8 @@ describe('npm start in a clean clone', { skip, concurrency: 1 }, () => {
   })
 
   test('npm start says that Node is too old, also to one that is much too old', async (t) => {
-    const old = await oldNode()
+    // What Ubuntu 22.04 and Debian 11 call `nodejs`.
+    const old = await packagedNode('12.22.12')
     if (old === undefined) return t.skip('npm’s registry does not give an old Node')
     assertRefused(
       await clean([old, 'scripts/start.mjs']),

@@ -2,22 +2,22 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { command } from './command.ts'
+import { CACHE } from './debian-packages.ts'
 
-const CACHE = process.env['DEWAR_TEST_CACHE'] ?? '/var/cache/dewar-tests'
-/** What Ubuntu 22.04 and Debian 11 call `nodejs`. */
-const VERSION = '12.22.12'
-
-/** The path of a Node that is too old for Dewar, from npm's registry (17 MB, once per machine); undefined where it answers not. */
-export async function oldNode(): Promise<string | undefined> {
-  const name = `node-linux-${process.arch}`
-  const folder = join(CACHE, `${name}-${VERSION}`)
+/** The path of another Node, from npm's registry (some 20 to 40 MB, once per machine); undefined where that does not answer. */
+export async function packagedNode(
+  version: string,
+  arch: string = process.arch,
+): Promise<string | undefined> {
+  const name = `node-linux-${arch}`
+  const folder = join(CACHE, `${name}-${version}`)
   if (!existsSync(folder)) {
     await mkdir(CACHE, { recursive: true })
     const work = await mkdtemp(join(CACHE, 'node-work-'))
     try {
-      const packed = await command(['npm', 'pack', '--silent', '--fetch-retries=0', `${name}@${VERSION}`], {
+      const packed = await command(['npm', 'pack', '--silent', '--fetch-retries=0', `${name}@${version}`], {
         cwd: work,
-        timeout: 120_000,
+        timeout: 300_000,
       })
       const [archive = ''] = await readdir(work)
       if (packed.code !== 0) return undefined
