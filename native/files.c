@@ -3,7 +3,7 @@
  * The enemy wrote the stream (an image layer, an archive for `docker cp`) or the tree (a container's files).
  * Protection, outside in: the plan that ends here has pivoted into the target and holds nothing else; every
  * folder is resolved with openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS); the last component is never followed.
- * NOT protected here: how much is written (the sender counts). Nothing is remembered but one parent folder. */
+ * NOT protected here: how much is written (the sender counts). Remembered are one parent folder and, packing, names. */
 #include "dewar.h"
 #include <dirent.h>
 #include <search.h>
@@ -14,9 +14,8 @@ enum { DIR_ = 1, FILE_, SYMLINK, HARDLINK, CHAR, BLOCK, FIFO, WHITEOUT, OPAQUE, 
 #define IMPLICIT 2  /* a parent the archive left out: whatever is there is fine */
 #define XATTRS_MAX (256 << 10)
 #define CHUNK (128 << 10)
-/* Each level of a tree that is removed or packed holds a descriptor; hostile trees have no depth limit. */
-#define DEPTH_MAX 512
-#define LINKS_MAX (1 << 20) /* other names of files that a tree may have */
+#define DEPTH_MAX 512	      /* each level that is removed or packed holds a descriptor; hostile trees have no end */
+#define LINKS_MAX (256 << 20) /* bytes of names of files with several, which are kept in memory */
 #define OPAQUE_XATTR "trusted.overlay.opaque"
 static const char magic[4] = "DWO1";
 
@@ -289,7 +288,7 @@ static const char *seen_as(const struct stat *st) {
 	static void *all;
 	static size_t count;
 	struct seen *this = malloc(sizeof *this + strlen(path) + 1), **first;
-	if (!this || ++count > LINKS_MAX) return refuse(this ? EOVERFLOW : ENOMEM), NULL;
+	if (!this || (count += sizeof *this + strlen(path)) > LINKS_MAX) return refuse(this ? EOVERFLOW : ENOMEM), NULL;
 	*this = (struct seen){st->st_dev, st->st_ino};
 	strcpy(this->name, path);
 	if (!(first = tsearch(this, &all, by_inode))) return NULL;

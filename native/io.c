@@ -50,8 +50,7 @@ int write_full(int fd, const void *buf, size_t n) {
 		ssize_t put = write(fd, p, n);
 		if (put < 0 && errno == EAGAIN) poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
 		if (put < 0 && errno != EAGAIN && errno != EINTR) return -1;
-		p += put > 0 ? put : 0;
-		n -= put > 0 ? (size_t)put : 0;
+		if (put > 0) p += put, n -= (size_t)put;
 	}
 	return 0;
 }

@@ -171,7 +171,9 @@ static void child_main(struct run *r, const int stdio[3], int parent_sync) {
 /* Takes a user id with all capabilities, or with 0 becomes root again. Who makes a user namespace owns it, and what
  * those inside use up the kernel charges to the owner, too. */
 static int become(uid_t euid) {
-	return prctl(PR_SET_SECUREBITS, euid ? SECBIT_NO_SETUID_FIXUP : 0, 0, 0, 0) || seteuid(euid) ? -1 : 0;
+	static int bits;
+	if (euid) bits = prctl(PR_GET_SECUREBITS);
+	return prctl(PR_SET_SECUREBITS, euid ? bits | SECBIT_NO_SETUID_FIXUP : bits, 0, 0, 0) || seteuid(euid) ? -1 : 0;
 }
 
 /* The clone step: the parent's end of the socket between the two, or -1. The child does not return. */
@@ -249,8 +251,7 @@ int run_plan(struct run *r, const int stdio[3], int init) {
 	else if (!rc)
 		run_after(r, r->plan.count); /* a plan that only cleans up */
 	if (rc) {
-		if (r->child) sys_pidfd_send_signal(r->pidfd, SIGKILL);
-		if (r->child) waitpid(r->child, NULL, 0);
+		if (r->child) sys_pidfd_send_signal(r->pidfd, SIGKILL), waitpid(r->child, NULL, 0);
 		r->child = 0;
 		run_after(r, r->f.step);
 		run_close_slots(r);

@@ -8,7 +8,7 @@
 #define HEAD 8 /* before each chunk of a stream that is no terminal's: number of the stream, 0, 0, 0, u32 length */
 /* Of an ended process's stream: twice what a pipe of 1 MiB, the most, may hold. Who inherited it may write for ever. */
 #define READS_AFTER_END 64
-#define CONNS 1024 /* at once; who comes then waits to be accepted */
+#define CONNS 1024 /* at once, or as many as poll(2) takes; who comes then waits to be accepted */
 
 /* Numbers and strings of the OP_SHIM step at the end of every plan that makes a process here. */
 enum { TTY, STDIN_OPEN, STDIN_ONCE, EXPECT, UID, GID, LOG_MAX, LOG_FILES };
@@ -36,6 +36,8 @@ static struct shim {
 	int listener, init; /* init: for an exec, a pidfd of the container's first process; else -1 */
 	int in, out[2];	    /* the process's; a terminal's master is both in and out[0] */
 	int exited, code, reads_after_end;
+	size_t most;	 /* connections */
+	int deaf;	 /* it had no descriptor for who wants to be accepted */
 	uint64_t expect; /* so many attachers of the output have yet to come; it waits for them */
 	size_t end;	 /* of the latest output in the chunk; up to there it is on the way to the clients */
 	char chunk[HEAD + CHUNK];
@@ -98,10 +100,7 @@ static int pump(int stream) {
 	if (shim.out[stream] < 0 || held()) return 0;
 	ssize_t n = read(shim.out[stream], shim.chunk + HEAD, CHUNK);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
-	if (n <= 0) { /* a terminal whose last user is gone answers EIO */
-		close_fd(&shim.out[stream]);
-		return 0;
-	}
+	if (n <= 0) return close_fd(&shim.out[stream]), 0; /* a terminal whose last user is gone answers EIO */
 	uint32_t head[2] = {htonl((uint32_t)(stream + 1) << 24), htonl((uint32_t)n)};
 	memcpy(shim.chunk, head, HEAD);
 	shim.end = HEAD + (size_t)n;
@@ -153,6 +152,7 @@ static void fork_exec(struct conn *c, uint8_t *plan, size_t size) {
 	if (pid > 0) return;
 	dup2(c->fd, 0);
 	dup2(shim.run.pidfd, 1);
+	release_ports(); /* what is closed later by these numbers would be this one's own */
 	sys_close_range(3, ~0U, 0);
 	conn_count = shim.end = 0;
 	carry_out(0, plan, size, 1);
@@ -193,13 +193,14 @@ static void read_control(struct conn *c) {
 
 static void wake(int sig) { (void)sig; }
 
-/* Execs' shims are children too. */
+/* Execs' shims are children too. The process itself is left a zombie until its end is told: the engine opens namespaces
+ * by its number, which nobody else may get before (a guest can go round all numbers while a client holds up the end). */
 static void reap(void) {
-	int status;
-	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-		if (pid != shim.run.child) continue;
-		shim.exited = 1;
-		shim.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	siginfo_t i = {0};
+	for (; !shim.exited && !waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) && i.si_pid; i.si_pid = 0) {
+		shim.exited = i.si_pid == shim.run.child;
+		shim.code = i.si_code == CLD_EXITED ? i.si_status : 128 + i.si_status;
+		if (!shim.exited) waitpid(i.si_pid, NULL, 0);
 	}
 }
 
@@ -230,6 +231,7 @@ static void finish(void) {
 	if (!*shim.str[DIR].s) unlink(shim.str[SOCKET].s);
 	for (size_t i = 0; i < conn_count; i++)
 		if (conns[i].watches) conn_send(&conns[i], 'X', exit, (size_t)n);
+	waitpid(shim.run.child, NULL, 0);
 	close_fd(&shim.run.root);
 	_exit(0);
 }
@@ -250,7 +252,7 @@ static void sweep(void) {
 static void watch(size_t at, int fd, int events) { polled[at] = (struct pollfd){.fd = fd, .events = (short)events}; }
 
 static void watch_all(void) {
-	watch(LISTENER, conn_count < CONNS ? shim.listener : -1, POLLIN);
+	watch(LISTENER, conn_count < shim.most && !shim.deaf ? shim.listener : -1, POLLIN);
 	watch(INIT, shim.init, POLLIN);
 	for (size_t i = 0; i < 2; i++) watch(OUT + i, held() ? -1 : shim.out[i], POLLIN);
 	for (size_t i = 0; i < conn_count; i++) {
@@ -282,16 +284,16 @@ static void serve(struct conn *c, short client, short input) {
 static __attribute__((noreturn)) void loop(void) {
 	for (;;) {
 		watch_all();
-		ppoll(polled, FIRST + 2 * conn_count, NULL, &(sigset_t){0}); /* SIGCHLD comes through only here */
+		/* SIGCHLD comes through only here. Who could not be accepted is tried again in a second, not at once for ever. */
+		ppoll(polled, FIRST + 2 * conn_count, shim.deaf ? &(struct timespec){1, 0} : NULL, &(sigset_t){0});
 		reap();
 		for (size_t i = 0; i < conn_count; i++)
 			serve(&conns[i], polled[FIRST + 2 * i].revents, polled[FIRST + 2 * i + 1].revents);
 		for (int i = 0; i < 2; i++)
 			if (polled[OUT + i].revents) pump(i);
-		if (polled[LISTENER].revents) add_conn(accept4(shim.listener, NULL, NULL, SOCK_CLOEXEC));
+		shim.deaf = polled[LISTENER].revents && !add_conn(accept4(shim.listener, NULL, NULL, SOCK_CLOEXEC));
 		/* The container is over; one in the host's PID namespace leaves its execs alive. */
-		if (polled[INIT].revents) sys_pidfd_send_signal(shim.run.pidfd, SIGKILL);
-		if (polled[INIT].revents) close_fd(&shim.init);
+		if (polled[INIT].revents) sys_pidfd_send_signal(shim.run.pidfd, SIGKILL), close_fd(&shim.init);
 		sweep(); /* before the end: a vanished client is not waited for */
 		if (shim.exited) finish();
 	}
@@ -309,6 +311,7 @@ static int prepare(void) {
 	signal(SIGPIPE, SIG_IGN);
 	shim.in = shim.out[0] = shim.out[1] = shim.log.fd = -1;
 	shim.expect = shim.num[EXPECT];
+	shim.most = (size_t)(sysconf(_SC_OPEN_MAX) < FIRST + 2 * CONNS ? sysconf(_SC_OPEN_MAX) / 2 - FIRST : CONNS);
 	/* From inside: the path may be longer than sun_path's 108 bytes. */
 	shim.listener = *dir && chdir(dir) ? -1 : listen_at(shim.str[SOCKET].s);
 	if (shim.listener < 0) return fail(&shim.run.f, "%s", dir);
@@ -328,10 +331,7 @@ void shim_main(struct run *r, int init) {
 	 * of the container. One that dies from here on has left a socket to find. */
 	struct pollfd engine_gone = {.fd = r->conn, .events = POLLRDHUP};
 	if (ready && poll(&engine_gone, 1, 0) > 0) _exit(125);
-	if (!ready || start()) {
-		send_failure(r->conn, &shim.run.f);
-		_exit(125);
-	}
+	if (!ready || start()) send_failure(r->conn, &shim.run.f), _exit(125);
 	if (init < 0) close(CHANNEL); /* an exec's shim has none */
 	send_started(add_conn(r->conn));
 	run_close_slots(&shim.run); /* after execve: the last to close a layer's own mount waits for RCU, 0.2 ms each */

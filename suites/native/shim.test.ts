@@ -1,0 +1,118 @@
+/** What a shim keeps to when its clients or its container are against it. */
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { startCore } from '../../src/kernel/core.ts'
+import type { ShimOptions } from '../../src/kernel/core-api.ts'
+import { connectUnix } from '../../src/kernel/frames.ts'
+import type { Plan, Step } from '../../src/kernel/plan.ts'
+import { PROJECT } from '../harness/project.ts'
+import { missing } from '../harness/requirement.ts'
+import { tempFolder } from '../harness/temp-folder.ts'
+import { until } from '../harness/until.ts'
+
+const skip = missing('sh', 'setpriv')
+const CORE = join(PROJECT, 'native/build/dewar-core')
+const [NEW_PID, NEW_USER] = [0x2000_0000, 0x1000_0000]
+const LOOPBACK = Uint8Array.from([127, 0, 0, 1])
+let count = 0
+
+function options(folder: string, more: Partial<ShimOptions> = {}): ShimOptions {
+  const runDir = join(folder, `c${++count}`)
+  mkdirSync(runDir)
+  return { runDir, tty: false, stdin: false, stdinOnce: false, expectAttach: 0, ...more }
+}
+
+const run = (script: string): Step => ({
+  actor: 'guest',
+  op: 'exec',
+  argv: ['sh', '-c', script],
+  env: ['PATH=/usr/bin:/bin'],
+  init: false,
+})
+
+const shell = (script: string): Plan => ({
+  steps: [{ actor: 'host', op: 'clone', flags: NEW_PID }, run(script)],
+})
+
+/** The core, started by another program. */
+function startedBy(folder: string, words: string): string {
+  const path = join(folder, 'starter')
+  writeFileSync(path, `#!/bin/sh\n${words} ${CORE} "$@"\n`, { mode: 0o755 })
+  return path
+}
+
+function stateOf(pid: number): string | undefined {
+  try {
+    return /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1]
+  } catch {
+    return undefined
+  }
+}
+
+test(
+  'a pid is nobody else’s until the engine is told of the end, however long a client holds that up',
+  { skip },
+  async () => {
+    await using folder = await tempFolder('shim')
+    await using core = await startCore({ runDir: folder.path })
+    // Its output waits for a client that has yet to come.
+    const shim = await core.launch(shell('exit 3'), options(folder.path, { expectAttach: 1 }))
+    await until('the end of the process', () => !['R', 'S', 'D'].includes(stateOf(shim.pid) ?? ''))
+    // The engine still takes it for running, and opens namespaces by this number for a copy or another container.
+    assert.equal(stateOf(shim.pid), 'Z')
+    const client = await shim.attach({ stdin: false })
+    client.destroy()
+    assert.equal((await shim.exited).code, 3)
+    await shim.gone
+    assert.equal(stateOf(shim.pid), undefined)
+  },
+)
+
+test(
+  'a shim without descriptors for more clients sleeps, and takes them when there are some again',
+  { skip },
+  async () => {
+    await using folder = await tempFolder('shim')
+    await using core = await startCore({
+      runDir: folder.path,
+      program: startedBy(folder.path, 'ulimit -n 64; exec'),
+    })
+    const port: Step = { actor: 'host', op: 'reserve-port', protocol: 'tcp', address: LOOPBACK, port: 0 }
+    // Where ports take the descriptors they run out (EMFILE); without, poll(2) takes no more than 64 (EINVAL).
+    for (const ports of [0, 40]) {
+      const o = options(folder.path)
+      const { steps } = shell('sleep 60')
+      const shim = await core.launch({ steps: [...Array<Step>(ports).fill(port), ...steps] }, o)
+      const held = (): number => readdirSync(`/proc/${shim.shimPid}/fd`).length
+      const before = held()
+      const clients = await Promise.all(
+        Array.from({ length: 70 }, () => connectUnix(join(o.runDir, 'shim.sock'))),
+      )
+      await until('clients to be accepted', () => held() > before + 10)
+      await until('it to sleep', () => stateOf(shim.shimPid) === 'S' && held() > before + 10)
+      for (const client of clients) client.destroy()
+      const late = await core.reconnect(o.runDir)
+      await late?.signal(9)
+      assert.equal((await shim.exited).code, 137)
+    }
+  },
+)
+
+test('a core with locked secure bits makes user namespaces, and keeps the bits', { skip }, async () => {
+  await using folder = await tempFolder('shim')
+  const program = startedBy(folder.path, 'exec setpriv --securebits=+noroot_locked')
+  await using core = await startCore({ runDir: folder.path, program })
+  const owner = 1_000_000
+  const plan: Plan = {
+    steps: [
+      { actor: 'host', op: 'clone', flags: NEW_USER, owner },
+      { actor: 'parent', op: 'idmap', uid: `0 ${owner} 1\n`, gid: `0 ${owner} 1\n` },
+      { actor: 'guest', op: 'user', uid: 0, gid: 0, groups: [] },
+      run('exit 3'),
+    ],
+  }
+  const shim = await core.launch(plan, options(folder.path))
+  assert.equal((await shim.exited).code, 3)
+})
