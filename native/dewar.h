@@ -153,5 +153,4 @@ struct log {
 int log_open(struct log *log, const char *path, uint64_t max, uint32_t files);
 void log_write(struct log *log, int stream, const char *data, size_t n);
 void log_end(struct log *log); /* writes out lines that have no newline yet */
-
 #endif

@@ -70,9 +70,7 @@ STEP(do_reserve_port) {
 		while (recv(CHANNEL, answer, sizeof answer, MSG_DONTWAIT) > 0) {}
 		return RESULT(!send_with(CHANNEL, STR(1), s->str[1].len, fd), "handing a socket over");
 	}
-	reserved[reserved_count++] = fd;
-	fd = -1;
-	return 0;
+	return reserved[reserved_count++] = fd, fd = -1, 0;
 }
 
 void release_ports(void) {

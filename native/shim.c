@@ -266,8 +266,7 @@ static void watch_all(void) {
 
 static struct conn *add_conn(int fd) {
 	if (fd < 0) return NULL;
-	conns[conn_count] = (struct conn){.fd = fd};
-	return &conns[conn_count++];
+	return conns[conn_count] = (struct conn){.fd = fd}, &conns[conn_count++];
 }
 
 static void serve(struct conn *c, short client, short input) {
@@ -301,10 +300,9 @@ static __attribute__((noreturn)) void loop(void) {
 
 static int prepare(void) {
 	const char *log = shim.str[LOG].s, *dir = shim.str[DIR].s;
-	sigset_t mask;
+	sigset_t mask = {0};
 	prctl(PR_SET_NAME, "dewar-shim");
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	sigemptyset(&mask);
 	sigaddset(&mask, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	signal(SIGCHLD, wake);

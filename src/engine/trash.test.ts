@@ -1,6 +1,8 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Trash } from './trash.ts'
@@ -50,5 +52,58 @@ test('Trash deletes what has a name that is no UTF-8', async () => {
     await trash.discard(join(folder, 'c'))
   }
   assert.deepEqual(readdirSync(bin), [])
+  rmSync(folder, { recursive: true })
+})
+
+test('Trash deletes a tree that is deeper than any path is long', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dwt-eng-trash-'))
+  const [bin, doomed, from] = [join(folder, 'trash'), join(folder, 'c'), process.cwd()]
+  mkdirSync(doomed)
+  process.chdir(doomed)
+  try {
+    for (let level = 0; level < 1000; level++) {
+      mkdirSync('deeper')
+      process.chdir('deeper')
+    }
+    writeFileSync('file', '')
+  } finally {
+    process.chdir(from)
+  }
+  {
+    await using trash = new Trash(bin)
+    await trash.discard(doomed)
+  }
+  assert.deepEqual(readdirSync(bin), [])
+  rmSync(folder, { recursive: true })
+})
+
+test('Trash follows no symlink, not even one that takes the place of a folder while it deletes', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dwt-eng-trash-'))
+  const [bin, canary] = [join(folder, 'trash'), join(folder, 'canary')]
+  mkdirSync(canary)
+  writeFileSync(join(canary, 'file'), '')
+  // A process that outlived its container changes the two for each other all the time.
+  const doomed = join(folder, 'c')
+  mkdirSync(doomed)
+  const pairs = 200
+  for (let i = 0; i < pairs; i++) {
+    mkdirSync(join(doomed, `${i}`))
+    symlinkSync(canary, join(doomed, `${i}.link`))
+  }
+  const swap = `const fs = require('fs'); const [at, n] = [process.argv[1], Number(process.argv[2])]; process.chdir(at)
+    console.log('ready'); for (;;) for (let i = 0; i < n; i++) try {
+      fs.renameSync(i + '', i + '.folder'); fs.renameSync(i + '.link', i + ''); fs.renameSync(i + '.folder', i + '.link')
+    } catch (e) { if (fs.readdirSync('.').length === 0) process.exit() }`
+  const guest = spawn(process.execPath, ['-e', swap, doomed, String(pairs)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  try {
+    await once(guest.stdout, 'data')
+    await using trash = new Trash(bin)
+    await trash.discard(doomed)
+  } finally {
+    guest.kill('SIGKILL')
+  }
+  assert.deepEqual(readdirSync(canary), ['file'])
   rmSync(folder, { recursive: true })
 })
