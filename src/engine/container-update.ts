@@ -13,8 +13,11 @@ export function updateContainer(
   container: Container,
   change: Partial<HostConfig>,
 ): Promise<{ warnings: readonly string[] }> {
-  const { facts, cgroups, core, bus } = services
+  const { facts, cgroups, core, bus, containers } = services
   return container.lock.run(async () => {
+    // A removal that held the lock has taken it away.
+    if (containers.byId(container.id) !== container)
+      throw new DewarError('not-found', `No such container: ${container.id}`)
     const before = container.record.hostConfig
     const hostConfig: HostConfig = { ...before, ...change }
     checkSettled(before, change)

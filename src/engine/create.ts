@@ -124,8 +124,8 @@ function ownWarnings(host: HostConfig): string[] {
   const warnings: string[] = []
   if (host.networkMode === 'host' && !runsInHostUserns(host)) {
     warnings.push(
-      'With --network=host the container still has a user namespace of its own: it cannot bind ports below ' +
-        `${1024}. Add --userns=host to allow that.`,
+      'With the network of the host the container still has a user namespace of its own: it cannot bind ports below ' +
+        '1024. Where that is needed, run it with --userns=host.',
     )
   }
   if (host.networkMode === 'host' && Object.keys(host.portBindings).length > 0) {

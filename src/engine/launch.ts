@@ -1,11 +1,12 @@
 /** From a container's record to the bundle its level starts: the effects around the pure spec. */
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { oomFile } from '../kernel/cgroup.ts'
 import { containerCapabilities } from '../kernel/capabilities.ts'
 import type { OciSeccomp } from '../kernel/oci.ts'
 import { defaultSeccompFor, loadDockerProfile } from '../kernel/seccomp.ts'
+import { EXIT_FILE } from '../kernel/shim.ts'
 import { join } from 'node:path'
 import type { Bundle } from '../isolation/level.ts'
 import { bindParts } from './bind-parts.ts'
@@ -215,7 +216,9 @@ function bootIdFile(container: Container): EtcFiles {
 export function prepareFolders(services: Services, container: Container): void {
   const { record } = container
   const run = runFolder(services.settings, container.id)
-  mkdirSync(run, { recursive: true, mode: 0o700 })
+  const made = mkdirSync(run, { recursive: true, mode: 0o700 })
+  // Of the run before, when a full disk kept its end from the record: it would be taken for the end of this one.
+  if (made === undefined) rmSync(join(run, EXIT_FILE), { force: true })
   if (record.hostConfig.ipcMode === 'shareable') makeShm(join(run, 'shm'))
   for (const mount of record.mounts) {
     if (mount.createSource && !mount.file) mkdirSync(mount.source, { recursive: true, mode: 0o755 })

@@ -8,7 +8,7 @@ import { basename, join } from 'node:path'
 import { errnoOf, messageOf } from '../base/errors.ts'
 import { removeTree } from '../kernel/cgroup-live.ts'
 import type { Exit } from '../kernel/core-api.ts'
-import { exitOf } from '../kernel/shim.ts'
+import { EXIT_FILE, exitOf } from '../kernel/shim.ts'
 import { guardWarning } from '../network/source-guard.ts'
 import { TEMPORARY_PREFIX } from '../store/write-whole.ts'
 import { Container } from './container.ts'
@@ -134,7 +134,7 @@ async function findRunning({ services, lifecycle }: Reconciler, container: Conta
 
 async function readExit(run: string): Promise<Exit | undefined> {
   try {
-    return exitOf(await readFile(join(run, 'exit')))
+    return exitOf(await readFile(join(run, EXIT_FILE)))
   } catch {
     return undefined
   }

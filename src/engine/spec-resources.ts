@@ -1,6 +1,7 @@
 /** Limits as the OCI spec words them. Pure. */
 import type { OciBlockRate, OciBlockWeight, OciDevice, OciDeviceRule, OciResources } from '../kernel/oci.ts'
 import { DewarError } from '../base/errors.ts'
+import { ALL_DEVICES, DEFAULT_DEVICE_RULES } from '../kernel/device-rules.ts'
 import type { HostConfig } from './types.ts'
 
 /** Block devices by path, resolved by the caller. */
@@ -89,43 +90,6 @@ function filled<T extends object>(value: T): T | undefined {
   return Object.keys(value).length === 0 ? undefined : value
 }
 
-const device = (path: string, major: number, minor: number): OciDevice => ({
-  path,
-  type: 'c',
-  major,
-  minor,
-  fileMode: 0o666,
-  uid: 0,
-  gid: 0,
-})
-
-/** What every container has in /dev beside its terminals. */
-export const STANDARD_DEVICES: readonly OciDevice[] = [
-  device('/dev/null', 1, 3),
-  device('/dev/zero', 1, 5),
-  device('/dev/full', 1, 7),
-  device('/dev/random', 1, 8),
-  device('/dev/urandom', 1, 9),
-  device('/dev/tty', 5, 0),
-]
-
-/** Everything is closed first; making nodes is harmless, opening them is not. */
-const STANDARD_RULES: readonly OciDeviceRule[] = [
-  { allow: false, type: 'a', access: 'rwm' },
-  { allow: true, type: 'c', access: 'm' },
-  { allow: true, type: 'b', access: 'm' },
-  ...STANDARD_DEVICES.map(({ major, minor }): OciDeviceRule => ({
-    allow: true,
-    type: 'c',
-    major,
-    minor,
-    access: 'rwm',
-  })),
-  { allow: true, type: 'c', major: 5, minor: 1, access: 'rwm' },
-  { allow: true, type: 'c', major: 5, minor: 2, access: 'rwm' },
-  { allow: true, type: 'c', major: 136, access: 'rwm' },
-]
-
 export interface DeviceGrant {
   readonly device: OciDevice
   readonly access: string
@@ -136,11 +100,11 @@ export function deviceRules(
   grants: readonly DeviceGrant[],
   extra: readonly OciDeviceRule[],
 ): OciDeviceRule[] {
-  if (privileged) return [{ allow: true, type: 'a', access: 'rwm' }]
+  if (privileged) return [...ALL_DEVICES]
   const granted = grants.map(({ device: { type, major, minor }, access }): OciDeviceRule => {
     return { allow: true, type: type === 'b' ? 'b' : 'c', major, minor, access }
   })
-  return [...STANDARD_RULES, ...granted, ...extra]
+  return [...DEFAULT_DEVICE_RULES, ...granted, ...extra]
 }
 
 /** `c 1:3 mr`, as `--device-cgroup-rule` takes it. */

@@ -1,5 +1,6 @@
 /** A container's record, its image's wishes and the host's facts as one OCI spec. Pure: the same input, the same spec. */
 import { containerCapabilities, processCapabilities } from '../kernel/capabilities.ts'
+import { DEFAULT_DEVICES } from '../kernel/device-rules.ts'
 import type { OciDeviceRule, OciProcess, OciSeccomp, OciSpec } from '../kernel/oci.ts'
 import { ulimitToRlimit } from '../kernel/rlimits.ts'
 import { processEnv } from './config.ts'
@@ -8,13 +9,7 @@ import type { ExecUser } from './passwd.ts'
 import { parseSecurityOptions } from './security-options.ts'
 import { closedPaths, mounts, type EtcFiles, type ResolvedMount } from './spec-mounts.ts'
 import { idMappings, namespaces, timeOffsets, type IdRange, type Joins } from './spec-namespaces.ts'
-import {
-  deviceRules,
-  resources,
-  STANDARD_DEVICES,
-  type BlockDevices,
-  type DeviceGrant,
-} from './spec-resources.ts'
+import { deviceRules, resources, type BlockDevices, type DeviceGrant } from './spec-resources.ts'
 import { checkSysctls, defaultSysctls } from './sysctls.ts'
 import type { ContainerConfig, HostConfig } from './types.ts'
 
@@ -72,7 +67,7 @@ export function buildSpec(input: SpecInput): OciSpec {
       uidMappings: idMappings(range),
       gidMappings: idMappings(range),
       ...(offsets === undefined ? {} : { timeOffsets: offsets }),
-      devices: [...STANDARD_DEVICES, ...input.devices.map((grant) => grant.device)],
+      devices: [...DEFAULT_DEVICES, ...input.devices.map((grant) => grant.device)],
       cgroupsPath: input.cgroupsPath,
       resources: resources(
         host,

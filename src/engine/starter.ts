@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { messageOf, type DewarError } from '../base/errors.ts'
 import type { Bundle } from '../isolation/level.ts'
 import type { Exit, Shim } from '../kernel/core-api.ts'
-import { SHIM_SOCKET } from '../kernel/shim.ts'
+import { EXIT_FILE, SHIM_SOCKET } from '../kernel/shim.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { portKey } from '../network/ports.ts'
 import { storageError } from '../store/write-whole.ts'
@@ -145,7 +145,7 @@ function endBefore({ record: { state } }: Container): { readonly finishedAt?: nu
 export function removeRunFolder(services: Services, container: Container): void {
   const folder = runFolder(services.settings, container.id)
   try {
-    for (const name of ['exit', SHIM_SOCKET]) unlinkSync(join(folder, name))
+    for (const name of [EXIT_FILE, SHIM_SOCKET]) unlinkSync(join(folder, name))
     rmdirSync(folder)
   } catch {
     rmSync(folder, { recursive: true, force: true })

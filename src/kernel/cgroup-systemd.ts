@@ -9,7 +9,14 @@ import { promisify } from 'node:util'
 import { DewarError } from '../base/errors.ts'
 import { readCgroups, type CgroupLayout } from './cgroup-layout.ts'
 
-const run = promisify(execFile)
+/** systemd answers within a second; one that hangs must not keep the engine from saying so (ms). */
+const PATIENCE = 60_000
+
+/** Runs a program, with nothing asked of the terminal. */
+export type Call = (program: string, args: readonly string[]) => Promise<unknown>
+
+const call: Call = (program, args) =>
+  promisify(execFile)(program, [...args], { timeout: PATIENCE, killSignal: 'SIGKILL' })
 
 /** sd_booted(3) */
 const BOOTED = '/run/systemd/system'
@@ -33,12 +40,16 @@ export async function openCgroups(instance: string): Promise<CgroupLayout> {
 
 /** Gives the group back. No container may be in it: stopping a unit kills what is. */
 export async function closeCgroups(layout: CgroupLayout, instance: string): Promise<void> {
-  if (layout.base !== '') await run('systemctl', ['stop', unitOf(instance)])
+  if (layout.base !== '') await call('systemctl', ['stop', unitOf(instance)])
 }
 
-async function askFor(instance: string, folder: string): Promise<void> {
+/** The group is not there. Throws unavailable. */
+export async function askFor(instance: string, folder: string, by: Call = call): Promise<void> {
+  // When somebody has killed the keeper its group went along, and with it nothing: with a container in it, it would be
+  // there. The unit still stands in the way of another of its name.
+  await by('systemctl', ['stop', unitOf(instance)]).catch(() => undefined)
   try {
-    await run('systemd-run', unitArguments(instance, folder))
+    await by('systemd-run', unitArguments(instance, folder))
   } catch (cause) {
     throw new DewarError(
       'unavailable',
@@ -82,5 +93,7 @@ export function unitArguments(instance: string, folder: string): string[] {
 /** systemd-run's own words, else those of starting it. */
 function complaintOf(error: unknown): string {
   const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : ''
+  if (error instanceof Error && 'killed' in error && error.killed === true)
+    return `it did not answer within ${PATIENCE / 1000} s`
   return said || (error instanceof Error ? error.message : String(error))
 }

@@ -61,16 +61,6 @@ export const DEFAULT_DEVICES: readonly OciDevice[] = [
   node('/dev/tty', 5, 0),
 ]
 
-/** Symbolic links in every container's /dev. */
-export const DEVICE_LINKS: readonly (readonly [path: string, target: string])[] = [
-  ['/dev/ptmx', 'pts/ptmx'], // not a node: the ptmx of the container's own devpts
-  ['/dev/fd', '/proc/self/fd'],
-  ['/dev/stdin', '/proc/self/fd/0'],
-  ['/dev/stdout', '/proc/self/fd/1'],
-  ['/dev/stderr', '/proc/self/fd/2'],
-  ['/dev/core', '/proc/kcore'], // programs look for it; /proc/kcore itself is masked
-]
-
 /** Throws invalid-argument when a rule cannot be read. */
 export function checkDeviceRule(given: OciDeviceRule): void {
   const numbers = [given.major, given.minor].every(

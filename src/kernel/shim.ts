@@ -13,6 +13,8 @@ import type { Plan } from './plan.ts'
 
 /** The socket of the first process's shim, in the container's folder; an exec's has a name of its own. */
 export const SHIM_SOCKET = 'shim.sock'
+/** Beside it, from the end on: how it ended (native/shim.c). */
+export const EXIT_FILE = 'exit'
 
 /** All bits set: the streams stay root's. */
 const NO_OWNER = -1

@@ -1,8 +1,10 @@
 /** An engine of its own for a test, with an image `busybox` made from the host's program. */
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after, before } from 'node:test'
 import { Readable } from 'node:stream'
 import { Engine } from '../../src/engine/engine.ts'
 import type { ContainerConfig, EngineEvent, EngineOptions, HostConfig } from '../../src/index.ts'
@@ -45,6 +47,26 @@ export async function home(more: EngineOptions = {}): Promise<Home> {
 }
 
 const ALL = { all: true, limit: 0, size: false, filters: new Map<string, string[]>() }
+
+/** One engine with busybox for all tests of a file. */
+export function rigForAll(more: EngineOptions = {}): { readonly house: () => Home; readonly rig: () => Rig } {
+  let opened: { readonly house: Home; readonly rig: Rig } | undefined
+  const given = (): NonNullable<typeof opened> => {
+    assert.ok(opened)
+    return opened
+  }
+  before(async () => {
+    if (skip) return
+    const house = await home(more)
+    opened = { house, rig: await house.open() }
+    await opened.rig.importBusybox()
+  })
+  after(async () => {
+    await opened?.rig[Symbol.asyncDispose]()
+    await opened?.house[Symbol.asyncDispose]()
+  })
+  return { house: () => given().house, rig: () => given().rig }
+}
 
 export interface Over {
   readonly id: string

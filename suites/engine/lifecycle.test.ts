@@ -1,33 +1,21 @@
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DewarError } from '../../src/base/errors.ts'
 import { until } from '../harness/until.ts'
-import { home, skip, type Home, type Rig } from './fixture.ts'
+import { rigForAll, skip } from './fixture.ts'
 
-let house: Home
-let rig: Rig
-before(async () => {
-  if (skip) return
-  house = await home()
-  rig = await house.open()
-  await rig.importBusybox()
-})
-after(async () => {
-  if (skip) return
-  await rig[Symbol.asyncDispose]()
-  await house[Symbol.asyncDispose]()
-})
+const { house, rig } = rigForAll()
 
 const code = (wanted: string) => (error: unknown) => error instanceof DewarError && error.code === wanted
-const status = async (id: string) => (await rig.engine.containers.inspect(id)).state
+const status = async (id: string) => (await rig().engine.containers.inspect(id)).state
 
 test(
   'containers.start runs the command with its environment, directory, user and exit code',
   { skip },
   async () => {
-    const { output, ...over } = await rig.finish({
+    const { output, ...over } = await rig().finish({
       cmd: ['sh', '-c', 'id -u; id -G; echo $A $HOME; readlink /proc/self/cwd; exit 7'],
       env: ['A=b'],
       user: 'web',
@@ -35,7 +23,7 @@ test(
     })
     assert.equal(over.code, 7)
     assert.equal(output, '33\n33 29\nb /srv\n/made/here\n')
-    const { state, path, args } = await rig.engine.containers.inspect(over.id)
+    const { state, path, args } = await rig().engine.containers.inspect(over.id)
     assert.deepEqual(
       [state.status, state.exitCode, state.error, path, args[0]],
       ['exited', 7, '', 'sh', '-c'],
@@ -49,14 +37,14 @@ test(
   { skip },
   async () => {
     const [one, two] = [
-      await rig.finish({ cmd: ['cat', '/proc/self/uid_map'] }),
-      await rig.finish({ cmd: ['cat', '/proc/self/uid_map'] }),
+      await rig().finish({ cmd: ['cat', '/proc/self/uid_map'] }),
+      await rig().finish({ cmd: ['cat', '/proc/self/uid_map'] }),
     ]
     const base = (output: string) => Number(output.trim().split(/\s+/)[1])
     assert.ok(base(one.output) >= 1_000_000)
     assert.notEqual(base(one.output), base(two.output))
     assert.equal(
-      (await rig.finish({ cmd: ['cat', '/proc/self/uid_map'] }, { usernsMode: 'host' })).output
+      (await rig().finish({ cmd: ['cat', '/proc/self/uid_map'] }, { usernsMode: 'host' })).output
         .trim()
         .split(/\s+/)[1],
       '0',
@@ -68,8 +56,8 @@ test(
   'containers.start tells a missing command from one that cannot run, as Docker does',
   { skip },
   async () => {
-    const missing = await rig.create({ cmd: ['nosuch'] })
-    await assert.rejects(rig.engine.containers.start(missing), (error: DewarError) => {
+    const missing = await rig().create({ cmd: ['nosuch'] })
+    await assert.rejects(rig().engine.containers.start(missing), (error: DewarError) => {
       assert.equal(error.code, 'command-not-found')
       assert.match(
         error.message,
@@ -78,18 +66,18 @@ test(
       return true
     })
     assert.deepEqual([(await status(missing)).status, (await status(missing)).exitCode], ['created', 127])
-    const plain = await rig.create({ cmd: ['/etc/passwd'] })
-    await assert.rejects(rig.engine.containers.start(plain), code('command-not-executable'))
+    const plain = await rig().create({ cmd: ['/etc/passwd'] })
+    await assert.rejects(rig().engine.containers.start(plain), code('command-not-executable'))
     assert.equal((await status(plain)).exitCode, 126)
   },
 )
 
 test('containers.start of a missing command with --rm leaves nothing', { skip }, async () => {
-  const id = await rig.create({ cmd: ['nosuch'] }, { autoRemove: true })
-  const over = await rig.engine.containers.wait(id, 'removed')
-  await assert.rejects(rig.engine.containers.start(id))
+  const id = await rig().create({ cmd: ['nosuch'] }, { autoRemove: true })
+  const over = await rig().engine.containers.wait(id, 'removed')
+  await assert.rejects(rig().engine.containers.start(id))
   assert.equal((await over.result).code, 127)
-  await assert.rejects(rig.engine.containers.inspect(id), /No such container/)
+  await assert.rejects(rig().engine.containers.inspect(id), /No such container/)
 })
 
 test(
@@ -97,8 +85,8 @@ test(
   { skip },
   async () => {
     const both = await Promise.allSettled([
-      rig.create({ cmd: ['true'] }, {}, 'taken'),
-      rig.create({ cmd: ['true'] }, {}, 'taken'),
+      rig().create({ cmd: ['true'] }, {}, 'taken'),
+      rig().create({ cmd: ['true'] }, {}, 'taken'),
     ])
     assert.deepEqual(both.map((result) => result.status).sort(), ['fulfilled', 'rejected'])
     const refused = both.find((result) => result.status === 'rejected')
@@ -106,9 +94,9 @@ test(
       String(refused?.reason),
       /Conflict. The container name "\/taken" is already in use by container "[0-9a-f]{64}"/,
     )
-    await rig.engine.containers.rename('taken', 'free')
-    await rig.create({ cmd: ['true'] }, {}, 'taken')
-    assert.equal((await rig.engine.containers.inspect('free')).name, 'free')
+    await rig().engine.containers.rename('taken', 'free')
+    await rig().create({ cmd: ['true'] }, {}, 'taken')
+    assert.equal((await rig().engine.containers.inspect('free')).name, 'free')
   },
 )
 
@@ -117,46 +105,48 @@ test(
   { skip },
   async () => {
     await assert.rejects(
-      rig
+      rig()
         .run(['true'], {})
-        .then(async () => rig.engine.containers.start(await rig.create({ cmd: ['true'], user: 'nosuch' }))),
+        .then(async () =>
+          rig().engine.containers.start(await rig().create({ cmd: ['true'], user: 'nosuch' })),
+        ),
       /unable to find user nosuch: no matching entries in passwd file/,
     )
     await assert.rejects(
-      rig.engine.containers.start(await rig.create({ cmd: ['true'], user: '4294967296' })),
+      rig().engine.containers.start(await rig().create({ cmd: ['true'], user: '4294967296' })),
       /uids and gids must be in range 0-2147483647/,
     )
   },
 )
 
 test('containers.stop sends the stop signal, then kills after the timeout', { skip }, async () => {
-  const polite = await rig.run(['sh', '-c', 'trap "exit 5" TERM; echo up; while :; do sleep 0.05; done'])
-  await until('the trap is set', async () => (await rig.logs(polite)).includes('up'))
-  await rig.engine.containers.stop(polite, {})
+  const polite = await rig().run(['sh', '-c', 'trap "exit 5" TERM; echo up; while :; do sleep 0.05; done'])
+  await until('the trap is set', async () => (await rig().logs(polite)).includes('up'))
+  await rig().engine.containers.stop(polite, {})
   assert.equal((await status(polite)).exitCode, 5)
-  await assert.rejects(rig.engine.containers.stop(polite, {}), code('not-modified'))
-  const deaf = await rig.run(['sleep', '100'])
-  await rig.engine.containers.stop(deaf, { timeout: 0 })
+  await assert.rejects(rig().engine.containers.stop(polite, {}), code('not-modified'))
+  const deaf = await rig().run(['sleep', '100'])
+  await rig().engine.containers.stop(deaf, { timeout: 0 })
   assert.equal((await status(deaf)).exitCode, 137)
 })
 
 test('containers.remove answers when nothing of the container can be read any more', { skip }, async () => {
-  const { containers } = rig.engine
+  const { containers } = rig().engine
   for (let n = 0; n < 10; n += 1) {
     // Some files of its own, which take a while to be deleted.
     const many = 'for i in $(seq 200); do echo secret > /root/$i; done'
-    const { id } = await rig.finish({ cmd: ['sh', '-c', many] })
+    const { id } = await rig().finish({ cmd: ['sh', '-c', many] })
     await containers.remove(id, { force: true, volumes: false, link: false })
-    const { root = '' } = house.options
+    const { root = '' } = house().options
     assert.deepEqual(readdirSync(join(root, 'trash')), [])
     assert.ok(!readdirSync(join(root, 'containers')).includes(id))
   }
 })
 
 test('containers.remove by force does not mind a container that is just ending', { skip }, async () => {
-  const { containers } = rig.engine
+  const { containers } = rig().engine
   for (let n = 0; n < 40; n += 1) {
-    const id = await rig.run(['true'])
+    const id = await rig().run(['true'])
     // From at once to about when it ends.
     await new Promise((resolve) => setTimeout(resolve, n / 8))
     await containers.remove(id, { force: true, volumes: false, link: false })
@@ -167,15 +157,15 @@ test(
   'containers.kill, pause and remove refuse what the state does not allow, in dockerd’s words',
   { skip },
   async () => {
-    const id = await rig.run(['sleep', '100'], {}, 'states')
-    const { containers } = rig.engine
+    const id = await rig().run(['sleep', '100'], {}, 'states')
+    const { containers } = rig().engine
     await assert.rejects(containers.start(id), code('not-modified'))
     await assert.rejects(containers.unpause(id), /is not paused/)
     await containers.pause(id)
     assert.equal((await status(id)).status, 'paused')
     await assert.rejects(containers.pause(id), /is already paused/)
     await assert.rejects(containers.start(id), /cannot start a paused container, try unpause instead/)
-    await assert.rejects(rig.exec(id, ['true']), /is paused, unpause the container before exec/)
+    await assert.rejects(rig().exec(id, ['true']), /is paused, unpause the container before exec/)
     await containers.unpause(id)
     await assert.rejects(
       containers.remove('states', { force: false, volumes: false, link: false }),
@@ -189,16 +179,16 @@ test(
 )
 
 test('containers.kill of a stopped container is a conflict', { skip }, async () => {
-  const { id } = await rig.finish({ cmd: ['true'] })
+  const { id } = await rig().finish({ cmd: ['true'] })
   await assert.rejects(
-    rig.engine.containers.kill(id, 'KILL'),
+    rig().engine.containers.kill(id, 'KILL'),
     /cannot kill container: .*: container [0-9a-f]{64} is not running/,
   )
 })
 
 test('containers.wait answers for each condition', { skip }, async () => {
-  const { containers } = rig.engine
-  const id = await rig.create({ cmd: ['sh', '-c', 'exit 3'] })
+  const { containers } = rig().engine
+  const id = await rig().create({ cmd: ['sh', '-c', 'exit 3'] })
   const [now, next, removed] = await Promise.all([
     containers.wait(id, 'not-running'),
     containers.wait(id, 'next-exit'),
@@ -212,22 +202,25 @@ test('containers.wait answers for each condition', { skip }, async () => {
 })
 
 test('containers.restart keeps the container and its files', { skip }, async () => {
-  const id = await rig.run(['sh', '-c', 'echo run >>/root/runs; sleep 100'])
-  await until('it ran', async () => (await rig.exec(id, ['cat', '/root/runs'])).output === 'run\n')
-  await rig.engine.containers.restart(id, { timeout: 0 })
-  await until('it ran again', async () => (await rig.exec(id, ['cat', '/root/runs'])).output === 'run\nrun\n')
+  const id = await rig().run(['sh', '-c', 'echo run >>/root/runs; sleep 100'])
+  await until('it ran', async () => (await rig().exec(id, ['cat', '/root/runs'])).output === 'run\n')
+  await rig().engine.containers.restart(id, { timeout: 0 })
+  await until(
+    'it ran again',
+    async () => (await rig().exec(id, ['cat', '/root/runs'])).output === 'run\nrun\n',
+  )
 })
 
 test(
   'a restart policy restarts with a growing delay, counts, and stops at its maximum',
   { skip },
   async () => {
-    const id = await rig.run(['false'], { restartPolicy: { name: 'on-failure', maximumRetryCount: 2 } })
+    const id = await rig().run(['false'], { restartPolicy: { name: 'on-failure', maximumRetryCount: 2 } })
     await until(
       'it gave up',
       async () =>
         (await status(id)).status === 'exited' &&
-        (await rig.engine.containers.inspect(id)).restartCount === 2,
+        (await rig().engine.containers.inspect(id)).restartCount === 2,
     )
   },
 )
@@ -236,9 +229,9 @@ test(
   'a restart policy does not bring back what was stopped by hand, even between two runs',
   { skip },
   async () => {
-    const id = await rig.run(['false'], { restartPolicy: { name: 'always', maximumRetryCount: 0 } })
+    const id = await rig().run(['false'], { restartPolicy: { name: 'always', maximumRetryCount: 0 } })
     await until('it waits for its next run', async () => (await status(id)).status === 'restarting')
-    await rig.engine.containers.stop(id, {})
+    await rig().engine.containers.stop(id, {})
     assert.equal((await status(id)).status, 'exited')
     await new Promise((resolve) => setTimeout(resolve, 500))
     assert.equal((await status(id)).status, 'exited')
@@ -247,7 +240,7 @@ test(
 
 test('a container over its memory limit is reported as OOMKilled', { skip }, async () => {
   const limits = { memory: 16 << 20, memorySwap: 16 << 20 }
-  const { id, code: exit } = await rig.finish(
+  const { id, code: exit } = await rig().finish(
     { cmd: ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=64M', 'count=1'] },
     limits,
   )
@@ -256,9 +249,9 @@ test('a container over its memory limit is reported as OOMKilled', { skip }, asy
 })
 
 test('events tell a container’s story in Docker’s order', { skip }, async () => {
-  const events = rig.record()
-  const { id } = await rig.finish({ cmd: ['true'], labels: { tier: 'x' } })
-  await rig.engine.containers.remove(id, { force: false, volumes: false, link: false })
+  const events = rig().record()
+  const { id } = await rig().finish({ cmd: ['true'], labels: { tier: 'x' } })
+  await rig().engine.containers.remove(id, { force: false, volumes: false, link: false })
   events.stop()
   const own = events.seen.filter((event) => event.actor.id === id)
   assert.deepEqual(
@@ -279,8 +272,8 @@ test(
   'a killed shim takes its container with it, which is shown, and leaves no process or cgroup',
   { skip },
   async () => {
-    const id = await rig.run(['sh', '-c', 'sleep 100 & sleep 100'])
-    const over = await rig.engine.containers.wait(id, 'next-exit')
+    const id = await rig().run(['sh', '-c', 'sleep 100 & sleep 100'])
+    const over = await rig().engine.containers.wait(id, 'next-exit')
     const { pid } = await status(id)
     const shim = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
     process.kill(shim, 'SIGKILL')
@@ -288,7 +281,7 @@ test(
     assert.match((await status(id)).error, /shim/)
     // Its new parent may take a moment to bury it.
     await until('its process is gone', () => isGone(pid))
-    await rig.engine.containers.start(id)
+    await rig().engine.containers.start(id)
     assert.equal((await status(id)).status, 'running')
   },
 )
@@ -304,7 +297,9 @@ function isGone(pid: number): boolean {
 test('many containers at once come and go independently', { skip }, async () => {
   const codes = await Promise.all(
     Array.from({ length: 20 }, (_, n) =>
-      rig.finish({ cmd: ['sh', '-c', `exit ${n}`] }).then((over) => over.code),
+      rig()
+        .finish({ cmd: ['sh', '-c', `exit ${n}`] })
+        .then((over) => over.code),
     ),
   )
   assert.deepEqual(
@@ -314,11 +309,37 @@ test('many containers at once come and go independently', { skip }, async () => 
 })
 
 test('a container in another’s network has the other’s name, also for exec', { skip }, async () => {
-  const owner = await rig.run(['sleep', '100'], { networkMode: 'bridge' })
-  const named = await rig.exec(owner, ['hostname'])
-  const id = await rig.run(['sleep', '100'], { networkMode: `container:${owner}` })
-  const { output } = await rig.exec(id, ['sh', '-c', 'hostname; echo $HOSTNAME'])
+  const owner = await rig().run(['sleep', '100'], { networkMode: 'bridge' })
+  const named = await rig().exec(owner, ['hostname'])
+  const id = await rig().run(['sleep', '100'], { networkMode: `container:${owner}` })
+  const { output } = await rig().exec(id, ['sh', '-c', 'hostname; echo $HOSTNAME'])
   assert.equal(output, named.output + named.output)
   for (const one of [id, owner])
-    await rig.engine.containers.remove(one, { force: true, volumes: true, link: false })
+    await rig().engine.containers.remove(one, { force: true, volumes: true, link: false })
 })
+
+test('containers.update of a container that is being removed says that there is none', { skip }, async () => {
+  const id = await rig().create({ cmd: ['true'] })
+  const { containers } = rig().engine
+  const [, updated] = await Promise.allSettled([
+    containers.remove(id, { force: false, volumes: false, link: false }),
+    containers.update(id, { memory: 64 * 1024 * 1024 }),
+  ])
+  assert.equal(updated.status, 'rejected')
+  assert.ok(code('not-found')(updated.reason))
+})
+
+test(
+  'containers.start forgets how the run before ended when only the shim had noted that',
+  { skip },
+  async () => {
+    const id = await rig().create({ cmd: ['sleep', '60'] })
+    const folder = join(house().options.run ?? '', 'c', id.slice(0, 24))
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'exit'), '{"code":99,"seconds":1.0}\n')
+    await rig().engine.containers.start(id)
+    assert.ok(existsSync(join(folder, 'shim.sock')))
+    assert.equal(existsSync(join(folder, 'exit')), false)
+    await rig().engine.containers.remove(id, { force: true, volumes: true, link: false })
+  },
+)

@@ -1,22 +1,10 @@
 /** Containers without a PID namespace of their own: the kernel ends nothing with their first process. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
-import { after, before, test } from 'node:test'
-import { home, skip, type Home, type Rig } from './fixture.ts'
+import { test } from 'node:test'
+import { rigForAll, skip } from './fixture.ts'
 
-let house: Home
-let rig: Rig
-before(async () => {
-  if (skip) return
-  house = await home()
-  rig = await house.open()
-  await rig.importBusybox()
-})
-after(async () => {
-  if (skip) return
-  await rig[Symbol.asyncDispose]()
-  await house[Symbol.asyncDispose]()
-})
+const { rig } = rigForAll()
 
 const UID_MAP = 'cat /proc/self/uid_map'
 
@@ -40,18 +28,18 @@ test(
   { skip },
   async () => {
     const script = `${UID_MAP}; sleep 3600 </dev/null >/dev/null 2>&1 & exit 0`
-    const { id, output } = await rig.finish({ cmd: ['sh', '-c', script] }, { pidMode: 'host' })
+    const { id, output } = await rig().finish({ cmd: ['sh', '-c', script] }, { pidMode: 'host' })
     // They would live on with a root that is being deleted, and ids that the next container gets.
     assert.deepEqual(processesOf(baseOf(output)), [])
-    await rig.engine.containers.remove(id, { force: false, volumes: true, link: false })
+    await rig().engine.containers.remove(id, { force: false, volumes: true, link: false })
   },
 )
 
 test('a container in another one’s PID namespace does, and leaves that one alone', { skip }, async () => {
-  const owner = await rig.create({ cmd: ['sleep', '3600'] })
-  await rig.engine.containers.start(owner)
+  const owner = await rig().create({ cmd: ['sleep', '3600'] })
+  await rig().engine.containers.start(owner)
   const script = `${UID_MAP}; sleep 3601 </dev/null >/dev/null 2>&1 & exit 0`
-  const { output } = await rig.finish({ cmd: ['sh', '-c', script] }, { pidMode: `container:${owner}` })
+  const { output } = await rig().finish({ cmd: ['sh', '-c', script] }, { pidMode: `container:${owner}` })
   assert.deepEqual(processesOf(baseOf(output)), ['sleep 3600'])
-  await rig.engine.containers.remove(owner, { force: true, volumes: true, link: false })
+  await rig().engine.containers.remove(owner, { force: true, volumes: true, link: false })
 })

@@ -1,67 +1,55 @@
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import type { DewarError } from '../../src/base/errors.ts'
 import { until } from '../harness/until.ts'
-import { home, skip, text, unframed, type Home, type Rig } from './fixture.ts'
+import { rigForAll, skip, text, unframed } from './fixture.ts'
 
-let house: Home
-let rig: Rig
-before(async () => {
-  if (skip) return
-  house = await home()
-  rig = await house.open()
-  await rig.importBusybox()
-})
-after(async () => {
-  if (skip) return
-  await rig[Symbol.asyncDispose]()
-  await house[Symbol.asyncDispose]()
-})
+const { rig } = rigForAll()
 
 const attach = { stream: true, stdin: true, stdout: true, stderr: true, logs: false }
 
 test('attach before the start misses nothing, however short the run', { skip }, async () => {
   for (let n = 0; n < 20; n += 1) {
-    const id = await rig.create({ cmd: ['echo', `short ${n}`] })
-    const { stream } = await rig.engine.containers.attach(id, { ...attach, stdin: false })
-    await rig.engine.containers.start(id)
+    const id = await rig().create({ cmd: ['echo', `short ${n}`] })
+    const { stream } = await rig().engine.containers.attach(id, { ...attach, stdin: false })
+    await rig().engine.containers.start(id)
     assert.equal(await unframed(stream), `short ${n}\n`)
   }
 })
 
 test('attach carries input to its half-close, and several clients see the same', { skip }, async () => {
-  const id = await rig.create({ cmd: ['cat'], openStdin: true, stdinOnce: true, attachStdin: true })
-  const one = await rig.engine.containers.attach(id, attach)
-  const two = await rig.engine.containers.attach(id, { ...attach, stdin: false })
-  await rig.engine.containers.start(id)
+  const id = await rig().create({ cmd: ['cat'], openStdin: true, stdinOnce: true, attachStdin: true })
+  const one = await rig().engine.containers.attach(id, attach)
+  const two = await rig().engine.containers.attach(id, { ...attach, stdin: false })
+  await rig().engine.containers.start(id)
   const big = 'x'.repeat(200_000)
   one.stream.end(`${big}\n`)
   assert.deepEqual(await Promise.all([unframed(one.stream), unframed(two.stream)]), [`${big}\n`, `${big}\n`])
 })
 
 test('a client that leaves before the start does not hold the output back', { skip }, async () => {
-  const id = await rig.create({ cmd: ['echo', 'there'] })
-  const { stream } = await rig.engine.containers.attach(id, attach)
+  const id = await rig().create({ cmd: ['echo', 'there'] })
+  const { stream } = await rig().engine.containers.attach(id, attach)
   stream.destroy()
-  const over = await rig.engine.containers.wait(id, 'next-exit')
-  await rig.engine.containers.start(id)
+  const over = await rig().engine.containers.wait(id, 'next-exit')
+  await rig().engine.containers.start(id)
   await over.result
-  assert.equal(await rig.logs(id), 'there\n')
+  assert.equal(await rig().logs(id), 'there\n')
 })
 
 test('attach ends when the start fails', { skip }, async () => {
-  const id = await rig.create({ cmd: ['nosuch'] })
-  const { stream } = await rig.engine.containers.attach(id, attach)
-  await assert.rejects(rig.engine.containers.start(id))
+  const id = await rig().create({ cmd: ['nosuch'] })
+  const { stream } = await rig().engine.containers.attach(id, attach)
+  await assert.rejects(rig().engine.containers.start(id))
   assert.equal(await text(stream), '')
 })
 
 test('attach with logs replays what was written and goes on', { skip }, async () => {
   for (let n = 0; n < 10; n += 1) {
-    const id = await rig.create({ cmd: ['sh', '-c', 'echo before; read x; echo after'], openStdin: true })
-    await rig.engine.containers.start(id)
-    await until('it wrote', async () => (await rig.logs(id)).includes('before'))
-    const { stream } = await rig.engine.containers.attach(id, { ...attach, logs: true })
+    const id = await rig().create({ cmd: ['sh', '-c', 'echo before; read x; echo after'], openStdin: true })
+    await rig().engine.containers.start(id)
+    await until('it wrote', async () => (await rig().logs(id)).includes('before'))
+    const { stream } = await rig().engine.containers.attach(id, { ...attach, logs: true })
     stream.write('go\n')
     assert.equal(await unframed(stream), 'before\nafter\n')
   }
@@ -71,22 +59,22 @@ test('attach with logs replays what was written and goes on', { skip }, async ()
 test('attach with logs loses and doubles nothing while output is flowing', { skip }, async () => {
   const last = 20_000
   const loop = `i=0; while [ $i -lt ${last} ]; do i=$((i+1)); echo $i; [ $((i%5)) = 0 ] && echo $i >&2; done; read x`
-  const id = await rig.create({ cmd: ['sh', '-c', loop], openStdin: true })
-  const { stream: input } = await rig.engine.containers.attach(id, {
+  const id = await rig().create({ cmd: ['sh', '-c', loop], openStdin: true })
+  const { stream: input } = await rig().engine.containers.attach(id, {
     ...attach,
     stdout: false,
     stderr: false,
   })
-  await rig.engine.containers.start(id)
+  await rig().engine.containers.start(id)
   const all: Promise<[string, string]>[] = []
   for (let n = 0; n < 8; n += 1) {
     const both = [true, false].map(async (stdout) => {
       const only = { ...attach, stdin: false, stdout, stderr: !stdout, logs: true }
-      return unframed((await rig.engine.containers.attach(id, only)).stream)
+      return unframed((await rig().engine.containers.attach(id, only)).stream)
     })
     all.push(Promise.all(both).then(([out = '', err = '']) => [out, err]))
-    const seen = (await rig.logs(id)).length
-    await until('more is written', async () => (await rig.logs(id)).length > seen + 500 || seen > 100_000)
+    const seen = (await rig().logs(id)).length
+    await until('more is written', async () => (await rig().logs(id)).length > seen + 500 || seen > 100_000)
   }
   input.end('go\n')
   const numbers = Array.from({ length: last }, (_, n) => n + 1)
@@ -107,13 +95,13 @@ test(
   async () => {
     for (const tty of [true, false]) {
       const cmd = ['sh', '-c', 'stty -echo 2>/dev/null; echo first; printf "name> "; read x; echo "hello $x"']
-      const id = await rig.create({ cmd, tty, openStdin: true })
-      const early = await rig.engine.containers.attach(id, { ...attach, stdin: false })
+      const id = await rig().create({ cmd, tty, openStdin: true })
+      const early = await rig().engine.containers.attach(id, { ...attach, stdin: false })
       let seen = ''
       early.stream.on('data', (chunk: Buffer) => (seen += chunk.toString()))
-      await rig.engine.containers.start(id)
+      await rig().engine.containers.start(id)
       await until('it asks', () => seen.includes('name> '))
-      const { stream } = await rig.engine.containers.attach(id, { ...attach, logs: true })
+      const { stream } = await rig().engine.containers.attach(id, { ...attach, logs: true })
       stream.write('you\n')
       const end = tty ? '\r\n' : '\n'
       assert.equal(await (tty ? text : unframed)(stream), `first${end}name> hello you${end}`)
@@ -122,36 +110,36 @@ test(
 )
 
 test('attach with logs before a second start tells the first run and then the second', { skip }, async () => {
-  const id = await rig.create({ cmd: ['sh', '-c', 'echo run'] })
+  const id = await rig().create({ cmd: ['sh', '-c', 'echo run'] })
   for (let runs = 1; runs <= 3; runs += 1) {
-    const { stream } = await rig.engine.containers.attach(id, { ...attach, stdin: false, logs: true })
-    await rig.engine.containers.start(id)
+    const { stream } = await rig().engine.containers.attach(id, { ...attach, stdin: false, logs: true })
+    await rig().engine.containers.start(id)
     assert.equal(await unframed(stream), 'run\n'.repeat(runs))
   }
   const only = { ...attach, stdin: false, stream: false, logs: true }
-  assert.equal(await unframed((await rig.engine.containers.attach(id, only)).stream), 'run\n'.repeat(3))
+  assert.equal(await unframed((await rig().engine.containers.attach(id, only)).stream), 'run\n'.repeat(3))
 })
 
 test('attach with logs goes over rotated files', { skip }, async () => {
   const rotate = { logConfig: { type: 'json-file', config: { 'max-size': '4k', 'max-file': '90' } } }
-  const id = await rig.create(
+  const id = await rig().create(
     { cmd: ['sh', '-c', 'seq 1 1000; read x; seq 1001 2000'], openStdin: true },
     rotate,
   )
-  await rig.engine.containers.start(id)
-  await until('it wrote', async () => (await rig.logs(id)).includes('1000\n'))
-  const { stream } = await rig.engine.containers.attach(id, { ...attach, logs: true })
+  await rig().engine.containers.start(id)
+  await until('it wrote', async () => (await rig().logs(id)).includes('1000\n'))
+  const { stream } = await rig().engine.containers.attach(id, { ...attach, logs: true })
   stream.write('go\n')
   // All of the second half is written, and rotated, before the first byte is read.
-  await until('it ended', async () => (await rig.engine.containers.inspect(id)).state.status === 'exited')
+  await until('it ended', async () => (await rig().engine.containers.inspect(id)).state.status === 'exited')
   assert.equal(await unframed(stream), Array.from({ length: 2000 }, (_, n) => `${n + 1}\n`).join(''))
 })
 
 test('a terminal has its size, echoes, and the detach keys leave it running', { skip }, async () => {
-  const id = await rig.create({ cmd: ['sh'], tty: true, openStdin: true })
-  await rig.engine.containers.start(id)
-  await rig.engine.containers.resize(id, 33, 99)
-  const { stream, tty } = await rig.engine.containers.attach(id, { ...attach, detachKeys: 'ctrl-a,d' })
+  const id = await rig().create({ cmd: ['sh'], tty: true, openStdin: true })
+  await rig().engine.containers.start(id)
+  await rig().engine.containers.resize(id, 33, 99)
+  const { stream, tty } = await rig().engine.containers.attach(id, { ...attach, detachKeys: 'ctrl-a,d' })
   assert.equal(tty, true)
   let seen = ''
   stream.on('data', (chunk: Buffer) => (seen += chunk.toString()))
@@ -160,23 +148,23 @@ test('a terminal has its size, echoes, and the detach keys leave it running', { 
   const ended = new Promise((resolve) => stream.once('end', resolve))
   stream.write('\x01d')
   await ended
-  assert.equal((await rig.engine.containers.inspect(id)).state.status, 'running')
-  const again = await rig.engine.containers.attach(id, attach)
+  assert.equal((await rig().engine.containers.inspect(id)).state.status, 'running')
+  const again = await rig().engine.containers.attach(id, attach)
   let more = ''
   again.stream.on('data', (chunk: Buffer) => (more += chunk.toString()))
   const done = new Promise((resolve) => again.stream.once('end', resolve))
   again.stream.write('echo still; exit 4\n')
   await done
   assert.match(more, /still\r\n/)
-  await until('it ended', async () => (await rig.engine.containers.inspect(id)).state.exitCode === 4)
+  await until('it ended', async () => (await rig().engine.containers.inspect(id)).state.exitCode === 4)
 })
 
 test(
   'exec runs as the user asked for, with its own environment, and hands back the exit code',
   { skip },
   async () => {
-    const id = await rig.run(['sleep', '100'])
-    const { code, output } = await rig.exec(
+    const id = await rig().run(['sleep', '100'])
+    const { code, output } = await rig().exec(
       id,
       ['sh', '-c', 'id -u; echo $B $HOME; readlink /proc/self/cwd; echo err >&2; exit 6'],
       {
@@ -191,15 +179,15 @@ test(
 )
 
 test('exec sees a user that the container made after its start', { skip }, async () => {
-  const id = await rig.run(['sleep', '100'])
-  await assert.rejects(rig.exec(id, ['id', '-u'], { user: 'late' }), /unable to find user late/)
-  await rig.exec(id, ['sh', '-c', 'echo late:x:77:77::/:/bin/sh >>/etc/passwd'])
-  assert.equal((await rig.exec(id, ['id', '-u'], { user: 'late' })).output, '77\n')
+  const id = await rig().run(['sleep', '100'])
+  await assert.rejects(rig().exec(id, ['id', '-u'], { user: 'late' }), /unable to find user late/)
+  await rig().exec(id, ['sh', '-c', 'echo late:x:77:77::/:/bin/sh >>/etc/passwd'])
+  assert.equal((await rig().exec(id, ['id', '-u'], { user: 'late' })).output, '77\n')
 })
 
 test('exec refuses what cannot be, in dockerd’s words', { skip }, async () => {
-  const id = await rig.run(['sleep', '100'])
-  await assert.rejects(rig.exec(id, ['nosuch']), (error: DewarError) => {
+  const id = await rig().run(['sleep', '100'])
+  await assert.rejects(rig().exec(id, ['nosuch']), (error: DewarError) => {
     assert.equal(error.code, 'command-not-found')
     assert.match(
       error.message,
@@ -207,13 +195,13 @@ test('exec refuses what cannot be, in dockerd’s words', { skip }, async () => 
     )
     return true
   })
-  await rig.engine.containers.stop(id, { timeout: 0 })
-  await assert.rejects(rig.exec(id, ['true']), /container [0-9a-f]{64} is not running/)
-  await assert.rejects(rig.engine.execs.inspect('nope'), /No such exec instance: nope/)
+  await rig().engine.containers.stop(id, { timeout: 0 })
+  await assert.rejects(rig().exec(id, ['true']), /container [0-9a-f]{64} is not running/)
+  await assert.rejects(rig().engine.execs.inspect('nope'), /No such exec instance: nope/)
 })
 
 test('exec shows the right code when it is detached, and 137 when its container ends', { skip }, async () => {
-  const id = await rig.run(['sleep', '100'])
+  const id = await rig().run(['sleep', '100'])
   const config = {
     attachStdin: false,
     attachStdout: false,
@@ -224,48 +212,52 @@ test('exec shows the right code when it is detached, and 137 when its container 
     user: '',
     workingDir: '',
   }
-  const quick = await rig.engine.execs.create(id, { ...config, cmd: ['sh', '-c', 'exit 9'] })
-  assert.equal((await rig.engine.execs.start(quick, { detach: true, tty: false })).stream, undefined)
-  assert.equal(await rig.execCode(quick), 9)
-  const long = await rig.engine.execs.create(id, { ...config, cmd: ['sleep', '100'] })
-  await rig.engine.execs.start(long, { detach: true, tty: false })
-  assert.deepEqual((await rig.engine.containers.inspect(id)).execIds, [long])
-  await rig.engine.containers.kill(id, 'KILL')
-  assert.equal(await rig.execCode(long), 137)
+  const quick = await rig().engine.execs.create(id, { ...config, cmd: ['sh', '-c', 'exit 9'] })
+  assert.equal((await rig().engine.execs.start(quick, { detach: true, tty: false })).stream, undefined)
+  assert.equal(await rig().execCode(quick), 9)
+  const long = await rig().engine.execs.create(id, { ...config, cmd: ['sleep', '100'] })
+  await rig().engine.execs.start(long, { detach: true, tty: false })
+  assert.deepEqual((await rig().engine.containers.inspect(id)).execIds, [long])
+  await rig().engine.containers.kill(id, 'KILL')
+  assert.equal(await rig().execCode(long), 137)
 })
 
 test('logs follows to the end of the container', { skip }, async () => {
-  const id = await rig.run(['sh', '-c', 'for i in $(seq 1 200); do echo line $i; done; sleep 0.2; echo last'])
-  const output = await rig.logs(id, true)
+  const id = await rig().run([
+    'sh',
+    '-c',
+    'for i in $(seq 1 200); do echo line $i; done; sleep 0.2; echo last',
+  ])
+  const output = await rig().logs(id, true)
   assert.equal(output.split('\n').length, 202)
   assert.ok(output.endsWith('line 200\nlast\n'))
 })
 
 test('logs of a container without a log driver is refused in dockerd’s words', { skip }, async () => {
-  const id = await rig.run(['true'], { logConfig: { type: 'none', config: {} } })
-  await assert.rejects(rig.logs(id), /configured logging driver does not support reading/)
+  const id = await rig().run(['true'], { logConfig: { type: 'none', config: {} } })
+  await assert.rejects(rig().logs(id), /configured logging driver does not support reading/)
 })
 
 test('logs reads over rotated files', { skip }, async () => {
   const rotate = { logConfig: { type: 'json-file', config: { 'max-size': '4k', 'max-file': '50' } } }
-  const { output } = await rig.finish({ cmd: ['seq', '1', '1000'] }, rotate)
+  const { output } = await rig().finish({ cmd: ['seq', '1', '1000'] }, rotate)
   assert.equal(output, Array.from({ length: 1000 }, (_, n) => `${n + 1}\n`).join(''))
 })
 
 test('a health check turns unhealthy and healthy again, and says so', { skip }, async () => {
-  const events = rig.record()
+  const events = rig().record()
   const healthcheck = {
     test: ['CMD-SHELL', 'echo probe; test -f /ok'],
     interval: 30e6,
     timeout: 2e9,
     retries: 2,
   }
-  const id = await rig.create({ cmd: ['sleep', '100'], healthcheck })
-  await rig.engine.containers.start(id)
-  const health = async () => (await rig.engine.containers.inspect(id)).state.health
+  const id = await rig().create({ cmd: ['sleep', '100'], healthcheck })
+  await rig().engine.containers.start(id)
+  const health = async () => (await rig().engine.containers.inspect(id)).state.health
   await until('unhealthy', async () => (await health())?.status === 'unhealthy')
   assert.equal((await health())?.log.at(-1)?.output, 'probe\n')
-  await rig.exec(id, ['touch', '/ok'])
+  await rig().exec(id, ['touch', '/ok'])
   await until('healthy', async () => (await health())?.status === 'healthy')
   events.stop()
   const changes = events.seen
@@ -276,10 +268,10 @@ test('a health check turns unhealthy and healthy again, and says so', { skip }, 
 
 test('clients that vanish, with a terminal or without, harm nobody', { skip }, async () => {
   for (const tty of [true, false]) {
-    const id = await rig.create({ cmd: ['cat'], tty, openStdin: true })
-    const early = await rig.engine.containers.attach(id, attach)
-    await rig.engine.containers.start(id)
-    const late = await rig.engine.containers.attach(id, { ...attach, logs: true })
+    const id = await rig().create({ cmd: ['cat'], tty, openStdin: true })
+    const early = await rig().engine.containers.attach(id, attach)
+    await rig().engine.containers.start(id)
+    const late = await rig().engine.containers.attach(id, { ...attach, logs: true })
     const exec = {
       attachStdin: true,
       attachStdout: true,
@@ -288,12 +280,12 @@ test('clients that vanish, with a terminal or without, harm nobody', { skip }, a
       env: null,
       privileged: false,
     }
-    const made = await rig.engine.execs.create(id, { ...exec, user: '', workingDir: '', cmd: ['cat'] })
-    const { stream } = await rig.engine.execs.start(made, { detach: false, tty })
+    const made = await rig().engine.execs.create(id, { ...exec, user: '', workingDir: '', cmd: ['cat'] })
+    const { stream } = await rig().engine.execs.start(made, { detach: false, tty })
     for (const one of [early.stream, late.stream, stream]) {
       one?.write('x')
       one?.destroy()
     }
-    assert.equal((await rig.exec(id, ['echo', 'alive'])).output, 'alive\n')
+    assert.equal((await rig().exec(id, ['echo', 'alive'])).output, 'alive\n')
   }
 })
