@@ -148,6 +148,8 @@ export interface Answer {
   readonly records: readonly DnsRecord[]
   /** Seconds. */
   readonly ttl: number
+  /** There is more than can be said: the client is told to ask again by TCP. */
+  readonly isCut?: true
 }
 
 /** The bytes of an answer of at most `limit` bytes; records that do not fit are left out and the client told so. */
@@ -162,7 +164,7 @@ export function encodeAnswer(query: Query, answer: Answer, limit: number): Buffe
     if (room < 0) break
     records.push(encodeRecord(type, answer.ttl, data))
   }
-  const isCut = records.length < answer.records.length
+  const isCut = answer.isCut === true || records.length < answer.records.length
   const header = Buffer.alloc(HEADER)
   const asked = query.flags & FLAG.recursionDesired
   const cut = isCut ? FLAG.truncated : 0

@@ -112,7 +112,10 @@ export class NameServer {
     const decision = decide(query, names, shuffled)
     if (decision.kind === 'answer') return send(encodeAnswer(query, decision.answer, limit))
     const reply = await this.#forward(client, query, protocol, names)
-    if (!client.gone.signal.aborted) send(reply ?? encodeAnswer(query, NO_ANSWER, limit))
+    if (client.gone.signal.aborted) return
+    // Who lies outside cannot send more than was asked for either.
+    if (reply !== undefined && reply.length <= limit) send(reply)
+    else send(encodeAnswer(query, reply === undefined ? NO_ANSWER : TOO_LARGE, limit))
   }
 
   async #forward(
@@ -169,6 +172,7 @@ export class NameServer {
 }
 
 const NO_ANSWER = { rcode: RCODE.serverFailure, records: [], ttl: 0 }
+const TOO_LARGE = { rcode: RCODE.ok, records: [], ttl: 0, isCut: true } as const
 
 function newClient(id: string): Client {
   return {
