@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { attachesLate, pauseAfterHeaders, wantsContainerConfig } from './client-quirks.ts'
+import { attachesLate, headerSize, pauseAfterHeaders, wantsContainerConfig } from './client-quirks.ts'
 
-test('pauseAfterHeaders is for docker-py and what is made with it', () => {
+test('headerSize and pauseAfterHeaders are for docker-py and what is made with it', () => {
   for (const agent of ['docker-sdk-python/5.0.3', 'docker-compose/1.29.2 docker-py/5.0.3 Linux/6.1'])
-    assert.ok(pauseAfterHeaders(agent) > 0, agent)
+    assert.ok(headerSize(agent) > 0 && pauseAfterHeaders(agent) > 0, agent)
   for (const agent of ['Docker-Client/28.2.2 (linux)', 'compose/2.26.1-4', '', undefined])
-    assert.equal(pauseAfterHeaders(agent), 0, agent)
+    assert.deepEqual([headerSize(agent), pauseAfterHeaders(agent)], [0, 0], agent)
 })
 
 test('wantsContainerConfig is for docker-compose v1', () => {

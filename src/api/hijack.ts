@@ -22,10 +22,12 @@ export function streamType(tty: boolean, minor: number): string {
   return tty || minor < 42 ? RAW : MULTIPLEXED
 }
 
-export function writeUpgraded(socket: Socket, contentType: string, headers: string): void {
-  socket.write(
-    `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n${headers}\r\n`,
-  )
+/** `size`: bytes to which the answer is filled up; see client-quirks. */
+export function writeUpgraded(socket: Socket, contentType: string, headers: string, size = 0): void {
+  const head = `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n${headers}`
+  const room = size - Buffer.byteLength(`${head}X-Padding: \r\n\r\n`)
+  const padding = room > 0 ? `X-Padding: ${'.'.repeat(room)}\r\n` : ''
+  socket.write(`${head}${padding}\r\n`)
 }
 
 /** The answer on a connection that asked to be upgraded and is not. */

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
 import type { EngineApi } from '../engine/types.ts'
 import { minorVersion, withoutVersion } from './api-version.ts'
-import { pauseAfterHeaders } from './client-quirks.ts'
+import { headerSize, pauseAfterHeaders } from './client-quirks.ts'
 import { attachContainer, startExec } from './attach.ts'
 import { answerFor } from './error-answer.ts'
 import { refuseUpgrade, splice, streamType, writeUpgraded } from './hijack.ts'
@@ -74,8 +74,9 @@ async function upgrade(
     socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n${headers}\r\n`)
     return
   }
-  writeUpgraded(socket, streamType(tty, minor), headers)
-  splice(socket, stream, rest, pauseAfterHeaders(request.headers['user-agent']))
+  const agent = request.headers['user-agent']
+  writeUpgraded(socket, streamType(tty, minor), headers, headerSize(agent))
+  splice(socket, stream, rest, pauseAfterHeaders(agent))
 }
 
 /**

@@ -285,6 +285,25 @@ test('exec start tells a command that is not there in the stream, so that client
   socket.end()
 })
 
+test('exec start fills the buffer through which docker-py reads headers, so that no output comes with them', async () => {
+  const engine = fakeEngine({
+    execs: { inspect: async () => EXEC, start: async () => ({ stream: sink().stream, tty: false }) },
+  })
+  await using served = await serve(engine)
+  for (const [agent, size] of [
+    ['docker-sdk-python/5.0.3', 8192],
+    ['Docker-Client/28.2.2 (linux)', undefined],
+  ] as const) {
+    const socket = await dial(served)
+    socket.write(execRequest('{}', `User-Agent: ${agent}\r\nContent-Length: 2\r\n\r\n`))
+    const head = await readHead(socket)
+    assert.match(head, /^HTTP\/1\.1 101 /)
+    if (size === undefined) assert.ok(head.length < 1000, `${head.length} bytes for ${agent}`)
+    else assert.equal(head.length, size, agent)
+    socket.destroy()
+  }
+})
+
 test('exec start tells whatever fails at the start in the stream, and refuses what does not run', async () => {
   const failure: { code: ErrorCode } = { code: 'invalid-argument' }
   const engine = fakeEngine({
