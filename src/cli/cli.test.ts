@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { completionScript } from './completion-script.ts'
 import { findEngine } from './engine-place.ts'
 import { familiarName, fullRepository, parseImageName, withDefaultTag } from './image-name.ts'
-import { COMMANDS, GROUPS } from './registry.ts'
+import { COMMANDS, GROUPS, resolveName } from './registry.ts'
 import { suggest } from './suggest.ts'
 
 const NONE = { hosts: [], root: '', run: '' }
@@ -38,6 +38,11 @@ test('suggest finds what someone meant', () => {
   assert.deepEqual(suggest('rnu', ['run', 'rm', 'stats']), ['run'])
   assert.deepEqual(suggest('imges', Object.keys(COMMANDS)), ['images'])
   assert.deepEqual(suggest('zzzzzz', Object.keys(COMMANDS)), [])
+})
+
+test('resolveName says whose compose and buildx are, and what works with this engine', async () => {
+  await assert.rejects(resolveName('compose', []), /DOCKER_HOST=unix:\S+ docker compose$/)
+  await assert.rejects(resolveName('buildx', []), /DOCKER_HOST=unix:\S+ docker buildx$/)
 })
 
 test('every command loads, has a summary, examples, and flags with a help of their own', async () => {

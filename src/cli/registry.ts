@@ -171,7 +171,15 @@ async function resolveInGroup(name: string, group: Group, rest: readonly string[
   return { kind: 'spec', path: `dewar ${name} ${typed}`, group: name, typed, spec: await load() }
 }
 
+/** Programs of docker's own that work on every engine: they are not ours to have. */
+const PLUGINS: readonly string[] = ['compose', 'buildx']
+
 function unknownCommand(name: string): Failure {
+  if (PLUGINS.includes(name))
+    return new Failure(
+      `dewar: unknown command: dewar ${name}\n\nDocker's works here: DOCKER_HOST=unix:///run/dewar/dewar.sock docker ${name}`,
+      1,
+    )
   const names = [...Object.keys(COMMANDS), ...Object.keys(GROUPS)]
   return new Failure(
     `dewar: unknown command: dewar ${name}${hint(suggest(name, names), '')}\n\nRun 'dewar --help' for more information`,
