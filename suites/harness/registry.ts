@@ -24,6 +24,8 @@ export interface RegistryOptions {
   readonly folder: string
   readonly port: number
   readonly network?: NetworkNamespace
+  /** The part `auth` of its configuration, in YAML's flow style; anybody may do everything when not given. */
+  readonly auth?: string
 }
 
 /** Debian's docker-registry on a loopback port. */
@@ -35,7 +37,8 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   await writeFile(
     config,
     `version: 0.1\nlog: { level: warn, accesslog: { disabled: true } }\nstorage:\n  filesystem: { rootdirectory: ${JSON.stringify(options.storage)} }\n` +
-      `  delete: { enabled: true }\n  redirect: { disable: true }\nhttp: { addr: "${address}" }\n`,
+      `  delete: { enabled: true }\n  redirect: { disable: true }\nhttp: { addr: "${address}" }\n` +
+      (options.auth === undefined ? '' : `auth: ${options.auth}\n`),
   )
   const log = join(options.folder, `registry-${options.port}.log`)
   const server = background([...network.enter, 'docker-registry', 'serve', config], log)
