@@ -61,10 +61,24 @@ export const payload = (
       .attributeU32be(4, length),
 })
 
-export const compare = (operator: '==' | '!=', value: Uint8Array): Expression => ({
+/** Loads from the first IPv6 extension header of this kind; nothing matches when there is none. */
+export const extension = (kind: number, offset: number, length: number): Expression => ({
+  name: 'exthdr',
+  write: (w) =>
+    w
+      .attributeU32be(1, word(0))
+      .attribute(2, Uint8Array.of(kind))
+      .attributeU32be(3, offset)
+      .attributeU32be(4, length),
+})
+
+const COMPARE = { '==': 0, '!=': 1, '<=': 3 } as const
+
+/** Bytes as a number with its highest byte first. */
+export const compare = (operator: keyof typeof COMPARE, value: Uint8Array): Expression => ({
   name: 'cmp',
   write: (w) => {
-    w.attributeU32be(1, word(0)).attributeU32be(2, operator === '==' ? 0 : 1)
+    w.attributeU32be(1, word(0)).attributeU32be(2, COMPARE[operator])
     w.nest(3, () => w.attribute(1, value))
   },
 })

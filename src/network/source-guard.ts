@@ -170,7 +170,15 @@ function addElements(batch: NftBatch, table: string, ports: readonly GuardedPort
 // ---------------------------------------------------------------- rules, in the order frames meet them
 
 const ETHERTYPE = { ip: [0x08, 0x00], arp: [0x08, 0x06], ip6: [0x86, 0xdd] } as const
-const ICMP6 = { protocol: 58, routerAdvertisement: 134, neighbourAdvertisement: 136, redirect: 137 } as const
+/** The extension header of fragments. */
+const FRAGMENT = 44
+const ICMP6 = {
+  protocol: 58,
+  echoReply: 129,
+  routerAdvertisement: 134,
+  neighbourAdvertisement: 136,
+  redirect: 137,
+} as const
 
 function addRules(batch: NftBatch, table: string): void {
   const rule = (chain: string, ...expressions: readonly Expression[]): void => {
@@ -223,13 +231,30 @@ function addRules(batch: NftBatch, table: string): void {
     x.inSet('hosts6', { not: true }),
     x.verdict('drop'),
   )
+  const fromOwn6 = [...port, x.payload('network', 8, 16, 6), x.inSet('hosts6')]
+  // What a first fragment does not show the rules above could not see: it has to be no ICMPv6, or an echo or error
+  // (RFC 6980: neighbours and routers do not speak in fragments; RFC 7112: all headers are in the first).
+  const isFirstFragment = [
+    ...isType('ip6'),
+    x.extension(FRAGMENT, 2, 2),
+    x.mask(Uint8Array.of(0xff, 0xf8)),
+    x.compare('==', Uint8Array.of(0, 0)),
+  ]
+  const isProtocol = (operator: '==' | '!='): Expression[] => [
+    x.meta('l4proto'),
+    x.compare(operator, Uint8Array.of(ICMP6.protocol)),
+  ]
+  rule('senders', ...isFirstFragment, ...isProtocol('!='), ...fromOwn6, x.verdict('accept'))
   rule(
     'senders',
-    ...isType('ip6'),
-    ...port,
-    x.payload('network', 8, 16, 6),
-    x.inSet('hosts6'),
+    ...isFirstFragment,
+    ...isProtocol('=='),
+    x.payload('transport', 0, 1),
+    x.compare('<=', Uint8Array.of(ICMP6.echoReply)),
+    ...fromOwn6,
     x.verdict('accept'),
   )
+  rule('senders', ...isFirstFragment, x.verdict('drop'))
+  rule('senders', ...isType('ip6'), ...fromOwn6, x.verdict('accept'))
   rule('senders', x.verdict('drop'))
 }

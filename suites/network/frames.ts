@@ -91,6 +91,45 @@ export function icmp6(type: number, target: Bytes, link: Bytes): Buffer {
   return joined([type, 0, 0, 0, 0x20, 0, 0, 0], target, [type === 135 ? 1 : 2, 1], link)
 }
 
+/** The same, taken apart at multiples of eight bytes: IPv6 packets of which only the whole means something. */
+export function fragments6(
+  next: number,
+  from: Bytes,
+  to: Bytes,
+  body: Bytes,
+  sizes: readonly number[],
+): Buffer[] {
+  const whole = Buffer.from(body)
+  const ends = [...sizes, whole.length]
+  return ends.map((end, n) => {
+    const start = ends[n - 1] ?? 0
+    const place = start | (end < whole.length ? 1 : 0)
+    const head = [next, 0, place >> 8, place & 255, 0, 0, 0x12, marks & 255]
+    const length = 8 + end - start
+    return joined(
+      [0x60, 0, 0, 0, length >> 8, length & 255, 44, 255],
+      from,
+      to,
+      head,
+      whole.subarray(start, end),
+    )
+  })
+}
+
+/** An ICMPv6 message with its checksum, for who really reads it. */
+export function summed6(from: Bytes, to: Bytes, message: Bytes): Buffer {
+  const bytes = Buffer.from(message)
+  const odd = joined(from, to, [0, 0, bytes.length >> 8, bytes.length & 255, 0, 0, 0, 58], bytes)
+  bytes.writeUInt16BE(checksum(odd), 2)
+  return bytes
+}
+
+/** An option that nobody knows and all pass over, with a number: no other is the same. */
+export function unknown6(next: number): Bytes {
+  marks += 1
+  return [next, 0, 0x1e, 4, 0x6d, 0x6b, marks >> 8, marks & 255]
+}
+
 /** Six bytes of padding in an extension header that says what comes next. */
 export const options6 = (next: number): Bytes => [next, 0, 1, 4, 0, 0, 0, 0]
 

@@ -1,14 +1,33 @@
 /** What containers and outsiders must not reach, each tried with the attacker's means. */
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { background } from '../harness/background.ts'
 import { command } from '../harness/command.ts'
 import type { NetworkNamespace } from '../harness/network-namespace.ts'
+import { bytesOf } from '../../src/network/address.ts'
 import { publishSteps, unpublishSteps } from '../../src/network/firewall.ts'
+import { formatMac, macOf } from '../../src/network/ipam.ts'
 import { missing } from '../harness/requirement.ts'
+import { until } from '../harness/until.ts'
 import { World, ask } from './world.ts'
-import type { TestContainer } from './world.ts'
+import type { ContainerOptions, TestContainer } from './world.ts'
 
 const skip = missing('ip', 'nft', 'python3', 'nsenter')
+
+/** IP datagrams of protocol 253, which is for experiments (RFC 3692). */
+const HEAR = `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 253); print('ready', flush=True)
+while True: print(s.recv(2048)[20:].decode(), flush=True)
+`
+const SAY = `
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 253)
+try: s.sendto(sys.argv[2].encode(), (sys.argv[1], 0))
+except OSError: pass
+`
 
 type Enterable = { readonly enter: readonly string[] }
 
@@ -20,6 +39,7 @@ describe('a container network', { skip }, () => {
   let two: TestContainer
   let inner: TestContainer
   let closed: readonly TestContainer[]
+  let networks: Record<'first' | 'third', Pick<ContainerOptions, 'network' | 'bridgeIndex'>>
 
   before(async () => {
     world = await World.make()
@@ -29,6 +49,7 @@ describe('a container network', { skip }, () => {
     const second = await world.network('two')
     const third = await world.network('inner', { internal: true })
     const fourth = await world.network('closed', { icc: false })
+    networks = { first, third }
     one = await world.container({
       ...first,
       id: '1111111111',
@@ -59,6 +80,9 @@ describe('a container network', { skip }, () => {
     ]
   })
   after(() => world[Symbol.asyncDispose]())
+
+  const within = (who: Enterable, line: string): Promise<unknown> =>
+    command([...who.enter, ...line.split(' ')], { check: true })
 
   /** Nothing answers, neither by TCP nor by UDP. */
   async function refused(
@@ -118,6 +142,53 @@ describe('a container network', { skip }, () => {
     assert.match(await ask(inner, 'tcp', '203.0.113.2', 80), /timeout|ENETUNREACH/)
     await command([...inner.enter, 'ip', 'route', 'add', 'default', 'via', '10.201.3.1'], { check: true })
     await refused([inner, '203.0.113.2'], [inner, '10.201.1.2'])
+  })
+
+  test('that is internal has no way out by IPv6 either, by whatever address of its bridge', async () => {
+    const { stdout } = await command(
+      [...world.host.enter, 'ip', '-6', '-o', 'addr', 'show', 'dev', 'dwtinner'],
+      {
+        check: true,
+      },
+    )
+    const local = /fe80:\S+(?=\/)/.exec(stdout)?.[0]
+    assert.ok(local !== undefined, stdout)
+    for (const gateway of ['fd00:201:3::1', local]) {
+      await within(inner, `ip -6 route replace default via ${gateway} dev eth0`)
+      await refused([inner, 'fd00:113::2'], [inner, 'fd00:201:1::2'])
+    }
+  })
+
+  test('that is internal has no way out by a protocol that nobody knows', async () => {
+    const log = join(world.folder, 'protocol.log')
+    const heard = (): Promise<string> => readFile(log, 'utf8').catch(() => '')
+    await using _hearer = background([...outside.enter, 'python3', '-c', HEAR], log)
+    await until('the socket', async () => (await heard()).includes('ready'))
+    for (const [name, from] of Object.entries({ inner, one }))
+      await command([...from.enter, 'python3', '-c', SAY, '203.0.113.2', name], { check: true })
+    await until('the other container', async () => (await heard()).includes('one'))
+    assert.doesNotMatch(await heard(), /inner/)
+  })
+
+  test('that is internal has none by a neighbour that forwards, who sends as itself alone', async () => {
+    const router = async (id: string, n: number, unguarded: boolean): Promise<void> => {
+      const address = `10.201.1.${n}`
+      const mac = formatMac(macOf(bytesOf(address)))
+      const place = { slot: 1, gatewayPriority: 0, mac, address, unguarded }
+      const also = { ...networks.first, ...place }
+      const both = await world.container({ ...networks.third, id, address: `10.201.3.${n}`, unguarded, also })
+      await within(both, 'sysctl -qw net.ipv4.ip_forward=1')
+      await within(inner, `ip route replace default via 10.201.3.${n}`)
+    }
+    const none = await datagramsOf(one)
+    await router('7777777777', 7, false)
+    assert.equal(await ask(inner, 'udp', '10.201.1.2', 80), 'timeout')
+    assert.equal(await datagramsOf(one), none)
+    // It would have been one where senders are not looked at.
+    await router('8888888888', 8, true)
+    await ask(inner, 'udp', '10.201.1.2', 80)
+    assert.equal(await datagramsOf(one), none + 1)
+    await within(inner, 'ip route replace default via 10.201.3.1')
   })
 
   test('that is internal does not reach what others publish, by whatever address of the host', async () => {

@@ -9,6 +9,7 @@ import {
   TYPE,
   arp,
   arrivals,
+  fragments6,
   frame,
   icmp6,
   ip,
@@ -17,13 +18,25 @@ import {
   mac,
   mark,
   options6,
+  summed6,
   udp4,
   udp6,
+  unknown6,
 } from './frames.ts'
 import { World, ask } from './world.ts'
 import type { ContainerOptions, TestContainer } from './world.ts'
 
 const skip = missing('ip', 'bridge', 'nft', 'python3', 'nsenter')
+
+/** An echo of 4,000 bytes: what comes back, its type and length. */
+const LARGE = `
+import socket, sys
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6); s.settimeout(10)
+s.sendto(bytes([128, 0, 0, 0, 7, 7, 0, 1]) + bytes(4000), (sys.argv[1], 0))
+while True:
+    r = s.recv(65535)
+    if r[0] == 129: print(r[0], len(r)); break
+`
 
 const own = { mac: mac('02:42:0a:c9:01:66'), ip: ip('10.201.1.102'), ip6: ip('fd00:201:1::66') }
 const victim = { mac: mac('02:42:0a:c9:01:02'), ip: ip('10.201.1.2'), ip6: ip('fd00:201:1::2') }
@@ -142,6 +155,23 @@ const forged = {
   ),
   'a type of frame nobody needs': frame(to, own.mac, [0x88, 0xb5], mark()),
 }
+/** Cut before, in and behind what says that it is about the gateway. Anew each time: fragments of one number are one packet. */
+function inFragments(): Record<string, Buffer> {
+  const message = summed6(own.ip6, victim.ip6, joined(gatewayIsMe, mark()))
+  const cuts: Readonly<Record<string, readonly number[]>> = {
+    'behind the options': [8],
+    'behind two of them': [16],
+    'in the target': [24],
+    twice: [8, 16],
+  }
+  return Object.fromEntries(
+    Object.entries(cuts).flatMap(([name, sizes]) => {
+      const body = joined(unknown6(60), unknown6(ICMP6), message)
+      const packets = fragments6(60, own.ip6, victim.ip6, body, sizes)
+      return packets.map((packet, n) => [`${n}: cut ${name}`, frame(to, own.mac, TYPE.ip6, packet)])
+    }),
+  )
+}
 const control = { 'the control': frame(to, own.mac, TYPE.ip, udp4(own.ip, victim.ip)) }
 const names = (...all: readonly object[]): string[] => all.flatMap((one) => Object.keys(one))
 
@@ -203,6 +233,24 @@ describe('a container that sends on a bridge', { skip }, () => {
     assert.match(await within(target, 'ip neigh show 10.201.1.1'), /02:42:0a:c9:01:01/)
   })
 
+  test('cannot hide that it takes the place of the gateway in fragments', async () => {
+    // The kernel of the victim refuses them by itself (RFC 6980), unless the host has put them together (br_netfilter).
+    await within(target, 'sysctl -qw net.ipv6.conf.eth0.suppress_frag_ndisc=0')
+    await ask(target, 'udp', 'fd00:201:1::1', 9)
+    const arrived = await send(inFragments())
+    assert.deepEqual(
+      arrived.filter((name) => name.startsWith('0: ')),
+      [],
+      'no first fragment',
+    )
+    assert.match(await within(target, 'ip neigh show fd00:201:1::1'), /02:42:0a:c9:01:01/)
+    // Large packets of its own pass in fragments.
+    const answer = await command([...attacker.enter, 'python3', '-c', LARGE, 'fd00:201:1::2'], {
+      check: true,
+    })
+    assert.equal(answer.stdout.trim(), '129 4008')
+  })
+
   test('cannot teach the bridge addresses that are not its own', async () => {
     assert.deepEqual(await send({ ...flood, ...reserved }), names(control))
     assert.doesNotMatch(await learned(), /02:66:/)
@@ -253,6 +301,10 @@ describe('a container that sends on a bridge', { skip }, () => {
     await onHost('ip', 'link', 'set', 'dwtone', 'type', 'bridge', 'no_linklocal_learn', '0')
     assert.deepEqual(await send(forged), names(forged, control))
     await send({ ...flood, ...reserved })
+    await until('the false gateway of fragments', async () => {
+      await send(inFragments())
+      return (await within(target, 'ip neigh show fd00:201:1::1')).includes('02:42:0a:c9:01:66')
+    })
     const table = await learned()
     assert.match(table, /02:66:ff:00:00:01/)
     assert.ok(table.split('02:66:00').length > 250)
