@@ -211,12 +211,16 @@ test('lists and inspects with filters', async () => {
 })
 
 test('stops, restarts, pauses, kills, updates and waits', async () => {
-  const container = await sleeper({ Cmd: ['sh', '-c', 'trap "exit 9" TERM; while :; do sleep 0.05; done'] })
+  const script = 'trap "exit 9" TERM; echo up; while :; do sleep 0.05; done'
+  const container = await sleeper({ Cmd: ['sh', '-c', script] })
+  // Without its trap the first process of a container takes no notice of SIGTERM.
+  const log = await container.logs({ follow: true, stdout: true })
+  await once(log, 'data')
   await container.pause()
   assert.equal((await container.inspect()).State.Status, 'paused')
   await container.unpause()
-  const ended = container.wait({ condition: 'next-exit' })
-  await container.stop({ t: 20 })
+  const ended = container.wait()
+  await container.stop({ t: 60 })
   assert.deepEqual((await ended) as unknown, { StatusCode: 9 })
   await assert.rejects(container.stop(), { statusCode: 304 })
   await container.restart()

@@ -72,11 +72,11 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
     })
 
   test('two containers have uid ranges that do not overlap, and none is the host’s', async () => {
+    const ids: string[] = []
     const range = async (flags: readonly string[]) => {
-      const { stdout } = await server().run(
-        ['docker', 'run', '--rm', ...flags, 'probe', 'sh', '-c', 'sleep 0.5; cat /proc/self/uid_map'],
-        { check: true },
-      )
+      const id = await server().docker('run', '-d', ...flags, 'probe', 'sleep', '600')
+      ids.push(id)
+      const stdout = await server().docker('exec', id, 'cat', '/proc/self/uid_map')
       const [inner = 0, outer = 0, count = 0] = stdout.trim().split(/\s+/).map(Number)
       return { inner, outer, count }
     }
@@ -85,6 +85,7 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
     assert.ok(one.outer >= 65536 && two.outer >= 65536, `ranges begin at ${one.outer} and ${two.outer}`)
     assert.ok(one.outer + one.count <= two.outer || two.outer + two.count <= one.outer)
     assert.equal((await range(['--userns', 'host'])).outer, 0)
+    await server().docker('rm', '-f', ...ids)
   })
 
   test('a file in the writable layer belongs to no user of the host', async () => {
@@ -103,7 +104,7 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
       [
         'sh',
         '-c',
-        `for i in $(seq 50); do [ -e /proc/${pid}/root/made-inside ] && break; sleep 0.1; done; stat -c %u /proc/${pid}/root/made-inside; stat -c %u /proc/${pid}`,
+        `for i in $(seq 600); do [ -e /proc/${pid}/root/made-inside ] && break; sleep 0.1; done; stat -c %u /proc/${pid}/root/made-inside; stat -c %u /proc/${pid}`,
       ],
       { check: true },
     )
@@ -390,7 +391,7 @@ async function listenAbstract(name: string, enter: readonly string[], folder: st
   const ready = [
     'sh',
     '-c',
-    `for i in $(seq 100); do grep -q '@${name}$' /proc/net/unix && exit 0; sleep 0.05; done; exit 1`,
+    `for i in $(seq 1000); do grep -q '@${name}$' /proc/net/unix && exit 0; sleep 0.05; done; exit 1`,
   ]
   await command([...enter, ...ready], { check: true })
   return child

@@ -86,7 +86,7 @@ const STAT_FILES = [
 
 test(
   "the v2 files take the plan's writes and the limits hold, in a machine with cgroup v2 only",
-  { skip, timeout: 180_000 },
+  { skip, timeout: 660_000 },
   async (t) => {
     const plan = cgroupPlan(layout, PATH, RESOURCES, 0)
     const program = plan.host.find((step) => step.op === 'device-program')
@@ -94,7 +94,7 @@ test(
     writeFileSync(join(folder, 'program'), program.program)
     const text = await runMachine({
       append: 'cgroup_no_v1=all',
-      timeoutMs: 150_000,
+      timeoutMs: 600_000,
       files: {
         '/eat': compileC('eat', folder),
         '/attach': compileC('attach-device-program', folder),
