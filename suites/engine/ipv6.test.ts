@@ -9,11 +9,13 @@ import { missing } from '../harness/requirement.ts'
 import { Scope } from '../harness/scope.ts'
 import { removeAllContainers, type Server } from '../harness/server.ts'
 import { startEngine } from '../harness/start-engine.ts'
+import { startRegistry } from '../harness/registry.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
+import { copyTestImages } from '../harness/test-images.ts'
 import { until } from '../harness/until.ts'
 import { busyboxTar } from './fixture.ts'
 
-const skip = missing('docker', 'busybox', 'tar', 'ip', 'nsenter')
+const skip = missing('docker', 'docker-registry', 'skopeo', 'curl', 'busybox', 'tar', 'ip', 'nsenter')
 const SERVE = ['busybox', 'sh', '-c', 'while :; do echo hello | nc -l -p 80; done']
 
 const ip = (namespace: NetworkNamespace, line: string): Promise<unknown> =>
@@ -44,6 +46,8 @@ describe('a port published on a host with IPv6', { skip }, () => {
   let outside: NetworkNamespace
   let host: NetworkNamespace
   let server: Server
+  let site = ''
+  let hasNginx = false
 
   before(async () => {
     const { path: folder } = scope.use(await tempFolder('ipv6'))
@@ -52,6 +56,10 @@ describe('a port published on a host with IPv6', { skip }, () => {
       await startEngine({ folder, network: host, bridge: 'dwtsix0', subnet: '10.206.1.0/24' }),
     )
     scope.defer(() => removeAllContainers(server))
+    site = join(folder, 'site')
+    const { storage, nginx } = await copyTestImages(folder)
+    hasNginx = nginx
+    scope.use(await startRegistry({ storage, folder, port: 5000, network: host }))
     await writeFile(join(folder, 'busybox.tar'), await busyboxTar())
     await server.docker('import', '-c', 'ENV PATH=/bin', join(folder, 'busybox.tar'), 'busybox')
   })
@@ -75,6 +83,25 @@ describe('a port published on a host with IPv6', { skip }, () => {
       await until(`an answer from ${address}`, async () => (await page(from, address, '8080')) === 'hello\n')
     await server.docker('rm', '-f', 'web')
     assert.equal(await page(outside, 'fd00:113::1', '8080'), '')
+  })
+
+  test('shows nginx the address of who asks, by both families', async (t) => {
+    if (!hasNginx) return t.skip('no nginx image: it needs mmdebstrap and a Debian mirror')
+    await writeFile(site, 'server { listen 80; listen [::]:80; return 200 "$remote_addr\\n"; }\n')
+    const mount = `${site}:/etc/nginx/sites-enabled/default:ro`
+    await server.docker('run', '-d', '--name', 'nginx', '-p', '8083:80', '-v', mount, '127.0.0.1:5000/nginx')
+    const ask = async (from: NetworkNamespace, address: string): Promise<string> =>
+      (await command([...from.enter, 'curl', '-s', '-m', '10', `http://${address}:8083/`])).stdout.trim()
+    await until('nginx', async () => (await ask(outside, '203.0.113.1')) !== '', 60_000)
+    assert.equal(await ask(outside, '203.0.113.1'), '203.0.113.2')
+    assert.equal(await ask(outside, '[fd00:113::1]'), 'fd00:113::2')
+    assert.equal(await ask(host, '203.0.113.1'), '203.0.113.1')
+    assert.equal(await ask(host, '[fd00:113::1]'), 'fd00:113::1')
+    assert.match(
+      await server.docker('exec', 'nginx', 'cat', '/var/log/nginx/access.log'),
+      /^fd00:113::2 - - /m,
+    )
+    await server.docker('rm', '-f', 'nginx')
   })
 
   test('that is free has one number in both families', async () => {
