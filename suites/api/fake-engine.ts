@@ -4,6 +4,7 @@
  */
 import type { Server } from 'node:http'
 import { mkdtemp, rm } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -102,12 +103,15 @@ export async function serve(engine: EngineApi): Promise<Served> {
   const folder = await mkdtemp(join(tmpdir(), 'dwt-api-'))
   const socketPath = join(folder, 's')
   const server = await createApiServer(engine, { version: '9.9.9', commit: 'abc', built: 0 })
+  const connections = new Set<Socket>()
+  server.on('connection', (socket: Socket) => connections.add(socket))
   await new Promise<void>((resolve) => server.listen(socketPath, resolve))
   return {
     socketPath,
     server,
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
+      // Those that were taken over, too: one left by a test that failed would keep the file from ending.
+      for (const socket of connections) socket.destroy()
       server.close()
       await rm(folder, { recursive: true, force: true })
     },
