@@ -107,7 +107,7 @@ async function runFile(file) {
     cwd: root,
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: 25 * MINUTES,
+    timeout: 40 * MINUTES,
   })
   let tap = ''
   child.stdout.on('data', (chunk) => (tap += chunk))

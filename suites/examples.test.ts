@@ -67,7 +67,7 @@ async function runExample(name: string, source: string): Promise<string> {
   const { code } = await transform(text, { loader: 'ts', format: 'esm', target: 'node20' })
   const file = join(scratch, `${name}.mjs`)
   await writeFile(file, code)
-  const result = await command([process.execPath, file], { timeout: 60_000 })
+  const result = await command([process.execPath, file], { timeout: 300_000 })
   assert.equal(result.code, 0, describe([name], result))
   return result.stdout
 }

@@ -30,7 +30,7 @@ export interface RunOptions {
 }
 
 /** ms one probe may take. */
-const PROBE_LIMIT = 30_000
+const PROBE_LIMIT = 60_000
 /** Quiet probes share the machine; those that make load have it for themselves. */
 const AT_ONCE = 3
 

@@ -41,7 +41,7 @@ function auditArguments(server: Server, ...words: readonly string[]): string[] {
 }
 
 async function audit(server: Server, ...words: readonly string[]): Promise<Report> {
-  const { stdout, stderr } = await command([DEWAR, ...auditArguments(server, ...words)], { timeout: 240_000 })
+  const { stdout, stderr } = await command([DEWAR, ...auditArguments(server, ...words)], { timeout: 600_000 })
   assert.ok(stdout.startsWith('{'), stderr)
   // Its shape is checked by the tests of the report.
   return JSON.parse(stdout) as Report

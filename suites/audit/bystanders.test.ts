@@ -191,7 +191,7 @@ describe(
         if (signal === 'SIGINT') assert.ok([130, 0, null].includes(code), `ended with ${code}`)
       }
       const argv = [DEWAR, 'audit', '--json', '--probe', 'O05', ...words()]
-      const result = await command(argv, { timeout: 120_000 })
+      const result = await command(argv, { timeout: 600_000 })
       assert.equal(result.code, 0, told(argv, result))
       await assertNothingOfOurs()
       assert.deepEqual(await traces(), before)

@@ -27,7 +27,7 @@ for (const kind of ['dewar', 'dockerd'] as const)
       const scope = new Scope()
       let server: Server
       const audit = (...words: readonly string[]) =>
-        command([DEWAR, '-H', `unix://${server.socket}`, 'audit', ...words], { timeout: 120_000 })
+        command([DEWAR, '-H', `unix://${server.socket}`, 'audit', ...words], { timeout: 600_000 })
       const verdictsOf = async (name: string): Promise<Record<string, string>> => {
         const { stdout, stderr } = await audit('--json', 'container', name)
         assert.ok(stdout.startsWith('{'), stderr)

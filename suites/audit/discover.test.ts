@@ -29,7 +29,7 @@ async function discoverInNamespaces(folder: string, reference?: Reference): Prom
   const namespaces = ['--pid', '--fork', '--mount-proc', '--net', '--ipc', '--uts', '--kill-child']
   const child = spawn('unshare', [...namespaces, PROGRAM, 'audit-guest'])
   await using guest = await openGuest(processOfChild(child))
-  const signal = AbortSignal.timeout(240_000)
+  const signal = AbortSignal.timeout(900_000)
   const options = { program: PROGRAM, folder, signal }
   return await discoverIn(guest, 'namespaces', reference === undefined ? options : { ...options, reference })
 }
@@ -87,7 +87,7 @@ describe('discover with a reference', { skip: missing('unshare', 'ip'), concurre
   )
 
   test('a reference of this machine, or what is none, is refused with the remedy', async () => {
-    const own = JSON.stringify(await recordReference(PROGRAM, AbortSignal.timeout(120_000)))
+    const own = JSON.stringify(await recordReference(PROGRAM, AbortSignal.timeout(600_000)))
     await assert.rejects(
       parseReference(own, 'own.json'),
       /own\.json: it was recorded on this machine.*another machine/s,
@@ -116,7 +116,7 @@ describe('dewar audit --discover', { skip: missing('dockerd', 'runc', 'unshare')
 
   test('audit --discover tells dewar, dockerd and runc apart', async () => {
     const argv = [DEWAR, 'audit', '--json', '--probe', 'I01', '--discover', ...words]
-    const result = await command(argv, { timeout: 300_000 })
+    const result = await command(argv, { timeout: 900_000 })
     assert.equal(result.code, 0, told(argv, result))
     // Its shape is checked by the tests of the report.
     const { discoveries, surveys = [] } = JSON.parse(result.stdout) as Report

@@ -37,11 +37,11 @@ class Bench {
     return audit({
       targets: [`${word}=${this.#socket}`],
       probes: PROBES.filter(({ id }) => ids.includes(id)),
-      ...{ load: false, env: {}, version: 'test', runArguments, limit: 120_000 },
+      ...{ load: false, env: {}, version: 'test', runArguments, limit: 500_000 },
       runBody: runArgumentsBody(runArguments),
       dewar: async () => this.#socket,
       program: join(PROJECT, 'native/build/dewar-probe'),
-      signal: AbortSignal.timeout(150_000),
+      signal: AbortSignal.timeout(600_000),
       onEvent: () => undefined,
       journalFolder: join(this.#folder, 'journal'),
     })

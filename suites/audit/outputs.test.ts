@@ -71,7 +71,7 @@ describe('outputs of dewar audit', { skip: missing('unshare', 'python3'), concur
   const path = (name: string): string => join(folder, name)
 
   const audit = (...words: readonly string[]): Promise<CommandResult> =>
-    command([DEWAR, 'audit', '--probe', PROBES, ...words], { timeout: 180_000 })
+    command([DEWAR, 'audit', '--probe', PROBES, ...words], { timeout: 600_000 })
 
   before(async () => {
     folder = scope.use(await tempFolder('outputs')).path
@@ -228,7 +228,7 @@ describe('outputs of dewar audit', { skip: missing('unshare', 'python3'), concur
     const files = ['--sarif', path('h.sarif'), '--junit', path('h.xml'), '--html', path('h.html')]
     const quoted = path(name).replace(/["'\\\s]/g, '\\$&')
     const argv = [DEWAR, 'audit', '--probe', 'I02', ...files, '--run-args', `-v ${quoted}:/data`, target]
-    const result = await command(argv, { timeout: 120_000 })
+    const result = await command(argv, { timeout: 600_000 })
     assert.equal(result.code, 0, told(argv, result))
     const [html, xml] = [await readFile(path('h.html'), 'utf8'), await readFile(path('h.xml'), 'utf8')]
     assert.match(html, /&lt;img src=x/)

@@ -73,7 +73,7 @@ describe('red', { skip: needs, concurrency: 1 }, () => {
     await using own = target
     const probes = PROBES.filter(({ id }) => ids.includes(id))
     assert.equal(probes.length, ids.length)
-    const options = { probes, onEvent: () => undefined, signal: AbortSignal.timeout(200_000), limit: 180_000 }
+    const options = { probes, onEvent: () => undefined, signal: AbortSignal.timeout(660_000), limit: 600_000 }
     const results = await judge({ target: own, journal, program, load: true, openGuest }, options)
     assert.deepEqual(told(results), Object.fromEntries(ids.map((id) => [id, 'LEAK'])))
   }

@@ -12,7 +12,7 @@ export async function recordInMachine(): Promise<string> {
   const text = await runMachine({
     append: '',
     memory: 1024,
-    timeoutMs: 400_000,
+    timeoutMs: 900_000,
     files: files(),
     script: [
       'export PATH=/usr/bin:/bin',
