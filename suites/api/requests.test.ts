@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { DewarError } from '../../src/base/errors.ts'
+import { counted } from '../../src/api/image-view.ts'
 import type { CreateContainer, ImageView } from '../../src/engine/types.ts'
 import { fakeEngine, serve } from './fake-engine.ts'
 import { ask, dial, readAll, readHead } from './raw-client.ts'
@@ -332,11 +333,28 @@ test('an image is not given for a platform that it is not for', async () => {
     assert.equal(await status(path, arm), 404, path)
     assert.equal(await status(path, 'linux/amd64'), 400, path)
   }
+  assert.equal(await status('x/json?manifests=1', amd), 400)
   assert.equal(await status('x/push', arm, 'POST'), 404)
   assert.equal(await status('x', [arm], 'DELETE'), 404)
   assert.deepEqual(removed, [])
   assert.equal(await status('x', [arm, amd], 'DELETE'), 200)
   assert.deepEqual(removed, ['x'])
+})
+
+test('the list of images says how many containers use each, from API 1.51 on', async () => {
+  const images = ['sha256:a', 'sha256:b'].map(anImage)
+  const users = ['sha256:a', 'sha256:c', 'sha256:a'].map((imageId) => ({ imageId }))
+  assert.deepEqual(
+    counted(images, users).map(({ containers }) => containers),
+    [2, 0],
+  )
+  await using served = await serve(fakeEngine({ images: { list: async () => images } }))
+  const counts = async (version: string): Promise<unknown> => {
+    const { body } = await ask(served, `/${version}/images/json`)
+    return (JSON.parse(body) as { readonly Containers: number }[]).map(({ Containers }) => Containers)
+  }
+  assert.deepEqual(await counts('v1.50'), [-1, -1])
+  assert.deepEqual(await counts('v1.51'), [0, 0])
 })
 
 test('maps are written in the order of their keys, as Go does', async () => {
