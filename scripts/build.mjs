@@ -1,13 +1,21 @@
 // Builds everything `bin/dewar` needs: the native core, the compiled TypeScript, the bundled CLI.
 // Run by `npm ci` (prepare). Needs Node and a C compiler, nothing else.
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const bin = (name) => join(root, 'node_modules', '.bin', name)
-const run = (program, args) => execFileSync(program, args, { cwd: root, stdio: 'inherit' })
+
+/** What fails has said why itself: a trace of this script would only push it out of sight. */
+function run(program, args) {
+  const { status, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit' })
+  if (status === 0) return
+  if (error)
+    console.error(`Building failed: ${error.message} (run npm ci, which installs what the build needs)`)
+  process.exit(1)
+}
 
 mkdirSync(join(root, 'dist'), { recursive: true })
 run(process.execPath, [join(root, 'native', 'build.mjs')])

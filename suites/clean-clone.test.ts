@@ -105,6 +105,18 @@ describe('npm start in a clean clone', { skip, concurrency: 1 }, () => {
     )
   })
 
+  test('the build, which npm ci runs, says the same and no more', async () => {
+    const path = await pathOf('build', { node: process.execPath, env: '/usr/bin/env' })
+    const result = await clean(['/usr/bin/env', 'node', 'scripts/build.mjs'], { path })
+    await command(['rm', '-r', join(clone, 'dist'), join(clone, 'native/build')], { check: true })
+    assert.equal(result.code, 1)
+    assert.match(
+      result.stderr,
+      /^Building dewar-core failed \(install a C compiler: apt-get install gcc libc6-dev\)$/m,
+    )
+    assert.doesNotMatch(result.stderr, /^\s+at /m, 'no stack trace')
+  })
+
   test('npm start says that Node is too old, also to one that is much too old', async (t) => {
     // What Ubuntu 22.04 and Debian 11 call `nodejs`.
     const old = await packagedNode('12.22.12')
