@@ -2,7 +2,7 @@
  * Removing: a rename into the trash folder, so that what is half deleted is never taken for whole, and then deletion.
  * What an engine did not get to is deleted at the next one's start.
  */
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, renameSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -59,6 +59,6 @@ export class Trash implements AsyncDisposable {
   }
 
   #newName(): string {
-    return join(this.#folder, randomBytes(12).toString('hex'))
+    return join(this.#folder, randomUUID())
   }
 }

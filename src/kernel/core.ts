@@ -90,7 +90,12 @@ class NativeCore implements Core {
     return spare === undefined || spare.destroyed ? this.#connect() : spare
   }
 
+  /** In a later turn: who asked for what the last runner did is to hear of it first. */
   #prepareRunner(): void {
+    setImmediate(() => this.#prepareNow())
+  }
+
+  #prepareNow(): void {
     if (this.#closed || this.#spare !== undefined) return
     const spare = this.#connect()
     this.#spare = spare

@@ -23,8 +23,9 @@ export async function removeTree(folder: string, spare: () => string): Promise<v
 
 /**
  * Node's own `rm` looks at each entry before it deletes it, which takes 1.2 ms of the engine's time for the 14 of a
- * container that wrote nothing; here readdir(3) has told the folders from the rest. Not by synchronous calls: a disk
- * that is writing its journal would hold up everybody. By bytes: a container's files need not have names in UTF-8.
+ * container that wrote nothing; here readdir(3) has told the folders from the rest, and many go at once: somebody waits,
+ * and each call takes a turn of the event loop. Not by synchronous calls: a disk that is writing its journal would hold up
+ * everybody. By bytes: a container's files need not have names in UTF-8.
  */
 async function removeFolder(
   folder: Buffer,
@@ -34,13 +35,39 @@ async function removeFolder(
   if (depth > DEEPEST) return putAside(folder)
   const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   try {
-    const here = `/proc/self/fd/${handle.fd}`
-    for (const entry of await readdir(here, { withFileTypes: true, encoding: 'buffer' })) {
-      const path = Buffer.concat([Buffer.from(`${here}/`), entry.name])
-      await (entry.isDirectory() ? removeFolder(path, putAside, depth + 1) : unlink(path))
+    const here = Buffer.from(`/proc/self/fd/${handle.fd}/`)
+    const entries = await readdir(here, { withFileTypes: true, encoding: 'buffer' })
+    const full: Buffer[] = []
+    const remove = async (entry: (typeof entries)[number]): Promise<void> => {
+      const path = Buffer.concat([here, entry.name])
+      if (!entry.isDirectory()) await unlink(path)
+      else if (!(await removeEmpty(path))) full.push(path)
     }
+    for (let at = 0; at < entries.length; at += AT_ONCE)
+      await allDone(entries.slice(at, at + AT_ONCE).map(remove))
+    for (const path of full) await removeFolder(path, putAside, depth + 1)
   } finally {
     await handle.close()
   }
   await rmdir(folder)
+}
+
+/** As many as a container has that wrote nothing go in one turn. */
+const AT_ONCE = 16
+
+/** What is not removed so has to be looked into; that tells why, if it cannot be. */
+function removeEmpty(folder: Buffer): Promise<boolean> {
+  return rmdir(folder).then(
+    () => true,
+    () => false,
+  )
+}
+
+/**
+ * Waits for the rest when one fails: a call that came after the descriptor was closed would name another folder by its
+ * number.
+ */
+async function allDone(removals: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(removals))
+    if (result.status === 'rejected') throw result.reason
 }

@@ -2,7 +2,7 @@
  * Files at rest are written whole: under a temporary name in the same folder, then renamed over the old one, so
  * that a reader (or the next engine after a crash) sees the old content or the new, never a half.
  */
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { renameSync, writeFileSync } from 'node:fs'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -12,7 +12,7 @@ import { DewarError, errnoOf, messageOf } from '../base/errors.ts'
 export const TEMPORARY_PREFIX = '.tmp-'
 
 export function temporaryName(folder: string): string {
-  return join(folder, `${TEMPORARY_PREFIX}${randomBytes(8).toString('hex')}`)
+  return join(folder, `${TEMPORARY_PREFIX}${randomUUID()}`)
 }
 
 /** Removes what interrupted writes left in a folder; the folder need not be there. */
