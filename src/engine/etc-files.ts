@@ -13,6 +13,8 @@ import type { ContainerRecord } from './record.ts'
 import type { Services } from './services.ts'
 import { effectiveHostname } from './spec.ts'
 
+const RESOLV_CONF = '/etc/resolv.conf'
+
 export function writeEtcFiles(services: Services, container: Container): void {
   const { record, paths } = container
   const mode = record.hostConfig.networkMode
@@ -60,10 +62,11 @@ function hostsContent(services: Services, record: ContainerRecord, hostname: str
 export function resolvContent(services: Services, record: ContainerRecord): string {
   const { dns, dnsSearch, dnsOptions, networkMode } = record.hostConfig
   const internal = services.networks.servesNames(record)
+  const plain = readText(RESOLV_CONF)
   // The engine itself asks the stub, which no container could.
-  const hostPath = internal ? '/etc/resolv.conf' : resolvConfPath(readText('/etc/resolv.conf'))
+  const hostPath = internal ? RESOLV_CONF : resolvConfPath(plain)
   return resolvConfFile({
-    host: readText(hostPath),
+    host: hostPath === RESOLV_CONF ? plain : readText(hostPath),
     hostPath,
     dns,
     search: dnsSearch,

@@ -34,23 +34,22 @@ export class RecordFile {
   readonly #folder: string
   /** Of the last write to a slot; 0 before the first. */
   #sequence: number
-  /** The part that stands in record.json; empty before there is one. */
-  #fixed: string
+  /** What stands in record.json; undefined before there is one. */
+  #whole: ContainerRecord | undefined
 
   /** `found`: what `readRecord` gave, of a container that is there already. */
   constructor(folder: string, found?: { readonly record: ContainerRecord; readonly sequence: number }) {
     this.#folder = folder
     this.#sequence = found?.sequence ?? 0
-    this.#fixed = found === undefined ? '' : fixedPart(found.record)
+    this.#whole = found?.record
   }
 
   async save(record: ContainerRecord): Promise<void> {
-    const fixed = fixedPart(record)
     // A new record.json has all of it.
-    if (this.#fixed !== '') this.#writeSlot(record)
-    if (fixed === this.#fixed) return
+    if (this.#whole !== undefined) this.#writeSlot(record)
+    if (this.#whole !== undefined && sameFixed(record, this.#whole)) return
     await writeWhole(join(this.#folder, 'record.json'), JSON.stringify(record), { durable: false })
-    this.#fixed = fixed
+    this.#whole = record
   }
 
   #writeSlot(record: ContainerRecord): void {
@@ -110,6 +109,15 @@ function writeAll(file: number, bytes: Buffer): void {
 
 const changing: ReadonlySet<string> = new Set(CHANGING)
 
-function fixedPart(record: ContainerRecord): string {
-  return JSON.stringify(Object.entries(record).filter(([key]) => !changing.has(key)))
+/** Nearly always the very same values, which need not be written out to be compared (0.02 ms each time). */
+function sameFixed(a: ContainerRecord, b: ContainerRecord): boolean {
+  const [left, right] = [fixedValues(a), fixedValues(b)]
+  if (left.length === right.length && left.every((value, i) => value === right[i])) return true
+  return JSON.stringify(left) === JSON.stringify(right)
+}
+
+/** Names and values in turn. */
+function fixedValues(record: ContainerRecord): unknown[] {
+  const all: readonly [string, unknown][] = Object.entries(record)
+  return all.filter(([key]) => !changing.has(key)).flat()
 }
