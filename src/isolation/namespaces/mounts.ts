@@ -43,7 +43,7 @@ function oneMount(mount: OciMount, input: MountsInput, slots: Slots): MountSteps
   if (mount.type === 'cgroup') return cgroupMount(mount, words, input, slots)
   const slot = slots.take()
   // The source is what mount(8) and df show in their first column.
-  const options: readonly (readonly [string, string?])[] = [['source', mount.source], ...words.data]
+  const options: Options = [['source', mount.source], ...words.data]
   return {
     parent: [],
     guest: [
@@ -184,6 +184,8 @@ function deviceNode(device: OciDevice, slot: Slot, input: MountsInput): Step {
   }
 }
 
+type Options = readonly (readonly [string, string?])[]
+
 /**
  * The container's own part of the cgroup tree: one mount on v2; on v1 a folder with one mount per hierarchy, as
  * programs that size themselves by their limits look for them. In the host's cgroup namespace it is the host's.
@@ -201,20 +203,15 @@ function cgroupMount(mount: OciMount, words: MountWords, input: MountsInput, slo
       slots,
     )
   }
-  const put = (
-    type: string,
-    at: string,
-    options: readonly (readonly [string, string?])[],
-    attrs: number,
-  ): Step[] => {
+  const put = (type: string, at: Slot, where: string, options: Options): Step[] => {
     const slot = slots.take()
     return [
-      { actor: 'guest', op: 'fsmount', slot, type, options, attrs },
-      { actor: 'guest', op: 'attach-mount', at: root, path: at, slot, create: true },
+      { actor: 'guest', op: 'fsmount', slot, type, options, attrs: words.attrs },
+      { actor: 'guest', op: 'attach-mount', at, path: where, slot, create: true },
     ]
   }
   if (input.layout.mode === 'v2')
-    return { parent: [], guest: put('cgroup2', path, [['source', 'cgroup']], words.attrs) }
+    return { parent: [], guest: put('cgroup2', root, path, [['source', 'cgroup']]) }
   const base = slots.take()
   const plain = words.attrs & ~ATTR.ro
   return {
@@ -233,12 +230,8 @@ function cgroupMount(mount: OciMount, words: MountWords, input: MountsInput, slo
       },
       { actor: 'guest', op: 'attach-mount', at: root, path, slot: base, create: true },
       ...hierarchies(input).flatMap(({ name, controllers }): Step[] => [
-        ...put(
-          'cgroup',
-          `${path}/${name}`,
-          [['source', 'cgroup'], ...controllers.map((c): [string] => [c])],
-          words.attrs,
-        ),
+        // In the folder itself: each part of a longer way would be looked up once more to make its last one.
+        ...put('cgroup', base, name, [['source', 'cgroup'], ...controllers.map((c): [string] => [c])]),
         ...(controllers.length < 2 ? [] : controllers).map((c): Step => ({
           actor: 'guest',
           op: 'symlink',
