@@ -1,9 +1,11 @@
 /** The core's own walls, by plans that try to leave: images meet most of them behind another one. */
 import assert from 'node:assert/strict'
-import { constants, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { constants, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { startCore } from '../../src/kernel/core.ts'
+import type { Core, Shim } from '../../src/kernel/core-api.ts'
 import type { Step } from '../../src/kernel/plan.ts'
 import { PlanFailed } from '../../src/kernel/plan-failed.ts'
 import { PROJECT } from '../harness/project.ts'
@@ -87,4 +89,77 @@ test('nothing of the old root is in reach after the pivot', { skip }, async () =
     assert.ok((await refusal(folder.path, path, steps)) !== undefined, path)
   const outside = await refusal(folder.path, `/..${PROGRAM}`, steps.slice(0, 2))
   assert.equal(outside, undefined, 'with no new root it starts')
+})
+
+/** From these on a process has the rights of those inside, but still the core's program and descriptors. */
+const WEAK: Step = { actor: 'guest', op: 'caps', bounding: 0n, held: 0n }
+const PATH = ['PATH=/usr/bin:/bin']
+const STREAMS = { tty: false, stdin: false, stdinOnce: false, expectAttach: 0 }
+const SIBLING: Step = { actor: 'guest', op: 'sibling', flags: 0 }
+
+/** A container whose first process looks into the core's that appears beside it, and what it saw. */
+async function lookedInto(
+  by: (core: Core, shim: Shim, last: readonly Step[]) => Promise<unknown>,
+): Promise<string> {
+  await using folder = await tempFolder('walls')
+  await using core = await startCore({ runDir: folder.path })
+  const at = (name: string): string => join(folder.path, name)
+  writeFileSync(at('marker'), '')
+  execFileSync('mkfifo', [at('fifo')])
+  mkdirSync(at('c'))
+  const look = 'readlink $p/exe && echo seen exe; readlink $p/fd/3 && echo seen fd'
+  const guest = `until [ -s ${at('marker')} ]; do sleep 0.05; done
+    for p in /proc/[0-9]*; do case $(cat $p/comm) in dewar*) echo found; ${look};; esac; done 2>/dev/null
+    echo >${at('fifo')}; sleep 60`
+  const steps: Step[] = [
+    { actor: 'host', op: 'clone', flags: NEW_PID_AND_MOUNTS },
+    { actor: 'guest', op: 'propagation', flags: PRIVATE },
+    { actor: 'guest', op: 'fsmount', slot: 0, type: 'proc', options: [], attrs: 0 },
+    { actor: 'guest', op: 'attach-mount', slot: 0, path: '/proc', create: false },
+    WEAK,
+    { actor: 'guest', op: 'exec', argv: ['sh', '-c', guest], env: PATH, init: false },
+  ]
+  const log = { path: at('log'), maxSize: 0, maxFiles: 1 }
+  const shim = await core.launch({ steps }, { ...STREAMS, runDir: at('c'), log })
+  await by(core, shim, [
+    WEAK,
+    { actor: 'guest', op: 'write', path: at('marker'), data: 'here' },
+    { actor: 'guest', op: 'open', path: at('fifo'), slot: 1, flags: constants.O_RDONLY },
+  ])
+  await shim.signal(9)
+  await shim.exited
+  return readFileSync(log.path, 'utf8')
+}
+
+test('an exec cannot be looked into before it is the command (CVE-2016-9962)', { skip }, async () => {
+  const said = await lookedInto((_, shim, last) => {
+    const steps: Step[] = [
+      { actor: 'host', op: 'clone', flags: 0 },
+      { actor: 'guest', op: 'setns', slot: 255, flags: NEW_PID_AND_MOUNTS },
+      SIBLING,
+      ...last,
+      { actor: 'guest', op: 'exec', argv: ['true'], env: PATH, init: false },
+    ]
+    return shim.exec({ steps }, STREAMS)
+  })
+  assert.match(said, /found/)
+  assert.doesNotMatch(said, /seen/)
+})
+
+test('a copy of files that joins a container cannot be looked into either', { skip }, async () => {
+  const said = await lookedInto((core, { pid }, last) => {
+    const [ofPids, ofMounts] = [2, 3]
+    const steps: Step[] = [
+      { actor: 'host', op: 'open', path: `/proc/${pid}/ns/pid`, slot: ofPids, flags: 0 },
+      { actor: 'host', op: 'open', path: `/proc/${pid}/ns/mnt`, slot: ofMounts, flags: 0 },
+      { actor: 'host', op: 'clone', flags: 0 },
+      { actor: 'guest', op: 'setns', slot: ofPids, flags: 0 },
+      SIBLING,
+      { actor: 'guest', op: 'setns', slot: ofMounts, flags: 0 },
+      ...last,
+    ]
+    return core.run({ steps })
+  })
+  assert.match(said, /found/)
+  assert.doesNotMatch(said, /seen/)
 })
