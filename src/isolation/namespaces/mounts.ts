@@ -196,12 +196,8 @@ function cgroupMount(mount: OciMount, words: MountWords, input: MountsInput, slo
   const own = input.spec.linux.namespaces.some((ns) => ns.type === 'cgroup')
   if (!own) {
     const source = '/sys/fs/cgroup'
-    return bindMount(
-      { ...mount, source, options: ['rbind', 'ro', 'rprivate'] },
-      mountWords(['rbind', 'ro']),
-      input,
-      slots,
-    )
+    const options = ['rbind', 'ro', 'nosuid', 'nodev', 'noexec']
+    return bindMount({ ...mount, source, options }, mountWords(options), input, slots)
   }
   const put = (type: string, at: Slot, where: string, options: Options): Step[] => {
     const slot = slots.take()
