@@ -3,6 +3,7 @@
  * must say LEAK, and those beside it must go on saying CONTAINED.
  */
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { audit } from '../../src/audit/audit.ts'
@@ -31,7 +32,10 @@ class Bench {
 
   /** Verdicts of these probes on containers that are run with these options. */
   async judge(ids: readonly string[], words: string): Promise<Report> {
-    const given = words.replaceAll('SOCKET', this.#socket).replaceAll('ROOT', dirname(this.#socket))
+    const given = words
+      .replaceAll('SOCKET', this.#socket)
+      .replaceAll('ROOT', dirname(this.#socket))
+      .replaceAll('NO_SYNC', withoutSync(this.#folder))
     const runArguments = splitWords(given)
     const word = this.#kind === 'dewar' ? 'dewar' : 'docker'
     return audit({
@@ -46,6 +50,14 @@ class Bench {
       journalFolder: join(this.#folder, 'journal'),
     })
   }
+}
+
+/** A filter that refuses nothing but to write out what others have written. */
+function withoutSync(folder: string): string {
+  const path = join(folder, 'no-sync.json')
+  const syscalls = [{ names: ['sync', 'syncfs'], action: 'SCMP_ACT_ERRNO' }]
+  writeFileSync(path, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls }))
+  return path
 }
 
 function of(report: Report, id: string): Result {

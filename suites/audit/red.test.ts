@@ -86,11 +86,21 @@ describe('red', { skip: needs, concurrency: 1 }, () => {
     ['that forgets files and a namespace', weak.withLeftovers],
     ['that leaves a folder open', weak.withOpenFolder],
     ['that goes inside with a program of the host', weak.withOwnProgram],
+    ['that gives its containers eight times the weight', weak.withHeavyContainers],
   ] as const)
     test(`a runtime ${name} is caught by ${idsOf(name).join(', ')}`, async () => {
       assert.ok(idsOf(name).length > 0)
       await assertRed(await make(shop), idsOf(name))
     })
+
+  test('A05 does not call it harm where the neighbour writes elsewhere', async () => {
+    await using target = await weak.withDisksApart(shop)
+    const probes = PROBES.filter(({ id }) => id === 'A05')
+    const options = { probes, onEvent: () => undefined, signal: AbortSignal.timeout(200_000), limit: 180_000 }
+    const [result] = await judge({ target, journal, program, load: true, openGuest }, options)
+    // On a machine that others use it may prove nothing.
+    assert.match(result?.verdict ?? '', /^(CONTAINED|INCONCLUSIVE)$/, result?.reason)
+  })
 
   for (const kind of ['dewar', 'dockerd'] as const)
     describe(kind, { concurrency: 1 }, () => {
@@ -140,6 +150,11 @@ describe('red', { skip: needs, concurrency: 1 }, () => {
           ]
           await command(hub, { check: true })
           await assertRed(await target(), idsOf('a bridge that is a hub'))
+        })
+
+        test('packets that are left to threads of the kernel are caught by A13', async () => {
+          const threaded = weak.withThreadedPackets(await target(), shop)
+          await assertRed(threaded, idsOf('packets left to threads of the kernel'))
         })
 
         test('a socket that is open to all is caught by O18', async () => {

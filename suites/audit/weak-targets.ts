@@ -3,9 +3,14 @@ import { spawn } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { guestArgv, processOfChild } from '../../src/audit/guest-process.ts'
+import { openGuest } from '../../src/audit/guest.ts'
+import { startTool } from '../../src/audit/observers/tool.ts'
+import { PROJECT } from '../harness/project.ts'
 import type { Journal } from '../../src/audit/journal.ts'
 import type { Subject, SubjectOptions, Target } from '../../src/audit/target.ts'
 import { runtimeTarget } from '../../src/audit/targets/oci-runtime.ts'
+import { WORK_FOLDER } from '../../src/audit/image.ts'
+import { weigh } from './weigh.ts'
 import { command } from '../harness/command.ts'
 import { compileC } from '../harness/compile-c.ts'
 import { findProgram } from '../harness/requirement.ts'
@@ -119,6 +124,77 @@ export async function withOwnProgram(shop: Workshop): Promise<Target> {
       },
     }),
   )
+}
+
+/** Gives containers eight times the weight that everybody else has. */
+export async function withHeavyContainers(shop: Workshop): Promise<Target> {
+  const target = await bundles(shop)
+  const heavy = async (options: SubjectOptions = {}): Promise<Subject> => {
+    const subject = await target.create(options)
+    weigh(subject.pid)
+    return subject
+  }
+  return { ...target, create: heavy }
+}
+
+/** The work folder of all containers but the first, which is the victim, is in memory and not on the disk. */
+export async function withDisksApart(shop: Workshop): Promise<Target> {
+  let created = 0
+  return changed(await bundles(shop), (options) => {
+    created += 1
+    const elsewhere = { type: 'tmpfs', source: '', target: WORK_FOLDER } as const
+    return created > 1 ? { ...options, mounts: [...(options.mounts ?? []), elsewhere] } : options
+  })
+}
+
+/** Leaves packets to threads of the kernel (threaded NAPI), which nobody in particular pays for. */
+export function withThreadedPackets(target: Target, { journal }: Workshop): Target {
+  const network = target.networkNamespace ?? '/proc/self/ns/net'
+  const enter = ['nsenter', `--net=${network}`]
+  const thread =
+    'mount -t sysfs sysfs /sys && for file in /sys/class/net/veth*/threaded; do echo 1 >$file; done'
+  return {
+    ...target,
+    create: async (options) => {
+      const subject = await target.create(options)
+      const engine = Number(/\d+/.exec(network)?.[0] ?? process.pid)
+      // Where segments are cut by the sender, the receiver's queue takes all packets.
+      await switchFeature(journal, { networkOf: subject.pid, names: ['eth0'], feature: SEGMENTS, on: 0 })
+      const { stdout } = await command([...enter, 'ip', '-o', 'link'], { check: true })
+      const names = [...stdout.matchAll(/(veth\w+)@/g)].map((match) => match[1] ?? '')
+      await switchFeature(journal, { networkOf: engine, names, feature: GROUPING, on: 1 })
+      await command([...enter, 'unshare', '--mount', 'sh', '-c', thread], { check: true })
+      return subject
+    },
+  }
+}
+
+/** linux/ethtool.h: ETHTOOL_STSO, ETHTOOL_SGRO; linux/sockios.h. */
+const [SEGMENTS, GROUPING, SIOCETHTOOL] = [0x1f, 0x2c, 0x8946]
+
+interface Switch {
+  readonly networkOf: number
+  readonly names: readonly string[]
+  readonly feature: number
+  readonly on: number
+}
+
+async function switchFeature(journal: Journal, { networkOf, names, feature, on }: Switch): Promise<void> {
+  const program = join(PROJECT, 'native/build/dewar-probe')
+  await using tool = await openGuest(await startTool(journal, program, { networkOf }))
+  for (const name of names) {
+    const [wanted, request] = [Buffer.alloc(8), Buffer.alloc(40)]
+    wanted.writeUInt32LE(feature, 0)
+    wanted.writeUInt32LE(on, 4)
+    request.write(name)
+    const pointers = [{ at: 16, to: wanted }]
+    const [, answer] = await tool.batch([
+      { name: 'socket', args: [2, 2, 0], ends: true },
+      { name: 'ioctl', args: [{ result: 0 }, SIOCETHTOOL, { in: request, pointers }] },
+      { name: 'close', args: [{ result: 0 }] },
+    ])
+    if (answer?.error !== '') throw new Error(`ethtool of ${name} failed: ${answer?.error}`)
+  }
 }
 
 /** Copies by the paths that the container has on the host (CVE-2018-15664). */

@@ -4,7 +4,7 @@ export type Side = 'dewar' | 'dockerd'
 export interface Weakness {
   /** As after `run`: what the target is hardened with, and what it has instead when it is weak. Mostly nothing. */
   readonly base: string
-  /** As after `run`; SOCKET is the engine's own, ROOT its folder. */
+  /** As after `run`; SOCKET is the engine's own, ROOT its folder, NO_SYNC a filter that refuses sync(2). */
   readonly words: string
   /** Probes that say LEAK now and did not before. */
   readonly caught: readonly string[]
@@ -14,6 +14,9 @@ export interface Weakness {
 
 type Row = readonly [words: string, caught: string, contained: string, base?: string]
 
+/** Of processor time and memory. */
+const LIMITS = '--cpus 0.1 -m 200m'
+const NO_SYNC = '--security-opt seccomp=NO_SYNC'
 const NO_CAPABILITIES = '--cap-drop=ALL'
 /** Probes of other protections, that are the same with and without most weaknesses. */
 const OTHERS = 'I19 I20 I27 I32'
@@ -47,6 +50,9 @@ const DEWAR: readonly Row[] = [
   ['--network name=bridge,driver-opt=dewar.source-guard=false', 'A28', 'A31 I32'],
   ['', 'I23', 'I21', '--security-opt no-new-privileges'],
   ['', 'A14', 'A31', '--ulimit nofile=1024:1024 --pids-limit=100'],
+  ['--userns=host', 'A15', 'I32'],
+  ['', 'A01 A06 A10 A11', 'A31', LIMITS],
+  ['', 'A17', 'A31', NO_SYNC],
 ]
 
 /** Where root has not every capability itself, as on some virtual machines, runc refuses the word --privileged. */
@@ -86,6 +92,8 @@ const DOCKER: readonly Row[] = [
   ['', 'I18', OTHERS, '--cgroupns=private'],
   ['', 'I23', OTHERS, '--security-opt no-new-privileges'],
   ['', 'A14', OTHERS, '--ulimit nofile=1024:1024 --pids-limit=100'],
+  ['', 'A01 A06 A10 A11', OTHERS, LIMITS],
+  ['', 'A17', 'I32', NO_SYNC],
   ['--ipc=host --net=host', 'A31 I57', 'I32 I27'],
   ['--ipc=host --security-opt seccomp=unconfined', 'A31 I27 I14', 'I32 I19'],
   ['--net=host --device=/dev/loop0', 'I57 I20', 'I32 I27'],

@@ -8,7 +8,10 @@ const absent = { name: 'podman', kind: 'podman', version: '', level: '', runArgu
 const options = { probes: PROBES, load: false, discover: false }
 
 test('announcement says what will be done, about how long, and what is not here', () => {
-  const text = announcement(['dewar', 'docker'], [absent], options, 80).join('\n')
+  const probes = PROBES.map((probe) =>
+    probe.id === 'A08' ? { ...probe, interference: 'load' as const } : probe,
+  )
+  const text = announcement(['dewar', 'docker'], [absent], { ...options, probes }, 80).join('\n')
   assert.match(
     text,
     new RegExp(`^Audit of dewar, docker: ${PROBES.length} probes on each, about \\d minutes\\.`),

@@ -5,9 +5,12 @@ import { mergedPages, sharedInode, signals, timeLock } from './kernel.ts'
 import { logFlood } from './log-flood.ts'
 import { receiveFlood, sendFlood, softirqTime } from './network-flood.ts'
 import { arpSpoof, conntrack, discovery } from './network.ts'
-import { cpuHog, descriptors, forkBomb, inotifyQuota, memoryHog, startStarve } from './resources.ts'
+import { cpuHog, startStarve } from './processor.ts'
+import { descriptors, forkBomb, memoryHog } from './resources.ts'
 import { diskFill, diskInodes } from './storage-room.ts'
-import { dirtyThrottle, syncStorm, writeFlood } from './storage-speed.ts'
+import { writeFlood } from './storage-speed.ts'
+import { inotifyQuota } from './user-quota.ts'
+import { dirtyThrottle, syncStorm } from './write-back.ts'
 
 /** In the catalogue's order of importance. */
 export const ACROSS_PROBES: readonly Probe[] = [

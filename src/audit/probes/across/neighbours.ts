@@ -26,7 +26,8 @@ export async function neighbours(
 export const across = { direction: 'across', observers: ['neighbour'], readOnly: false } as const
 
 export interface Contest extends Pick<Trial, 'what' | 'unit' | 'most'> {
-  readonly work: (guest: Guest) => Promise<readonly bigint[]>
+  /** ns */
+  readonly work: (guest: Guest) => Promise<number>
   readonly load: (guest: Guest, milliseconds: number) => Promise<number>
 }
 
@@ -35,7 +36,7 @@ export async function contest(context: ProbeContext, contested: Contest): Promis
   const { victim, inVictim, inNeighbour } = await neighbours(context)
   const own = await context.guest(victim)
   const { work, load, ...words } = contested
-  const measure = (): Promise<readonly bigint[]> => work(inVictim)
+  const measure = (): Promise<number> => work(inVictim)
   return tryInterference({
     ...words,
     measure,

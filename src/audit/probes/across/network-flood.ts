@@ -1,58 +1,25 @@
 /** Masses of packets between neighbours: who is slowed down by them, and who pays for the work they make. */
-import { readFileSync } from 'node:fs'
+import { randomInt } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { agreement, middle } from '../../agreement.ts'
+import { contend, inContainers } from '../../contention.ts'
+import type { Side } from '../../contention.ts'
 import { charged } from '../../control-group.ts'
 import type { Call, Guest } from '../../guest-types.ts'
-import { beside, MEASURED, tryInterference } from '../../interference.ts'
-import { inetAddress } from '../../packets.ts'
+import { inetAddress, sendUdp } from '../../packets.ts'
 import type { Probe, ProbeContext } from '../../probe.ts'
-import { listProcesses } from '../../processes.ts'
 import { absent, conclude, inconclusive } from '../../verdict.ts'
 import type { Finding } from '../../verdict.ts'
 import { across } from './neighbours.ts'
-import { connected, gatewayOf, NO_NETWORK } from './network.ts'
+import { connected, NO_NETWORK } from './network.ts'
 import type { Connected } from './network.ts'
 
-const [ASK, ANSWER, FLOODED] = [4712, 4713, 4714]
-const [SOL_SOCKET, SO_RCVTIMEO] = [1, 20]
+const FLOODED = 4714
 const SIZE = 64
+const [SOL_SOCKET, SO_RCVTIMEO] = [1, 20]
 
-/** A UDP socket at this port that speaks with one other only; a packet that is lost costs 50 ms and not for ever. */
-async function speakWith(guest: Guest, port: number, host: string, other: number): Promise<bigint> {
-  const patience = Buffer.alloc(16)
-  patience.writeBigInt64LE(50_000n, 8)
-  const answers = await guest.batch([
-    { name: 'socket', args: [2, 2, 0], ends: true },
-    { name: 'bind', args: [{ result: 0 }, { in: inetAddress('0.0.0.0', port) }, 16], ends: true },
-    { name: 'connect', args: [{ result: 0 }, { in: inetAddress(host, other) }, 16], ends: true },
-    { name: 'setsockopt', args: [{ result: 0 }, SOL_SOCKET, SO_RCVTIMEO, { in: patience }, 16] },
-  ])
-  const failed = answers.find(({ error }) => error !== '')
-  if (failed !== undefined) throw new Error(`a socket inside failed: ${failed.error}`)
-  return answers[0]?.value ?? -1n
-}
-
-/** The victim's work: a packet to another container and back, over the network that all share. */
-async function conversation(asks: Connected, answers: Connected): Promise<() => Promise<readonly bigint[]>> {
-  const ask = await speakWith(asks.guest, ASK, answers.host, ANSWER)
-  const answer = await speakWith(answers.guest, ANSWER, asks.host, ASK)
-  const send = (fd: bigint): Call => ({
-    name: 'sendto',
-    args: [fd, { in: Buffer.alloc(SIZE) }, SIZE, 0, 0, 0],
-  })
-  const receive = (fd: bigint): Call => ({ name: 'recvfrom', args: [fd, { out: SIZE }, SIZE, 0, 0, 0] })
-  return async () => {
-    const echo = [{ ...receive(answer), ends: true }, send(answer)]
-    const echoing = answers.guest.repeat(echo, { milliseconds: MEASURED + 100 })
-    const { nanoseconds } = await asks.guest.repeat([send(ask), receive(ask)], {
-      times: 20_000,
-      milliseconds: MEASURED,
-    })
-    await echoing
-    return nanoseconds
-  }
-}
-
-/** Small packets by two processes; how often 400 of them went out. */
+/** Small packets by as many processes as there are processors; how often 400 of them went out. */
 function flood(from: Guest, to: string): (milliseconds: number) => Promise<number> {
   const address = { in: inetAddress(to, FLOODED) }
   const send: Call = {
@@ -64,103 +31,132 @@ function flood(from: Guest, to: string): (milliseconds: number) => Promise<numbe
     ...Array.from({ length: 400 }, () => send),
     { name: 'close', args: [{ result: 0 }] },
   ]
-  return async (milliseconds) => (await from.repeat(calls, { milliseconds, processes: 2 })).rounds
+  return async (milliseconds) =>
+    (await from.repeat(calls, { milliseconds, processes: Math.max(2, cpus().length) })).rounds
 }
 
-/** So that packets end in a socket, and no errors go back. */
-async function takeAll(guest: Guest): Promise<void> {
-  await guest.batch([
+/** So that packets end in a socket, and no errors go back. Who reads from it waits for 50 ms at most. */
+async function takeAll(guest: Guest): Promise<bigint> {
+  const patience = Buffer.alloc(16)
+  patience.writeBigInt64LE(50_000n, 8)
+  const [socket] = await guest.batch([
     { name: 'socket', args: [2, 2, 0], ends: true },
-    { name: 'bind', args: [{ result: 0 }, { in: inetAddress('0.0.0.0', FLOODED) }, 16] },
+    { name: 'bind', args: [{ result: 0 }, { in: inetAddress('0.0.0.0', FLOODED) }, 16], ends: true },
+    { name: 'setsockopt', args: [{ result: 0 }, SOL_SOCKET, SO_RCVTIMEO, { in: patience }, 16] },
   ])
+  return socket?.value ?? -1n
 }
 
-const trial = {
-  most: 1.5,
-  what: 'a packet to another container and back',
-  unit: 'times 400 packets',
+/** Packets that came to the container, by all its interfaces but its own loopback. */
+async function received(guest: Guest): Promise<number> {
+  const lines = (await guest.readFile('/proc/net/dev')).toString().split('\n')
+  const rows = lines.map((line) => /^\s*(\S+):\s*\d+\s+(\d+)/.exec(line))
+  return rows.reduce((sum, row) => sum + (row === null || row[1] === 'lo' ? 0 : Number(row[2])), 0)
+}
+
+interface Conversation {
+  readonly from: Connected
+  readonly to: Connected
+  readonly socket: bigint
+}
+
+async function conversation(context: ProbeContext): Promise<Conversation | undefined> {
+  const [from, to] = [await connected(context), await connected(context)]
+  if (from === undefined || to === undefined) return undefined
+  return { from, to, socket: await takeAll(to.guest) }
+}
+
+/** A few packets, slowly: what is sent is counted where it arrives. */
+async function isCounted({ from, to }: Conversation): Promise<boolean> {
+  const before = await received(to.guest)
+  for (let packet = 0; packet < 20; packet += 1)
+    await sendUdp(from.guest, to.host, FLOODED, Buffer.alloc(SIZE))
+  return (await received(to.guest)) - before >= 15
+}
+
+/** Who sends wants all there is. */
+function sending({ from, to }: Conversation): Side {
+  return inContainers([from.subject, to.subject], {
+    demand: flood(from.guest, to.host),
+    given: () => received(to.guest),
+  })
+}
+
+/** Who receives wants all there is: what it read counts, not what its interface threw away. */
+function receiving({ from, to, socket }: Conversation): Side {
+  const read: Call = { name: 'recvfrom', args: [socket, { out: SIZE }, SIZE, 0, 0, 0] }
+  const send = flood(from.guest, to.host)
+  let count = 0
+  return inContainers([from.subject, to.subject], {
+    given: async () => count,
+    async demand(milliseconds) {
+      const reading = to.guest.repeat([read], { milliseconds })
+      const sent = await send(milliseconds)
+      count += (await reading).rounds
+      return sent
+    },
+  })
+}
+
+async function contendForNetwork(
+  context: ProbeContext,
+  side: (conversation: Conversation) => Side,
+  what: string,
+): Promise<Finding> {
+  const [victim, neighbour] = [await conversation(context), await conversation(context)]
+  if (victim === undefined || neighbour === undefined) return absent(NO_NETWORK)
+  const counted = (await isCounted(victim)) && (await isCounted(neighbour))
+  return contend({
+    ...{ victim: side(victim), neighbour: side(neighbour), most: 1.5, what, signal: context.signal },
+    controls: [{ what: 'what each of them sends slowly is counted where it arrives', held: counted }],
+  })
+}
+
+const network = {
+  ...across,
+  asset: 'resources',
+  remedy: 'Give containers --cpus; shape their traffic (tc) where the engine does not.',
+  interference: 'bounded',
 } as const
 
 export const sendFlood: Probe = {
-  ...across,
+  ...network,
   id: 'A10',
   slug: 'across.net.send-flood',
-  asset: 'resources',
-  question: "Does a neighbour that sends masses of small packets slow another container's network down?",
+  question: "Does a neighbour that sends masses of small packets take from another container's sending?",
   method:
-    "Two senders to the gateway in one container; another one's packets to a third and back are timed, in turns with quiet.",
+    'Two containers send as many small packets as they can, each to one more; what arrives of each is counted, and what processor time each is given.',
   references: ['Matthews 2007', 'T1498'],
-  remedy: 'Give containers --cpus; shape their traffic (tc) where the engine does not.',
-  interference: 'bounded',
-  async run(context) {
-    const [victim, echo, neighbour] = [
-      await connected(context),
-      await connected(context),
-      await connected(context),
-    ]
-    if (victim === undefined || echo === undefined || neighbour === undefined) return absent(NO_NETWORK)
-    const gateway = await gatewayOf(neighbour.guest)
-    if (gateway === undefined) return absent('the container has no gateway')
-    const measure = await conversation(victim, echo)
-    const own = flood(await context.guest(victim.subject), gateway)
-    return tryInterference({
-      ...trial,
-      measure,
-      load: flood(neighbour.guest, gateway),
-      felt: {
-        what: 'beside the same flood from its own container',
-        measure: async () => (await beside(own, measure)).took,
-      },
-      signal: context.signal,
-    })
-  },
+  run: (context) => contendForNetwork(context, sending, 'both send all they can'),
 }
 
 export const receiveFlood: Probe = {
-  ...across,
+  ...network,
   id: 'A11',
   slug: 'across.net.recv-flood',
-  asset: 'resources',
-  question: "Does a neighbour that receives masses of small packets slow another container's network down?",
+  question: "Does a neighbour that receives masses of small packets take from another container's receiving?",
   method:
-    "A container floods its neighbour; a third one's packets to a fourth and back are timed, in turns with quiet.",
+    'Two containers are sent as many small packets as one more each can; what the programs inside read is counted, and what processor time each pair is given.',
   references: ['Matthews 2007'],
-  remedy: 'Give containers --cpus; shape their traffic (tc) where the engine does not.',
-  interference: 'bounded',
-  async run(context) {
-    const [victim, echo] = [await connected(context), await connected(context)]
-    const [neighbour, sender] = [await connected(context), await connected(context)]
-    if (victim === undefined || echo === undefined || neighbour === undefined || sender === undefined)
-      return absent(NO_NETWORK)
-    await takeAll(neighbour.guest)
-    await takeAll(victim.guest)
-    const measure = await conversation(victim, echo)
-    return tryInterference({
-      ...trial,
-      measure,
-      load: flood(sender.guest, neighbour.host),
-      felt: {
-        what: 'while it receives the same flood itself',
-        measure: async () => (await beside(flood(sender.guest, victim.host), measure)).took,
-      },
-      signal: context.signal,
-    })
-  },
+  run: (context) => contendForNetwork(context, receiving, 'both receive all they can'),
 }
 
-const ROUNDS = 5
 /** ms */
-const LOADED = 300
+const STRETCH = 250
 /** Of what is charged. */
 const MOST = 0.1
 
-/** ns that all threads of the kernel have run (schedstat); their father is kthreadd. */
-async function kernelThreads(): Promise<number> {
-  const threads = (await listProcesses()).filter(({ parent }) => parent === 2)
-  return threads.reduce((sum, { pid }) => sum + Number(stat(`/proc/${pid}/schedstat`).split(' ')[0] ?? 0), 0)
+/**
+ * ns that the kernel's threads for packets have run (schedstat); their father is kthreadd. Not its other threads: they
+ * work for everybody's disks.
+ */
+function packetThreads(): readonly number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && /^(ksoftirqd|napi)\//.test(textOf(`/proc/${name}/comm`)))
+    .map(Number)
 }
 
-function stat(path: string): string {
+function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch {
@@ -168,37 +164,31 @@ function stat(path: string): string {
   }
 }
 
-interface Share {
+/** A stretch of time with the load, and one as long without. */
+export interface Share {
+  /** ns that the sender was charged. */
   readonly inside: number
-  /** Beyond what as long a quiet time has. */
+  /** ns that the kernel's threads ran. */
   readonly outside: number
+  readonly quiet: number
 }
 
-async function shareOf(
-  neighbour: Connected,
-  load: (milliseconds: number) => Promise<number>,
-): Promise<Share> {
-  const start = await kernelThreads()
-  await new Promise((resolve) => setTimeout(resolve, LOADED))
-  const [quiet, before] = [await kernelThreads(), charged(neighbour.subject.pid)]
-  await load(LOADED)
-  const [busy, after] = [await kernelThreads(), charged(neighbour.subject.pid)]
-  return { inside: after - before, outside: Math.max(0, busy - quiet - (quiet - start)) }
-}
-
-export function judgeShares(shares: readonly Share[], sent: number): Finding {
-  const sorted = shares.map(({ inside, outside }) => outside / Math.max(inside, 1)).toSorted((a, b) => a - b)
-  const [least = 0, most = 0] = [sorted[1], sorted.at(-2)]
-  const [from, to] = [least, most].map((share) => `${(share * 100).toFixed(0)} %`)
-  const text = `threads of the kernel worked ${from} to ${to} of what the sender was charged`
+export function judgeShares(shares: readonly Share[], sent: number): Finding | undefined {
+  const parts = shares.map(({ inside, outside, quiet }) => (outside - quiet) / Math.max(inside, 1))
+  const agreed = agreement(
+    parts.map((part) => part > MOST),
+    parts.map((part) => part <= MOST),
+  )
+  if (agreed === 'more') return undefined
+  const text = `threads of the kernel worked ${(middle(parts) * 100).toFixed(0)} % of what the sender was charged (${shares.length} rounds)`
   const controls = [
     { what: `the neighbour sent (${sent} times 400 packets)`, held: sent > 0 },
     { what: 'it was charged for its own work', held: shares.every(({ inside }) => inside > 1e6) },
   ]
-  if (least <= MOST && most > MOST)
+  if (agreed === 'unclear')
     return inconclusive(`the rounds differ too much: ${text} (audit while the machine is quiet)`, controls)
   return conclude({
-    seen: least > MOST ? [{ kind: 'measurement', text }] : [],
+    seen: agreed === 'yes' ? [{ kind: 'measurement', text }] : [],
     controls,
     leak: 'Work for the packets of a container is done outside its control group, and nobody is charged.',
     contained: `The sender pays: ${text}.`,
@@ -211,7 +201,8 @@ export const softirqTime: Probe = {
   slug: 'across.net.softirq',
   asset: 'accounting',
   question: "Does the kernel's work for a container's packets cost others, because its group is not charged?",
-  method: `A container floods another one, ${ROUNDS} times; what the kernel's own threads (ksoftirqd, napi, kworker) run beyond as long a quiet time is compared with what its group is charged.`,
+  method:
+    "A container floods another one; what the kernel's own threads for packets (ksoftirqd, napi) run beyond as long a quiet time, before or after by lot, is compared with what its group is charged.",
   references: ['Houdini 5', 'Iron'],
   remedy: 'Give containers --cpus and shape their traffic (tc); no threaded NAPI on their interfaces.',
   interference: 'bounded',
@@ -219,17 +210,31 @@ export const softirqTime: Probe = {
     const [neighbour, receiver] = [await connected(context), await connected(context)]
     if (neighbour === undefined || receiver === undefined) return absent(NO_NETWORK)
     await takeAll(receiver.guest)
+    const threads = packetThreads()
+    const ran = (): number =>
+      threads.reduce((sum, pid) => sum + Number(textOf(`/proc/${pid}/schedstat`).split(' ')[0] ?? 0), 0)
+    const send = flood(neighbour.guest, receiver.host)
     let sent = 0
-    const load = async (milliseconds: number): Promise<number> => {
-      const rounds = await flood(neighbour.guest, receiver.host)(milliseconds)
-      sent += rounds
-      return rounds
+    const loaded = async (): Promise<Pick<Share, 'inside' | 'outside'>> => {
+      const [before, paid] = [ran(), charged(neighbour.subject.pid)]
+      sent += await send(STRETCH)
+      return { outside: ran() - before, inside: charged(neighbour.subject.pid) - paid }
+    }
+    const quiet = async (): Promise<Pick<Share, 'quiet'>> => {
+      const before = ran()
+      await new Promise((resolve) => setTimeout(resolve, STRETCH))
+      return { quiet: ran() - before }
     }
     const shares: Share[] = []
-    for (let round = 0; round < ROUNDS; round += 1) {
+    for (;;) {
       context.signal.throwIfAborted()
-      shares.push(await shareOf(neighbour, load))
+      shares.push(
+        randomInt(2) === 0
+          ? { ...(await quiet()), ...(await loaded()) }
+          : { ...(await loaded()), ...(await quiet()) },
+      )
+      const finding = judgeShares(shares, sent)
+      if (finding !== undefined) return finding
     }
-    return judgeShares(shares, sent)
   },
 }

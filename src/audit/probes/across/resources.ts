@@ -1,48 +1,18 @@
-/** Processor, memory, processes and descriptors between neighbours. */
+/** Memory, processes and descriptors between neighbours. */
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { cpus } from 'node:os'
 import { groupFile } from '../../control-group.ts'
 import type { Call, Guest } from '../../guest-types.ts'
 import { hostCommand } from '../../host-command.ts'
-import { beside, MEASURED, tryInterference } from '../../interference.ts'
 import type { Probe } from '../../probe.ts'
 import type { Evidence } from '../../types.ts'
 import { conclude } from '../../verdict.ts'
-import { across, contest, neighbours } from './neighbours.ts'
+import { across, neighbours } from './neighbours.ts'
 
 const MIB = 2 ** 20
 const SIGCHLD = 17
 const PROT_READ_WRITE = 3
 const MAP_PRIVATE_ANONYMOUS = 0x22
 const MADV_POPULATE_WRITE = 23
-
-/** Many small calls: work of the processor alone. */
-const BURST: readonly Call[] = Array.from({ length: 512 }, () => ({ name: 'getppid', args: [] }))
-
-export const cpuHog: Probe = {
-  ...across,
-  id: 'A01',
-  slug: 'across.res.cpu-hog',
-  asset: 'resources',
-  question: "Does a neighbour that spins on all processors slow another container's work down?",
-  method: 'Twice as many spinners as processors in one container; bursts of work in another are timed.',
-  references: ['Matthews 2007', 'CWE-770'],
-  remedy: 'Give containers --cpus or --cpu-shares.',
-  interference: 'bounded',
-  run: (context) =>
-    contest(context, {
-      work: async (guest) => (await guest.repeat(BURST, { times: 4000, milliseconds: MEASURED })).nanoseconds,
-      load: spin,
-      most: 1.5,
-      what: 'a burst of 512 system calls',
-      unit: 'bursts of the neighbour',
-    }),
-}
-
-/** On all processors, twice. */
-async function spin(guest: Guest, milliseconds: number): Promise<number> {
-  return (await guest.repeat(BURST, { milliseconds, processes: cpus().length * 2 })).rounds
-}
 
 async function touch(guest: Guest, size: number): Promise<boolean> {
   const [mapped, touched] = await guest.inChild([
@@ -192,84 +162,4 @@ function mostFiles(pid: number): number {
   const processes = limit(groupFile(pid, ['pids', 'pids.max'], 'pids.max'), host)
   const memory = limit(groupFile(pid, ['memory', 'memory.limit_in_bytes'], 'memory.max'), 2 ** 62)
   return Math.min(each * Math.min(processes, host), Math.floor(memory / FILE_BYTES))
-}
-
-export const startStarve: Probe = {
-  ...across,
-  id: 'A27',
-  slug: 'across.engine.start-starve',
-  asset: 'availability',
-  question: 'Does a busy neighbour keep new containers from starting?',
-  method: 'Containers are started alone and beside twice as many spinners as processors; times are compared.',
-  references: ['Demons 2021'],
-  remedy: 'Give containers --cpus, so that the engine keeps its share.',
-  interference: 'bounded',
-  timeout: 60_000,
-  async run(context) {
-    const { create, observer, signal } = context
-    const neighbour = await context.guest(await create())
-    const host = await observer()
-    const measure = async (): Promise<readonly bigint[]> => {
-      signal.throwIfAborted()
-      const began = process.hrtime.bigint()
-      const subject = await create()
-      const took = process.hrtime.bigint() - began
-      await subject.remove()
-      return [took]
-    }
-    return tryInterference({
-      measure,
-      // Longer than a start takes: one engine needs half a second.
-      load: (milliseconds) => spin(neighbour, milliseconds * 2),
-      felt: {
-        what: 'beside the same load outside all containers, eight times',
-        measure: async () => {
-          const load = (milliseconds: number): Promise<number> => spinMuch(host, milliseconds * 2)
-          return (await beside(load, measure)).took
-        },
-      },
-      ...{ most: 2, what: 'starting a container', unit: 'bursts of the neighbour', signal },
-    })
-  },
-}
-
-async function spinMuch(guest: Guest, milliseconds: number): Promise<number> {
-  return (await guest.repeat(BURST, { milliseconds, processes: cpus().length * 16 })).rounds
-}
-
-export const inotifyQuota: Probe = {
-  ...across,
-  id: 'A15',
-  slug: 'across.res.inotify-epoll',
-  asset: 'resources',
-  question:
-    'Does a neighbour use up a quota that the kernel counts per user, so that another container gets none?',
-  method: 'One container makes inotify instances up to the limit, for a second; the other tries to make one.',
-  references: ['Demons 2021'],
-  remedy: 'Give each container a range of user ids of its own (--userns-remap, or an engine that does).',
-  interference: 'load',
-  async run(context) {
-    const { inVictim, inNeighbour } = await neighbours(context)
-    const make: Call = { name: 'inotify_init1', args: [0] }
-    const [first] = await inVictim.inChild([make])
-    const second = Buffer.alloc(16)
-    second.writeBigInt64LE(1n, 0)
-    const holding = inNeighbour.inChild(
-      [...Array.from({ length: 1000 }, () => make), { name: 'nanosleep', args: [{ in: second }, 0] }],
-      4000,
-    )
-    // The instances are made in some milliseconds and held for a second.
-    await new Promise((resolve) => setTimeout(resolve, 400))
-    const [during] = await inVictim.inChild([make])
-    const made = (await holding).slice(0, -1).filter(({ error }) => error === '').length
-    return conclude({
-      seen: during?.error === '' ? [] : [{ kind: 'syscall', text: `inotify_init1: ${during?.error ?? ''}` }],
-      controls: [
-        { what: 'the victim gets one beforehand', held: first?.error === '' },
-        { what: `the neighbour reached its limit (${made})`, held: made > 10 && made < 1000 },
-      ],
-      leak: 'The quota is shared: what the neighbour holds the victim lacks.',
-      contained: `The neighbour holds ${made}, and the victim still gets its own.`,
-    })
-  },
 }
