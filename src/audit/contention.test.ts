@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { harmOf, judgeStretches } from './contention.ts'
+import { harmOf, judgeStretches, waitedSince } from './contention.ts'
 import type { Stretch } from './contention.ts'
 
 /** Two processors for a second. Who has no limit gets as much as each of the others. */
@@ -31,4 +31,12 @@ test('harmOf sees no harm where nobody has to wait, or nothing arrives', () => {
   assert.ok(harmOf({ ...OPEN, waited: 0.01 }) < 0.5, 'a machine with processors enough')
   assert.ok(harmOf({ ...OPEN, arrived: 0.02 }) < 0.5, 'its packets are shaped')
   assert.ok(harmOf({ ...OPEN, arrived: 1 }) > 0.5)
+})
+
+test('waitedSince says of who got to no processor at all that he waited all the time', () => {
+  const still = new Map([['1', { ran: 5, waited: 7 }]])
+  assert.equal(waitedSince(still, still), Number.POSITIVE_INFINITY)
+  assert.equal(waitedSince(still, new Map([['1', { ran: 15, waited: 27 }]])), 2)
+  // No thread was seen: that says nothing.
+  assert.ok(Number.isNaN(harmOf({ ...OPEN, waited: waitedSince(new Map(), new Map()) })))
 })

@@ -71,6 +71,8 @@ export interface Stretch {
 
 export async function contend(contest: Contest): Promise<Finding> {
   const { most, what, signal } = contest
+  if (/^0 0 /.test(readFileSync('/proc/self/schedstat', 'utf8')))
+    return inconclusive('the kernel does not say how long threads wait (CONFIG_SCHED_INFO)')
   const stretches: Stretch[] = []
   let tried = 0
   while (judgeStretches(stretches, most) === 'more') {
@@ -197,12 +199,13 @@ export function queuesOf(threads: readonly string[]): Queues {
 }
 
 /** Of those that are still there. */
-function waitedSince(before: Queues, after: Queues): number {
+export function waitedSince(before: Queues, after: Queues): number {
   let [ran, waited] = [0, 0]
   for (const [thread, now] of after) {
     ran += now.ran - (before.get(thread)?.ran ?? now.ran)
     waited += now.waited - (before.get(thread)?.waited ?? now.waited)
   }
-  // None got to a processor meanwhile, or the kernel does not say (CONFIG_SCHED_INFO): the round says nothing.
-  return ran === 0 && waited === 0 ? Number.NaN : waited / Math.max(1, ran)
+  // The kernel counts the wait when it is over: who got to no processor at all waited all the time.
+  if (ran === 0) return after.size === 0 ? Number.NaN : Number.POSITIVE_INFINITY
+  return waited / ran
 }

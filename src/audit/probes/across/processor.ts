@@ -56,8 +56,12 @@ async function besideEngine(context: ProbeContext): Promise<Side> {
   const pid = Number(await host.readLink('/proc/self'))
   const [engine = process.pid] = await context.target.enginePids()
   joinProcessorGroup(pid, engine)
-  const threads = (): readonly string[] =>
-    readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
+  const threads = (): readonly string[] => [
+    String(pid),
+    ...readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+      .split(' ')
+      .filter((word) => word !== ''),
+  ]
   return {
     demand: (milliseconds) => spin(host, milliseconds),
     ran: () => [...queuesOf(threads()).values()].reduce((sum, { ran }) => sum + ran, 0),
