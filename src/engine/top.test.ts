@@ -1,5 +1,6 @@
-import { test } from 'node:test'
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
 import { processTable, selectProcesses } from './top.ts'
 
 const output = 'UID   PID CMD\nroot    1 /sbin/init splash\nweb    22 nginx: worker process\n\n'
@@ -24,7 +25,8 @@ test('processTable refuses arguments that are no plain options', async () => {
 test('processTable shows processes that ps alone would not, with the columns that are asked for', async () => {
   const { titles, processes } = await processTable([process.pid], '-o pid,comm')
   assert.deepEqual(titles, ['PID', 'COMMAND'])
-  assert.deepEqual(processes, [[String(process.pid), 'node']])
+  // Node 24 calls itself MainThread.
+  assert.deepEqual(processes, [[String(process.pid), readFileSync('/proc/self/comm', 'utf8').trim()]])
   const again = await processTable([process.pid], '')
   assert.equal(again.processes.length, 1)
 })

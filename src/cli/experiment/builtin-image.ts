@@ -85,7 +85,11 @@ function addSystemFiles(tree: Tree): void {
   for (const folder of ['/dev', '/etc', '/home', '/proc', '/root', '/run', '/srv', '/sys', '/var']) {
     addDirectory(tree, folder)
   }
-  for (const folder of ['/tmp', '/var/tmp']) addDirectory(tree, folder, 0o1777)
+  for (const folder of ['/tmp', '/var/tmp']) {
+    addDirectory(tree, folder)
+    // Also where it is there already because Node was unpacked below it.
+    if (tree.get(folder)?.type === 'directory') tree.set(folder, { type: 'directory', mode: 0o1777 })
+  }
   addContent(tree, '/srv/server.js', SERVER_JS)
   addContent(
     tree,

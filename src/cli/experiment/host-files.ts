@@ -43,10 +43,10 @@ export async function addHostFile(tree: Tree, path: string): Promise<void> {
 }
 
 /** Adds a folder and those above it, unless they are there (a link to a folder counts). */
-export function addDirectory(tree: Tree, path: string, mode = 0o755): void {
+export function addDirectory(tree: Tree, path: string): void {
   const parent = dirname(path)
   if (parent !== '/' && !tree.has(parent)) addDirectory(tree, parent)
-  if (!tree.has(path)) tree.set(path, { type: 'directory', mode })
+  if (!tree.has(path)) tree.set(path, { type: 'directory', mode: 0o755 })
 }
 
 export function addContent(tree: Tree, path: string, content: string, mode = 0o644): void {
