@@ -97,12 +97,14 @@ test('Trash follows no symlink, not even one that takes the place of a folder wh
   const guest = spawn(process.execPath, ['-e', swap, doomed, String(pairs)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  const ended = once(guest, 'exit')
   try {
     await once(guest.stdout, 'data')
     await using trash = new Trash(bin)
     await trash.discard(doomed)
   } finally {
     guest.kill('SIGKILL')
+    await ended
   }
   assert.deepEqual(readdirSync(canary), ['file'])
   rmSync(folder, { recursive: true })
