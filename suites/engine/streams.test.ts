@@ -249,7 +249,7 @@ test('a health check turns unhealthy and healthy again, and says so', { skip }, 
   const healthcheck = {
     test: ['CMD-SHELL', 'echo probe; test -f /ok'],
     interval: 30e6,
-    timeout: 2e9,
+    timeout: 60e9,
     retries: 2,
   }
   const id = await rig().create({ cmd: ['sleep', '100'], healthcheck })
