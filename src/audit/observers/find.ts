@@ -108,6 +108,8 @@ export async function searchContents(
     if (found === undefined) return
     files += 1
     bytes += found.bytes
+    // Of one that is longer the end was not read.
+    if (found.bytes >= MOST_BYTES) complete = false
     for (const canary of found.canaries) hits.push({ canary, path })
   }
   for (const root of roots) {

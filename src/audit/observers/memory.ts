@@ -23,6 +23,7 @@ export async function searchMemory(
   const hits: { canary: Canary; where: string }[] = []
   let bytes = 0
   let processes = 0
+  let whole = true
   for (const pid of pids) {
     if (signal.aborted) break
     const found = await searchProcess(pid, canaries, signal).catch(() => undefined)
@@ -30,15 +31,16 @@ export async function searchMemory(
     processes += 1
     bytes += found.bytes
     hits.push(...found.hits)
+    whole &&= found.whole
   }
-  return { hits, bytes, processes, complete: !signal.aborted }
+  return { hits, bytes, processes, complete: whole && !signal.aborted }
 }
 
 async function searchProcess(
   pid: number,
   canaries: readonly Canary[],
   signal: AbortSignal,
-): Promise<Pick<MemorySearch, 'hits' | 'bytes'>> {
+): Promise<Pick<MemorySearch, 'hits' | 'bytes'> & { readonly whole: boolean }> {
   const regions = parseMaps(await readFile(`/proc/${pid}/maps`, 'utf8'))
   await using memory = await open(`/proc/${pid}/mem`, 'r')
   const buffer = Buffer.allocUnsafe(CHUNK)
@@ -50,7 +52,8 @@ async function searchProcess(
       // Addresses of processes are below 2^47, so a number holds them.
       const wanted = Number(end - at < BigInt(CHUNK) ? end - at : BigInt(CHUNK))
       const read = await memory.read(buffer, 0, wanted, Number(at)).catch(() => undefined)
-      if (read === undefined || read.bytesRead === 0) break
+      // A page that cannot be read is not the end of what can.
+      if (read === undefined || read.bytesRead === 0) continue
       bytes += read.bytesRead
       const part = buffer.subarray(0, read.bytesRead)
       for (const canary of canaries) {
@@ -61,13 +64,15 @@ async function searchProcess(
       }
     }
   }
-  return { hits, bytes }
+  return { hits, bytes, whole: regions.every(({ cut }) => !cut) }
 }
 
 export interface Region {
   readonly start: bigint
   readonly end: bigint
   readonly what: string
+  /** Its end is left out. */
+  readonly cut: boolean
 }
 
 /** Readable mappings that hold data: anonymous, heap, stack, memory files; not programs, libraries and devices. */
@@ -82,6 +87,7 @@ export function parseMaps(text: string): readonly Region[] {
     const start = BigInt(`0x${from}`)
     const end = BigInt(`0x${to}`)
     const most = start + BigInt(MOST_OF_ONE)
-    return [{ start, end: end < most ? end : most, what: path === '' ? 'anonymous' : path }]
+    const what = path === '' ? 'anonymous' : path
+    return [{ start, end: end < most ? end : most, what, cut: end > most }]
   })
 }

@@ -121,16 +121,40 @@ export const arpSpoof: Probe = {
     await new Promise((resolve) => setTimeout(resolve, 300))
     const after = await believed(victim.guest, gateway)
     const fooled = after !== undefined && after === macOf(mine.address)
+    const believes = fooled || (await believesHost(context, { victim, mine, theirs, gateway }))
     const why = refused === '' ? 'its frames change nothing' : `it may send none (${refused})`
     return conclude({
       seen: fooled
         ? [{ kind: 'packet', text: `${gateway} is at ${after} now, was at ${before ?? 'nowhere'}` }]
         : [],
-      controls: [{ what: `the victim knows its gateway (${before ?? 'not'})`, held: before !== undefined }],
+      controls: [
+        { what: `the victim knows its gateway (${before ?? 'not'})`, held: before !== undefined },
+        { what: 'the victim believes the same false answer when it comes from the host', held: believes },
+      ],
       leak: "The neighbour has taken the gateway's place in the victim's table.",
       contained: `The neighbour cannot take the gateway's place: ${why}.`,
     })
   },
+}
+
+interface Lie {
+  readonly victim: Connected
+  readonly mine: Link
+  readonly theirs: Link
+  readonly gateway: string
+}
+
+/** The same answer from the bridge, where nobody filters it. */
+async function believesHost(context: ProbeContext, { victim, mine, theirs, gateway }: Lie): Promise<boolean> {
+  const { networkNamespace } = context.target
+  const enter = networkNamespace === undefined ? [] : ['nsenter', `--net=${networkNamespace}`]
+  const { stdout } = await hostCommand([...enter, 'ip', '-o', '-4', 'addr'])
+  const line = stdout.split('\n').find((one) => one.includes(` ${gateway}/`)) ?? ''
+  const engine = /^\/proc\/(\d+)\//.exec(networkNamespace ?? '')?.[1]
+  const host = await context.observer(engine === undefined ? {} : { networkOf: Number(engine) })
+  await sendFrames(host, Number(line.split(':')[0]), falseAnswer(mine, theirs, gateway, victim.host))
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  return (await believed(victim.guest, gateway)) === macOf(mine.address)
 }
 
 function macOf(address: Buffer): string {

@@ -9,16 +9,9 @@ import type { Finding } from '../../verdict.ts'
 import { insideProbe, kernelOf, sees } from './inside.ts'
 
 const BAD = 8
-const BLOCKED = new Set(['EPERM', 'ENOSYS', 'EACCES', 'NOT-MADE'])
+const BLOCKED = new Set(['EPERM', 'ENOSYS', 'EACCES'])
 /** The kernel has it not (for sockets: family, type or protocol). */
-const LACKING = new Set([
-  'ENOSYS',
-  'EAFNOSUPPORT',
-  'EPROTONOSUPPORT',
-  'ESOCKTNOSUPPORT',
-  'EOPNOTSUPP',
-  'ENODEV',
-])
+const LACKING = new Set(['ENOSYS', 'EAFNOSUPPORT', 'EPROTONOSUPPORT', 'ESOCKTNOSUPPORT', 'ENODEV'])
 
 interface Question {
   readonly what: string
@@ -39,8 +32,12 @@ async function answers(guest: Guest, questions: readonly Question[]): Promise<re
   return errors
 }
 
+/** What did not come back says nothing of what would have been answered. */
 function errorOf(answer: Answer | undefined): string {
-  return answer === undefined ? 'NOT-MADE' : answer.error
+  const error = answer?.error ?? 'NOT-MADE'
+  if (['NOT-MADE', 'TIMEOUT', 'SIGKILL'].includes(error))
+    throw new Error(`a call was not answered (${error})`)
+  return error
 }
 
 interface Surface {
@@ -50,16 +47,23 @@ interface Surface {
   readonly leak: string
 }
 
-function reached(error: string, more: readonly string[] = []): boolean {
+export function reached(error: string, more: readonly string[] = []): boolean {
   return !BLOCKED.has(error) && !error.startsWith('SIG') && !more.includes(error)
+}
+
+/** By what the host was answered. */
+export function isToldApart(onHost: string): boolean {
+  return !LACKING.has(onHost) && reached(onHost)
 }
 
 async function judge(guest: Guest, host: Guest, surface: Surface): Promise<Finding> {
   const { questions, blocked = [], leak } = surface
   const kernel = await kernelOf(guest)
   const onHost = await answers(host, questions)
-  const possible = questions.filter((_question, index) => !LACKING.has(onHost[index] ?? ''))
-  if (possible.length === 0) return absent('the host’s kernel has none of it')
+  const there = questions.filter((_question, index) => !LACKING.has(onHost[index] ?? ''))
+  if (there.length === 0) return absent('the host’s kernel has none of it')
+  // What the host itself is refused cannot be told from what the guest is.
+  const possible = questions.filter((_question, index) => isToldApart(onHost[index] ?? ''))
   const inside = await answers(guest, possible)
   const open = possible.map((question, index) => ({ ...question, error: inside[index] ?? '' }))
   const through = open.filter(({ error }) => reached(error, blocked))
@@ -72,7 +76,10 @@ async function judge(guest: Guest, host: Guest, surface: Surface): Promise<Findi
       : [],
     controls: [
       await sees(guest),
-      { what: `on the host ${possible.map(({ what }) => what).join(', ')} can be had`, held: true },
+      {
+        what: `the host itself reaches ${possible.map(({ what }) => what).join(', ') || 'none of it'}`,
+        held: possible.length > 0,
+      },
     ],
     leak,
     contained: kernel.shared

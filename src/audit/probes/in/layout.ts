@@ -53,6 +53,12 @@ export const mountinfo: Probe = lookingProbe(
   },
 )
 
+/** As a word, with its domain or without, on either side. */
+export function namesHost(text: string, host: string): boolean {
+  const first = (name: string): string => name.split('.')[0] ?? ''
+  return text.split(/\s+/).some((word) => word !== '' && (word === host || first(word) === first(host)))
+}
+
 export const hostName: Probe = lookingProbe(
   {
     id: 'I57',
@@ -65,6 +71,7 @@ export const hostName: Probe = lookingProbe(
   },
   async (guest) => {
     const name = hostname()
+    if (name === '' || name === 'localhost') return absent(`the host has no name of its own ("${name}")`)
     const seen: Evidence[] = []
     for (const path of [
       '/proc/sys/kernel/hostname',
@@ -72,7 +79,7 @@ export const hostName: Probe = lookingProbe(
       '/etc/hostname',
       '/etc/hosts',
     ])
-      if ((await textInside(guest, path)).split(/[\s.]+/).includes(name))
+      if (namesHost(await textInside(guest, path), name))
         seen.push({ kind: 'path', text: `${path}: ${name}` })
     const { out } = await guest.syscall('uname', { out: 390 })
     if (out[0]?.subarray(65, 130).toString('latin1').split('\0')[0] === name)
@@ -240,6 +247,7 @@ export const cgroupPaths: Probe = lookingProbe(
       controls: [
         await sees(guest),
         { what: 'the host has control groups', held: (await textOnHost('/proc/self/cgroup')) !== '' },
+        { what: 'the list can be read inside', held: !kernel.shared || lines.some((line) => line !== '') },
       ],
       leak: 'The guest sees or may change control groups of the host.',
       contained: kernel.shared

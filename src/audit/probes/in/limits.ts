@@ -52,6 +52,7 @@ export const memoryLimit: Probe = insideProbe(
       seen,
       controls: [
         await sees(inside),
+        { what: 'the guest is told how much there is', held: meminfo > 0 || sysinfo > 0 },
         { what: 'the limit is in force on the host', held: near(Number(limit), LIMIT) },
         { what: 'the host has more than the limit', held: totalmem() > 2 * LIMIT },
       ],
@@ -98,7 +99,11 @@ export const cpuLimit: Probe = insideProbe(
       seen: counts
         .filter(({ count }) => count >= all)
         .map(({ what, count }) => ({ kind: 'value', text: `${what}: ${count} CPUs, the limit is 1` })),
-      controls: [await sees(inside), { what: 'the limit is in force on the host', held: quota === '100000' }],
+      controls: [
+        await sees(inside),
+        { what: 'the guest is told how many there are', held: counts.some(({ count }) => count > 0) },
+        { what: 'the limit is in force on the host', held: quota === '100000' },
+      ],
       leak: 'The guest sees the host’s CPUs, not what it may use.',
       contained: `It sees ${counts.map(({ what, count }) => `${count} in ${what}`).join(', ')}.`,
     })

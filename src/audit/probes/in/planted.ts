@@ -1,6 +1,6 @@
 /** Canaries that the host plants where a guest must not find them: its log, keys, processes, sockets, environment. */
 import { spawn } from 'node:child_process'
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync } from 'node:fs'
 import { makeCanary } from '../../canary.ts'
 import type { Guest } from '../../guest-types.ts'
 import { hostCommand } from '../../host-command.ts'
@@ -8,9 +8,19 @@ import { startOf } from '../../journal.ts'
 import type { Journal } from '../../journal.ts'
 import type { Probe } from '../../probe.ts'
 import type { Evidence } from '../../types.ts'
-import { absent, conclude } from '../../verdict.ts'
+import { absent, conclude, inconclusive } from '../../verdict.ts'
 import { hostSide } from './reach.ts'
-import { contentInside, insideProbe, lookingProbe, namesInside, sees, textInside } from './inside.ts'
+import {
+  contentInside,
+  insideProbe,
+  kernelOf,
+  lookingProbe,
+  namesInside,
+  sees,
+  textInside,
+} from './inside.ts'
+
+const SEEK_END = 2
 
 export const kernelLog: Probe = lookingProbe(
   {
@@ -25,6 +35,9 @@ export const kernelLog: Probe = lookingProbe(
   },
   async (guest) => {
     const canary = makeCanary('kernel-log')
+    // Opened before, and read from its end on: the log may hold more entries than are read here.
+    const device = await guest.syscall('openat', -100, { in: '/dev/kmsg' }, 0o4000)
+    if (device.error === '') await guest.syscall('lseek', device.value, 0, SEEK_END)
     try {
       appendFileSync('/dev/kmsg', `dewar audit ${canary.text}\n`)
     } catch {
@@ -35,14 +48,19 @@ export const kernelLog: Probe = lookingProbe(
     const [log] = await guest.inChild([{ name: 'syslog', args: [3, { out: 1 << 20, short: true }, 1 << 20] }])
     if (log?.out[0]?.includes(canary.bytes))
       seen.push({ kind: 'syscall', text: 'syslog(2) gives the canary' })
-    for (const path of ['/dev/kmsg', '/proc/kmsg']) {
-      // Each read gives one entry of /dev/kmsg.
-      const read = { name: 'read', args: [{ result: 0 }, { out: 8192, short: true }, 8192], ends: true }
-      const open = { name: 'openat', args: [-100, { in: path }, 0o4000], ends: true }
-      const answers = await guest.inChild([open, ...Array.from({ length: 4000 }, () => read)])
+    // Each read gives one entry of /dev/kmsg.
+    const next = { name: 'read', args: [device.value, { out: 8192, short: true }, 8192], ends: true }
+    const entries = await guest.batch(Array.from({ length: 1000 }, () => next))
+    await guest.syscall('close', device.value)
+    const read = { name: 'read', args: [{ result: 0 }, { out: 8192, short: true }, 8192], ends: true }
+    const open = { name: 'openat', args: [-100, { in: '/proc/kmsg' }, 0o4000], ends: true }
+    const pieces = await guest.inChild([open, ...Array.from({ length: 4000 }, () => read)])
+    for (const [path, answers] of [
+      ['/dev/kmsg', entries],
+      ['/proc/kmsg', pieces],
+    ] as const)
       if (answers.some(({ out }) => out[0]?.includes(canary.bytes)))
         seen.push({ kind: 'path', text: `${path} gives the canary` })
-    }
     return conclude({
       seen,
       controls: [
@@ -95,7 +113,8 @@ export const kernelKeys: Probe = lookingProbe(
       1,
       USER_KEYRING,
     )
-    if (added.error !== '') return absent(`this host’s kernel keeps no keys (${added.error})`)
+    if (added.error === 'ENOSYS') return absent('this host’s kernel keeps no keys')
+    if (added.error !== '') return inconclusive(`the host could not add a key (${added.error})`)
     try {
       const onHost = await findsKey(host, canary.text)
       return conclude({
@@ -279,8 +298,15 @@ export const fileHandles: Probe = insideProbe(
           ? 'read'
           : `${answers.map(({ error }) => error).find((one) => one !== '') ?? 'other content'}`
       }
-      const inside = await guest(await create())
-      const mounts = ['/', '/etc/hosts', '/etc/resolv.conf', '/etc/hostname']
+      // A folder beside the canary's, so that one mount inside is of its file system for certain.
+      const beside = `${journal.folder}/beside`
+      mkdirSync(beside, { recursive: true })
+      const subject = await create({ mounts: [{ source: beside, target: '/audit-beside' }] })
+      const inside = await guest(subject)
+      const mounts = ['/audit-beside', '/', '/etc/hosts', '/etc/resolv.conf', '/etc/hostname']
+      // Of a container with a kernel of its own the host has no such mount.
+      const { shared } = await kernelOf(inside)
+      const through = shared ? `/proc/${subject.pid}/root/audit-beside` : beside
       const results: string[] = []
       for (const mount of mounts) results.push(await open(inside, mount))
       return conclude({
@@ -293,8 +319,8 @@ export const fileHandles: Probe = insideProbe(
         controls: [
           await sees(inside),
           {
-            what: 'the host opens the file by its handle',
-            held: (await open(host, journal.folder)) === 'read',
+            what: 'the host opens the file by its handle, through what is mounted inside',
+            held: (await open(host, through)) === 'read',
           },
         ],
         leak: 'The guest opens any file of the host’s file system by its handle.',

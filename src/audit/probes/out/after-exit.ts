@@ -53,7 +53,10 @@ export const afterExitFiles: Probe = {
     return conclude({
       seen,
       controls: [
-        { what: `${before.hits.length} words were found before the removal`, held: before.complete },
+        {
+          what: `${before.hits.length} words were found before the removal`,
+          held: before.complete && before.hits.length > 0,
+        },
         {
           what: "the search finds the auditor's own file",
           held: after.hits.some(({ canary }) => canary === control.content),

@@ -1,5 +1,5 @@
 /** What everyday root reaches through the processes of a container: their root, their namespaces, their open files. */
-import { readFile, readdir, readlink } from 'node:fs/promises'
+import { open, readFile, readdir, readlink } from 'node:fs/promises'
 import { hostCommand } from '../../host-command.ts'
 import { controlFile } from '../../observers/find.ts'
 import { namesIn } from '../../observers/names-in.ts'
@@ -98,20 +98,24 @@ export const openFiles: Probe = {
   references: ['T1083'],
   remedy:
     'Only a level with an own kernel (gvisor, microvm) hides open files; a sandbox may still show its own.',
-  async run({ world, guest: open }) {
+  async run({ world, guest, journal }) {
     const { canary, subject, paths } = await world()
     const name = canary('file-name').text
-    const holder = await open(subject)
+    const holder = await guest(subject)
     const { value: fd } = await holder.syscall('openat', -100, { in: `${paths.file}\0` }, 0)
     const inside = await holder.readLink(`/proc/self/fd/${fd}`)
     const seen: Evidence[] = []
-    for (const pid of await subject.pids()) seen.push(...(await namedIn(pid, name)))
-    const own = await readlink('/proc/self/exe')
+    const pids = await subject.pids()
+    for (const pid of pids) seen.push(...(await namedIn(pid, name)))
+    using control = controlFile(journal)
+    await using opened = await open(control.path)
+    const own = await namedIn(process.pid, control.name)
     return conclude({
       seen,
       controls: [
         { what: 'the file is open inside', held: inside.includes(name) },
-        { what: 'the observer reads such links', held: own.startsWith('/') },
+        { what: `the observer sees a file that it has open itself (${opened.fd})`, held: own.length > 0 },
+        { what: 'the container has processes on the host', held: pids.length > 0 },
       ],
       leak: 'Everyday root sees with `lsof` which files the container has open.',
       contained: 'No link of its processes names the file.',

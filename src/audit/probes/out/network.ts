@@ -147,12 +147,17 @@ export const netMetadata: Probe = {
     }
     const flows = await readFile('/proc/net/nf_conntrack', 'utf8').catch(() => '')
     if (flows.includes(`port=${port} `)) seen.push({ kind: 'value', text: 'in /proc/net/nf_conntrack' })
+    const tool = await context.observer()
+    const control = 41_000 + Math.floor(Math.random() * 5000)
+    await listenUdp(tool, control)
     const own = await readFile('/proc/self/net/udp', 'utf8')
+    const controlWord = `:${control.toString(16).toUpperCase().padStart(4, '0')} `
     return conclude({
       seen,
       controls: [
         { what: 'the container listens', held: fd >= 0n },
-        { what: "the observer reads the host's own table", held: own.includes('local_address') },
+        { what: "the observer sees the auditor's own socket", held: own.includes(controlWord) },
+        { what: 'the container has processes on the host', held: (await subject.pids()).length > 0 },
       ],
       leak: "Everyday root lists the container's sockets.",
       contained: "The container's socket is in no table of the host.",

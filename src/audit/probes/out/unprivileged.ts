@@ -45,7 +45,7 @@ export const unprivilegedStorage: Probe = {
     return conclude({
       seen,
       controls: [
-        { what: 'root finds the words in files of the target', held: known.length > 0 || roots.length > 0 },
+        { what: 'root finds the words in files of the target', held: known.length > 0 },
         {
           what: 'the observer reads a file that is open to all',
           held: (await lookAt(observer, control)) === 'read',
