@@ -83,6 +83,14 @@ const EXPECTED = {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'dewar-systemd-'))
+let machine
+// Whoever breaks it off wants the machine and the folder gone.
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => {
+    machine?.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+    process.exit(1)
+  })
 try {
   const root = await machineRoot(join(folder, 'root'))
   const text = await boot(root, diskOf(root))
@@ -153,8 +161,7 @@ function boot(root, disk) {
   )
   return new Promise((resolve, reject) => {
     let text = ''
-    // Whoever breaks it off wants the machine and the folder gone.
-    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill('SIGKILL'))
+    machine = child
     child.stdout.setEncoding('utf8').on('data', (chunk) => {
       text += chunk
       process.stdout.write(chunk)

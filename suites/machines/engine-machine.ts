@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
 import { debianArchitecture, unpackedPackages } from '../harness/debian-packages.ts'
 import { PROJECT } from '../harness/project.ts'
+import { findProgram } from '../harness/requirement.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
 
 /** What a machine of one architecture is put together from. */
@@ -75,7 +76,17 @@ export async function tell(
   writeFileSync(join(root, 'init'), INIT)
   chmodSync(join(root, 'init'), 0o755)
   const disk = join(folder.path, 'disk')
-  execFileSync('mke2fs', ['-q', '-t', 'ext4', '-O', '^has_journal', '-d', root, disk, '700M'])
+  execFileSync(findProgram('mke2fs') ?? 'mke2fs', [
+    '-q',
+    '-t',
+    'ext4',
+    '-O',
+    '^has_journal',
+    '-d',
+    root,
+    disk,
+    '700M',
+  ])
   const blank = join(folder.path, 'blank')
   writeFileSync(blank, new Uint8Array(64 << 20))
   return await run(parts, disk, blank, timeoutMs)
