@@ -154,7 +154,7 @@ RUN ulimit -n; df -k /dev/shm | tail -1 | tr -s ' ' | cut -d' ' -f2; grep Cpus_a
     dockerfile: 'FROM busybox\nRUN hostname',
     options: '--network host',
     then: 'hostname',
-    normalise: [[/^ ---> \[Warning\] With --network=host .*\n/gm, '']],
+    normalise: [[/^ ---> \[Warning\] With the network of the host .*\n/gm, '']],
   }),
   buildRow({
     name: 'build: --cpuset-cpus that are not there, --network of a container that is not there',
