@@ -1,6 +1,7 @@
 /** Work that a container has the host do for it, outside its limits: crash helpers, the audit log. */
 import type { Probe } from '../../probe.ts'
 import { absent, conclude } from '../../verdict.ts'
+import { kernelOf } from '../in/inside.ts'
 import { read } from './kernel.ts'
 import { across } from './neighbours.ts'
 
@@ -19,6 +20,7 @@ export const coreHelper: Probe = {
     const pattern = read('/proc/sys/kernel/core_pattern') ?? ''
     if (!pattern.startsWith('|')) return absent(`core_pattern is "${pattern}": the kernel starts no helper`)
     const { guest } = await context.world()
+    if (!(await kernelOf(guest)).shared) return absent('what crashes inside crashes in a kernel of its own')
     const limit = /^Max core file size\s+(\S+)/m.exec(
       (await guest.readFile('/proc/self/limits')).toString(),
     )?.[1]
