@@ -28,7 +28,8 @@ interface PasswdEntry {
 interface GroupEntry {
   readonly name: string
   readonly gid: number
-  readonly members: readonly string[]
+  /** Names between commas. */
+  readonly members: string
 }
 
 /** 2^31-1: what runc accepts, although the kernel takes more. */
@@ -39,12 +40,9 @@ export function resolveUser(spec: string, files: UserFiles, groupAdd: readonly s
   const [userPart, groupPart = ''] = splitOnce(spec, ':')
   const entry = findUser(userPart, files.passwd)
   const uid = entry?.uid ?? numericOr(userPart, 0, () => missing('user', userPart, 'passwd'))
-  const groups = parseGroup(files.group)
+  const groups = (): Iterable<GroupEntry> => parseGroup(files.group)
   const gid = groupPart === '' ? (entry?.gid ?? 0) : groupId(groupPart, groups)
-  const byMembership =
-    groupPart === '' && entry !== undefined
-      ? groups.filter((group) => group.members.includes(entry.name))
-      : []
+  const byMembership = groupPart === '' && entry !== undefined ? [...withMember(groups(), entry.name)] : []
   const extra = groupAdd.map((name) => groupId(name, groups))
   for (const id of [uid, gid, ...extra]) checkRange(id)
   const additional = new Set([
@@ -57,13 +55,19 @@ export function resolveUser(spec: string, files: UserFiles, groupAdd: readonly s
 
 function findUser(name: string, passwd: string): PasswdEntry | undefined {
   const uid = name === '' ? 0 : parseId(name)
-  return parsePasswd(passwd).find((entry) => entry.uid === uid || (name !== '' && entry.name === name))
+  for (const entry of parsePasswd(passwd))
+    if (entry.uid === uid || (name !== '' && entry.name === name)) return entry
+  return undefined
 }
 
-function groupId(name: string, groups: readonly GroupEntry[]): number {
+function groupId(name: string, groups: () => Iterable<GroupEntry>): number {
   const id = parseId(name)
-  const found = groups.find((group) => group.name === name || group.gid === id)
-  return found?.gid ?? numericOr(name, 0, () => missing('group', name, 'group'))
+  for (const group of groups()) if (group.name === name || group.gid === id) return group.gid
+  return numericOr(name, 0, () => missing('group', name, 'group'))
+}
+
+function* withMember(groups: Iterable<GroupEntry>, name: string): Generator<GroupEntry> {
+  for (const group of groups) if (`,${group.members},`.includes(`,${name},`)) yield group
 }
 
 function numericOr(text: string, empty: number, otherwise: () => DewarError): number {
@@ -93,7 +97,7 @@ function missing(kind: 'user' | 'group', name: string, file: string): DewarError
   )
 }
 
-function parsePasswd(text: string): PasswdEntry[] {
+function parsePasswd(text: string): Iterable<PasswdEntry> {
   return fields(text, (parts) => {
     const [name = '', , uid = '', gid = '', , home = ''] = parts
     const ids = [parseId(uid), parseId(gid)]
@@ -102,25 +106,27 @@ function parsePasswd(text: string): PasswdEntry[] {
   })
 }
 
-function parseGroup(text: string): GroupEntry[] {
+function parseGroup(text: string): Iterable<GroupEntry> {
   return fields(text, (parts) => {
     const [name = '', , gid = '', members = ''] = parts
     const id = parseId(gid)
-    return id === undefined
-      ? undefined
-      : { name, gid: id, members: members.split(',').filter((m) => m !== '') }
+    return id === undefined ? undefined : { name, gid: id, members }
   })
 }
 
-function fields<T>(text: string, read: (parts: readonly string[]) => T | undefined): T[] {
-  const found: T[] = []
-  for (const line of text.split('\n')) {
-    const trimmed = line.trim()
-    if (trimmed === '' || trimmed.startsWith('#')) continue
-    const entry = read(trimmed.split(':'))
-    if (entry !== undefined) found.push(entry)
+/** passwd(5) has seven. */
+const FIELDS = 7
+
+/** Line by line, since a guest may have made many: who is found early costs nothing, and nothing is kept. */
+function* fields<T>(text: string, read: (parts: readonly string[]) => T | undefined): Generator<T> {
+  for (let start = 0, end = 0; start < text.length; start = end + 1) {
+    const newline = text.indexOf('\n', start)
+    end = newline === -1 ? text.length : newline
+    const line = text.slice(start, end).trim()
+    if (line === '' || line.startsWith('#')) continue
+    const entry = read(line.split(':', FIELDS))
+    if (entry !== undefined) yield entry
   }
-  return found
 }
 
 function splitOnce(text: string, separator: string): [string, string?] {
