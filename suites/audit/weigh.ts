@@ -1,8 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 
-const TIMES = 8
+/** A group's weight is parted among the processors, that of a process outside of all groups is not. */
+const TIMES = Math.min(8 * cpus().length, 100)
 
-/** The group of this process has eight times the usual weight when processors are given out. */
+/** The group of this process has eight times the usual weight on each processor. */
 export function weigh(pid: number): void {
   const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n')
   for (const line of lines) {
