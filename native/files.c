@@ -15,7 +15,7 @@ enum { DIR_ = 1, FILE_, SYMLINK, HARDLINK, CHAR, BLOCK, FIFO, WHITEOUT, OPAQUE, 
 #define XATTRS_MAX (256 << 10)
 #define CHUNK (128 << 10)
 #define DEPTH_MAX 512	      /* each level that is removed or packed holds a descriptor; hostile trees have no end */
-#define LINKS_MAX (256 << 20) /* bytes of names of files with several, which are kept in memory */
+#define LINKS_MAX (256 << 20) /* bytes of names of files with several, which are kept, each in a node of tsearch(3) */
 #define OPAQUE_XATTR "trusted.overlay.opaque"
 static const char magic[4] = "DWO1";
 
@@ -288,11 +288,11 @@ static const char *seen_as(const struct stat *st) {
 	static void *all;
 	static size_t count;
 	struct seen *this = malloc(sizeof *this + strlen(path) + 1), **first;
-	if (!this || (count += sizeof *this + strlen(path)) > LINKS_MAX) return refuse(this ? EOVERFLOW : ENOMEM), NULL;
+	if (!this || count + sizeof *this + strlen(path) > LINKS_MAX) return refuse(this ? EOVERFLOW : ENOMEM), NULL;
 	*this = (struct seen){st->st_dev, st->st_ino};
 	strcpy(this->name, path);
 	if (!(first = tsearch(this, &all, by_inode))) return NULL;
-	if (*first == this) return "";
+	if (*first == this) return count += sizeof *this + strlen(path), "";
 	free(this);
 	return (*first)->name;
 }

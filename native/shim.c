@@ -35,9 +35,9 @@ static struct shim {
 	const struct text *str;
 	int listener, init; /* init: for an exec, a pidfd of the container's first process; else -1 */
 	int in, out[2];	    /* the process's; a terminal's master is both in and out[0] */
-	int exited, code, reads_after_end;
-	size_t most;	 /* connections */
-	int deaf;	 /* it had no descriptor for who wants to be accepted */
+	int exited, code, reads_after_end, leads; /* leads: it is the first of a PID namespace of its own */
+	size_t most;				  /* connections */
+	int deaf;				  /* it had no descriptor for who wants to be accepted */
 	uint64_t expect; /* so many attachers of the output have yet to come; it waits for them */
 	size_t end;	 /* of the latest output in the chunk; up to there it is on the way to the clients */
 	char chunk[HEAD + CHUNK];
@@ -193,14 +193,15 @@ static void read_control(struct conn *c) {
 
 static void wake(int sig) { (void)sig; }
 
-/* Execs' shims are children too. The process itself is left a zombie until its end is told: the engine opens namespaces
- * by its number, which nobody else may get before (a guest can go round all numbers while a client holds up the end). */
+/* Execs' shims are children too. A first process is left a zombie until its end is told: the engine opens namespaces by
+ * its number, which nobody else may get before (a guest can go round all numbers while a client holds up the end). Not
+ * one that joined: that namespace's own first process cannot end before it is reaped (zap_pid_ns_processes). */
 static void reap(void) {
-	siginfo_t i = {0};
-	for (; !shim.exited && !waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) && i.si_pid; i.si_pid = 0) {
+	for (siginfo_t i = {0}; !shim.exited && !waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) && i.si_pid;
+	     i.si_pid = 0) {
 		shim.exited = i.si_pid == shim.run.child;
 		shim.code = i.si_code == CLD_EXITED ? i.si_status : 128 + i.si_status;
-		if (!shim.exited) waitpid(i.si_pid, NULL, 0);
+		if (!shim.exited || !shim.leads) waitpid(i.si_pid, NULL, 0);
 	}
 }
 
@@ -227,11 +228,10 @@ static void finish(void) {
 	release_ports();
 	run_after(&shim.run, shim.run.plan.count);
 	/* The first one's socket stays: without an exit it tells that there was a start. */
-	if (*shim.str[DIR].s) record_exit(exit, (size_t)n);
-	if (!*shim.str[DIR].s) unlink(shim.str[SOCKET].s);
+	*shim.str[DIR].s ? record_exit(exit, (size_t)n) : (void)unlink(shim.str[SOCKET].s);
 	for (size_t i = 0; i < conn_count; i++)
 		if (conns[i].watches) conn_send(&conns[i], 'X', exit, (size_t)n);
-	waitpid(shim.run.child, NULL, 0);
+	waitpid(shim.run.child, NULL, 0); /* if it has not been */
 	close_fd(&shim.run.root);
 	_exit(0);
 }
@@ -305,8 +305,7 @@ static int prepare(void) {
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	sigaddset(&mask, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
-	signal(SIGCHLD, wake);
-	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, wake), signal(SIGPIPE, SIG_IGN);
 	shim.in = shim.out[0] = shim.out[1] = shim.log.fd = -1;
 	shim.expect = shim.num[EXPECT];
 	shim.most = (size_t)(sysconf(_SC_OPEN_MAX) < FIRST + 2 * CONNS ? sysconf(_SC_OPEN_MAX) / 2 - FIRST : CONNS);
@@ -321,9 +320,11 @@ static int prepare(void) {
 void shim_main(struct run *r, int init) {
 	const struct step *o = &r->plan.step[r->plan.count - 1];
 	shim.run = *r;
-	shim.init = init;
+	shim.init = init, shim.leads = 0; /* an exec's shim is a fork of the first */
 	shim.num = o->num;
 	shim.str = o->str;
+	for (const struct step *s = r->plan.step; s < o; s++)
+		shim.leads |= (s->op == OP_CLONE || s->op == OP_SIBLING) && s->num[0] & CLONE_NEWPID;
 	int ready = !prepare();
 	/* An engine that died before our socket was there has a successor that may not have seen it: nobody would know
 	 * of the container. One that dies from here on has left a socket to find. */

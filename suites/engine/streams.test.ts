@@ -1,5 +1,6 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import type { DewarError } from '../../src/base/errors.ts'
 import { until } from '../harness/until.ts'
 import { rigForAll, skip, text, unframed } from './fixture.ts'
@@ -220,6 +221,28 @@ test('exec shows the right code when it is detached, and 137 when its container 
   assert.deepEqual((await rig().engine.containers.inspect(id)).execIds, [long])
   await rig().engine.containers.kill(id, 'KILL')
   assert.equal(await rig().execCode(long), 137)
+})
+
+test('a container ends though the client of an exec in it reads nothing', { skip }, async () => {
+  const id = await rig().run(['sleep', '100'])
+  const config = {
+    ...{ attachStdin: false, attachStdout: true, attachStderr: true, tty: false, env: null },
+    ...{ privileged: false, user: '', workingDir: '' },
+  }
+  const exec = await rig().engine.execs.create(id, { ...config, cmd: ['seq', '1', '10000000'] })
+  const { stream } = await rig().engine.execs.start(exec, { detach: false, tty: false })
+  const { pid } = await rig().engine.execs.inspect(exec)
+  const isBlocked = (): boolean => /pipe_write/.test(readFileSync(`/proc/${pid}/wchan`, 'utf8'))
+  await until('its output to be full', () => isBlocked())
+  const over = await rig().engine.containers.wait(id, 'not-running')
+  await rig().engine.containers.kill(id, 'KILL')
+  // As ctrl-s in a terminal does. What has ended waits in the namespace until it is reaped, and the first process for it.
+  const code = await Promise.race([
+    over.result.then((end) => end.code),
+    new Promise<string>((resolve) => setTimeout(() => resolve('it did not end'), 20_000).unref()),
+  ])
+  stream?.destroy()
+  assert.equal(code, 137)
 })
 
 test('logs follows to the end of the container', { skip }, async () => {
