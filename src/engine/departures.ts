@@ -1,10 +1,12 @@
 /** What is left to do of a run when its end has been told: its record goes to the disk, its shim lets go of the layers. */
 import { setImmediate as turn } from 'node:timers/promises'
+import { errnoOf, messageOf } from '../base/errors.ts'
 import { removeTree } from '../kernel/cgroup.ts'
 import type { Shim } from '../kernel/core-api.ts'
 import type { Container } from './container.ts'
 import type { Services } from './services.ts'
 import { cgroupsPath } from './launch.ts'
+import { isEnded } from './leftovers.ts'
 import { removeRunFolder } from './starter.ts'
 
 export class Departures {
@@ -36,9 +38,22 @@ export class Departures {
     if (await container.keep(this.#services.warn)) removeRunFolder(this.#services, container)
   }
 
-  /** Groups that were made inside (a builder, an init system) keep the shim from removing the container's own. */
-  #removeGroups({ record }: Container): Promise<void> {
-    return removeTree(this.#services.cgroups, cgroupsPath(this.#services, record))
+  /**
+   * Groups that were made inside (a builder, an init system) keep the shim from removing the container's own. Without a
+   * PID namespace of its own somebody may still live in them, with ids that others get.
+   */
+  async #removeGroups({ record }: Container): Promise<void> {
+    const { cgroups, warn } = this.#services
+    const path = cgroupsPath(this.#services, record)
+    try {
+      await removeTree(cgroups, path).catch(async (error: unknown) => {
+        if (errnoOf(error) !== 'EBUSY') throw error
+        await isEnded(cgroups, path)
+        await removeTree(cgroups, path)
+      })
+    } catch (error) {
+      warn(`Removing the control groups of container ${record.name} failed: ${messageOf(error)}`)
+    }
   }
 
   async all(): Promise<void> {
