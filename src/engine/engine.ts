@@ -136,10 +136,12 @@ export class Engine implements EngineApi, AsyncDisposable {
     ])
     const containers = new Directory<Container>()
     const bus = new EventBus()
-    const trash = new Trash(settings.folders.trash)
+    const warnings: string[] = []
+    const warn = (text: string): void => remember(warnings, text)
+    const trash = new Trash(settings.folders.trash, warn)
     const volumes = await VolumeStore.open({ folder: settings.folders.volumes, containers, bus, trash, core })
     const images = await ImageRoom.open({ settings, core, containers, bus })
-    const warnings: string[] = [...images.warnings]
+    warnings.push(...images.warnings)
     const services: Services = {
       settings,
       facts,
@@ -154,7 +156,7 @@ export class Engine implements EngineApi, AsyncDisposable {
       volumes,
       users: new Users(core),
       trash,
-      warn: (text) => remember(warnings, text),
+      warn,
       image: (ref, platform) => images.forContainer(ref, platform),
     }
     const engine = new Engine(services, images, { trash, lock, warnings })

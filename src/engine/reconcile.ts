@@ -94,7 +94,7 @@ async function addContainer({ services, trash }: Reconciler, path: string): Prom
     const found = readRecord(path)
     if (found === undefined) {
       // A create that was cut off: nobody was told of it.
-      if (!existsSync(join(path, 'record.json.damaged'))) await trash.discard(path)
+      if (!existsSync(join(path, 'record.json.damaged'))) void trash.take(path)
       return undefined
     }
     const record = parseRecord(found.value)

@@ -1,6 +1,6 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -35,6 +35,27 @@ test('Trash.take is done when nothing of it can be read any more', async () => {
   assert.equal(existsSync(join(folder, 'c')), false, 'gone from where it was at once')
   await deleted
   assert.deepEqual(readdirSync(bin), [])
+  rmSync(folder, { recursive: true })
+})
+
+const unprivileged = process.getuid?.() === 0 ? false : 'needs root, to mount'
+
+test('Trash deletes all it can, and tells what it could not', { skip: unprivileged }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dwt-eng-trash-'))
+  const [bin, doomed] = [join(folder, 'trash'), join(folder, 'c')]
+  mkdirSync(join(doomed, 'b/busy'), { recursive: true })
+  for (const name of ['a', 'b/secret', 'c']) writeFileSync(join(doomed, name), '')
+  const warnings: string[] = []
+  // Its own root folder: nobody may delete that.
+  execFileSync('mount', ['-t', 'tmpfs', 'none', join(doomed, 'b/busy')])
+  {
+    await using trash = new Trash(bin, (text) => warnings.push(text))
+    await trash.discard(doomed)
+  }
+  const [left = ''] = readdirSync(bin)
+  assert.deepEqual(readdirSync(join(bin, left), { recursive: true }), ['b', 'b/busy'])
+  assert.match(warnings.join(), /^Deleting .*trash.* failed: EBUSY/)
+  execFileSync('umount', [join(bin, left, 'b/busy')])
   rmSync(folder, { recursive: true })
 })
 

@@ -6,17 +6,20 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, renameSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoOf } from '../base/errors.ts'
+import { errnoOf, messageOf } from '../base/errors.ts'
 import { removeTree } from '../store/remove-tree.ts'
 import { storageError } from '../store/write-whole.ts'
 
 export class Trash implements AsyncDisposable {
   readonly #folder: string
+  readonly #warn: (text: string) => void
   #emptying: Promise<void> = Promise.resolve()
   readonly #deleting = new Set<Promise<void>>()
 
-  constructor(folder: string) {
+  /** `warn` is told what could not be deleted. */
+  constructor(folder: string, warn: (text: string) => void = () => undefined) {
     this.#folder = folder
+    this.#warn = warn
     mkdirSync(folder, { recursive: true, mode: 0o700 })
   }
 
@@ -53,9 +56,12 @@ export class Trash implements AsyncDisposable {
     await Promise.all(this.#deleting)
   }
 
-  /** What cannot be deleted now (a busy mount) is tried again at the next start. */
   async #remove(path: string): Promise<void> {
-    await removeTree(path, () => this.#newName()).catch(() => undefined)
+    await removeTree(path, () => this.#newName()).catch((error: unknown) =>
+      this.#warn(
+        `Deleting ${path} failed: ${messageOf(error)} (the next start of the engine tries it again; chattr -i lets go of what was made immutable)`,
+      ),
+    )
   }
 
   #newName(): string {

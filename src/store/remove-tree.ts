@@ -8,7 +8,8 @@ const DEEPEST = 64
 /**
  * Every folder is opened without following symlinks, and what is in it is named by its descriptor: nothing outside is
  * touched, whoever still writes there, and no path is too long for the kernel. What lies too deep is renamed to a
- * `spare` name, a new one each time, and deleted from there; whoever is killed in between finds it by that.
+ * `spare` name, a new one each time, and deleted from there; whoever is killed in between finds it by that. What cannot be
+ * deleted does not save the rest; the first failure is thrown in the end.
  */
 export async function removeTree(folder: string, spare: () => string): Promise<void> {
   const left = [folder]
@@ -43,9 +44,12 @@ async function removeFolder(
       if (!entry.isDirectory()) await unlink(path)
       else if (!(await removeEmpty(path))) full.push(path)
     }
+    const failures: unknown[] = []
     for (let at = 0; at < entries.length; at += AT_ONCE)
-      await allDone(entries.slice(at, at + AT_ONCE).map(remove))
-    for (const path of full) await removeFolder(path, putAside, depth + 1)
+      failures.push(...(await failuresOf(entries.slice(at, at + AT_ONCE).map(remove))))
+    for (const path of full)
+      await removeFolder(path, putAside, depth + 1).catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
   } finally {
     await handle.close()
   }
@@ -67,7 +71,7 @@ function removeEmpty(folder: Buffer): Promise<boolean> {
  * Waits for the rest when one fails: a call that came after the descriptor was closed would name another folder by its
  * number.
  */
-async function allDone(removals: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(removals))
-    if (result.status === 'rejected') throw result.reason
+async function failuresOf(removals: readonly Promise<void>[]): Promise<unknown[]> {
+  const results = await Promise.allSettled(removals)
+  return results.flatMap((result): unknown[] => (result.status === 'rejected' ? [result.reason] : []))
 }
