@@ -122,8 +122,8 @@ export async function unplug(
 
 /** The container has ended: what it got while it ran goes, before its addresses and ports are anybody else's. */
 export async function takeBack({ networks, core, warn }: Services, record: ContainerRecord): Promise<void> {
-  const frame = networks.frame(record, startOf(record))
   try {
+    const frame = networks.frame(record, startOf(record))
     await core.run({ steps: [...removeMacvlanSteps(frame, 'host'), ...releaseSteps(frame, 'host')] })
   } catch (error) {
     warn(`Taking back the networks of container ${record.name} failed: ${messageOf(error)}`)

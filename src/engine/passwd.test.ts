@@ -18,6 +18,16 @@ test('resolveUser finds a name with its groups', () => {
   assert.deepEqual(resolveUser('web', files), { uid: 33, gid: 33, additionalGids: [29], home: '/srv' })
 })
 
+test('resolveUser finds members by their whole names', () => {
+  const group = 'root:x:0:\nwheel:x:10:anna,bob\nodd:x:11:,\n'
+  const groups = (spec: string, passwd: string): readonly number[] =>
+    resolveUser(spec, { passwd, group }).additionalGids
+  assert.deepEqual(groups('bob', 'bob:x:5:5::/:\n'), [10])
+  assert.deepEqual(groups('ann', 'ann:x:5:5::/:\n'), [])
+  assert.deepEqual(groups('anna,bob', 'anna,bob:x:5:5::/:\n'), [])
+  assert.deepEqual(groups('5', ':x:5:5::/:\n'), [], 'nobody without a name is a member')
+})
+
 test('resolveUser with an explicit group leaves the supplementary groups out', () => {
   assert.deepEqual(resolveUser('web:audio', files), { uid: 33, gid: 29, additionalGids: [], home: '/srv' })
   assert.deepEqual(resolveUser('5:6', files), { uid: 5, gid: 6, additionalGids: [], home: '/' })

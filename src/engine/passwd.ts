@@ -67,7 +67,10 @@ function groupId(name: string, groups: () => Iterable<GroupEntry>): number {
 }
 
 function* withMember(groups: Iterable<GroupEntry>, name: string): Generator<GroupEntry> {
-  for (const group of groups) if (`,${group.members},`.includes(`,${name},`)) yield group
+  if (name === '') return
+  // Nearly all lists are told from those with the name by a search for it, without taking them apart.
+  for (const group of groups)
+    if (group.members.includes(name) && group.members.split(',').includes(name)) yield group
 }
 
 function numericOr(text: string, empty: number, otherwise: () => DewarError): number {

@@ -58,8 +58,14 @@ export class Users {
 
   async #read(level: Level, bundle: Bundle, pid: number | undefined): Promise<UserFiles> {
     const [passwd, group] = await level.files(this.#core, bundle, pid, READ)
-    return { passwd: passwd?.toString('utf8') ?? '', group: group?.toString('utf8') ?? '' }
+    return { passwd: textOf(passwd), group: textOf(group) }
   }
+}
+
+/** Without the line that the limit cut: half a number is another one. */
+function textOf(file: Buffer | undefined): string {
+  const text = file?.toString('utf8') ?? ''
+  return file?.length === MAX ? text.slice(0, text.lastIndexOf('\n') + 1) : text
 }
 
 /** Whether the container changed or covers what the image says about users. */
