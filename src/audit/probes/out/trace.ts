@@ -23,20 +23,29 @@ export const traceExec: Probe = {
   interference: 'none',
   readOnly: false,
   async run({ create, guest: open, journal, signal }) {
-    if (findProgram('strace') === undefined) return inconclusive('strace is not installed (install it)')
+    const strace = findProgram('strace')
+    if (strace === undefined) return inconclusive('strace is not installed (install it)')
     const subject = await create()
     const guest = await open(subject)
     const canary = makeCanary('argv')
     const trace = join(journal.folder, `trace-${subject.name}`)
     const pids = (await subject.pids()).slice(0, 64).flatMap((pid) => ['-p', String(pid)])
-    const child = spawn('strace', ['-f', '-s', '200', '-o', trace, ...pids], {
+    const child = spawn(strace, ['-f', '-s', '200', '-o', trace, ...pids], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     let said = ''
     child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+    let over = false
+    const ended = new Promise<void>((resolve) =>
+      child.once('close', () => {
+        over = true
+        resolve()
+      }),
+    )
+    // 'close' follows.
+    child.once('error', (error) => (said += error.message))
     try {
-      for (let tries = 0; !said.includes('attached') && tries < 200; tries += 1)
+      for (let tries = 0; !said.includes('attached') && !over && tries < 200; tries += 1)
         await sleep(25, undefined, { signal })
       const argv = Buffer.alloc(32)
       const done = await guest.fork([
