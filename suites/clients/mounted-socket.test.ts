@@ -17,7 +17,9 @@ const LIST = 'curl -sS --unix-socket /var/run/docker.sock http://engine/containe
 
 onBothSides('a mounted socket', { skip }, async (_, server) => {
   await server.docker('pull', '-q', IMAGE)
-  const own = await within(server, LIST)
+  // dockerd lists a container as running some time after its process runs.
+  const seen = `for i in $(seq 60); do list=$(${LIST}); case $list in *reaper*) break;; esac; sleep 1; done; echo "$list"`
+  const own = await within(server, seen)
   assert.match(own.stdout, /"Image":"127\.0\.0\.1:5000\/reaper:latest"/, 'the container sees itself')
 
   const stranger = await within(server, LIST, '--user', '1000:1000')
