@@ -193,12 +193,11 @@ static void read_control(struct conn *c) {
 
 static void wake(int sig) { (void)sig; }
 
-/* Execs' shims are children too. A first process is left a zombie until its end is told: the engine opens namespaces by
- * its number, which nobody else may get before (a guest can go round all numbers while a client holds up the end). Not
- * one that joined: that namespace's own first process cannot end before it is reaped (zap_pid_ns_processes). */
+/* Execs' shims are children too. A first process is a zombie until its end is told: the engine opens namespaces by its
+ * number, which a guest could give to others meanwhile. Who joined a namespace must not hold up its end (zap_pid_ns). */
 static void reap(void) {
-	for (siginfo_t i = {0}; !shim.exited && !waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) && i.si_pid;
-	     i.si_pid = 0) {
+	siginfo_t i = {0};
+	for (; !shim.exited && !waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) && i.si_pid; i.si_pid = 0) {
 		shim.exited = i.si_pid == shim.run.child;
 		shim.code = i.si_code == CLD_EXITED ? i.si_status : 128 + i.si_status;
 		if (!shim.exited || !shim.leads) waitpid(i.si_pid, NULL, 0);
