@@ -329,7 +329,8 @@ describe('hostile clients', { skip, concurrency: 1 }, () => {
       `/containers/${bystander}/archive?path=/`,
     ]) {
       const method = path.includes('archive') ? 'PUT' : 'POST'
-      const answer = await live.server.api(method, path, junk)
+      // So much the kernel takes at once: who is still writing when the engine has answered and closed gets EPIPE, as from dockerd.
+      const answer = await live.server.api(method, path, junk.subarray(0, 64 * 1024))
       assert.ok(
         answer.status < 500 || typeof Reflect.get(Object(answer.json), 'message') === 'string',
         answer.text,
