@@ -1,8 +1,8 @@
 /**
  * How many rounds must agree. Each round of a measurement says yes or no, and noise (others on the machine) makes some
  * say the wrong thing. If noise alone decided, a round would say either as often, and the allowances below come true by
- * chance once in 128, 155 and 169 trials: together less than 2 %. So a verdict is wrong by chance in less than 2 of 100,
- * and where rounds go on disagreeing there is none.
+ * chance once in 128, 155 and 169 trials, often together: less than 2 %. That is for each probe and each of the two
+ * verdicts. Where rounds go on disagreeing there is none.
  */
 export const LOOKS: readonly { readonly rounds: number; readonly odd: number }[] = [
   { rounds: 7, odd: 0 },

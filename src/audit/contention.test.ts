@@ -27,10 +27,14 @@ test('harmOf does not believe a limit that is not kept', () => {
   assert.ok(harmOf({ ...OPEN, limit: 0.2e9 }) > 0.5)
 })
 
-test('harmOf sees no harm where nobody has to wait, or nothing arrives', () => {
+test('harmOf sees no harm where nobody has to wait', () => {
   assert.ok(harmOf({ ...OPEN, waited: 0.01 }) < 0.5, 'a machine with processors enough')
-  assert.ok(harmOf({ ...OPEN, arrived: 0.02 }) < 0.5, 'its packets are shaped')
+})
+
+test('harmOf sees the processor that packets take which are dropped on their way', () => {
+  assert.ok(harmOf({ ...OPEN, arrived: 0.02 }) > 0.5)
   assert.ok(harmOf({ ...OPEN, arrived: 1 }) > 0.5)
+  assert.ok(harmOf({ ...OPEN, neighbour: 0.02e9, arrived: 0.02 }) < 0.5, 'it hardly ran either')
 })
 
 test('waitedSince says of who got to no processor at all that he waited all the time', () => {

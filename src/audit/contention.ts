@@ -16,7 +16,7 @@ import type { Finding } from './verdict.ts'
 export interface Side {
   /** Wants all it can get for so many ms, and no longer; how much it tried. */
   readonly demand: (milliseconds: number) => Promise<number>
-  /** What it has been given so far (packets that arrived); the processor alone counts when there is none. */
+  /** Packets that have arrived so far, where it is packets that it wants. */
   readonly given?: () => Promise<number>
   /** ns of processor time that it has been given so far. */
   readonly ran: () => number
@@ -65,7 +65,7 @@ export interface Stretch {
   readonly waited: number
   /** ns of processor time that the neighbour's limits allow it; infinite without any. */
   readonly limit: number
-  /** What arrived of the neighbour's for each of the victim's; undefined where only the processor counts. */
+  /** What arrived of the neighbour's for each of the victim's; undefined where nothing does. It is told, not judged. */
   readonly arrived: number | undefined
 }
 
@@ -128,14 +128,14 @@ const SLACK = 1.5
 
 /**
  * How much longer the victim's work takes, as a part of what it takes alone. A neighbour that keeps to a limit has no more
- * than that whatever others take, and of a quiet machine the victim could have all the rest.
+ * than that whatever others take, and of a quiet machine the victim could have all the rest. What arrives does not lower
+ * it: packets that are dropped on their way have taken the processor all the same.
  */
-export function harmOf({ victim, neighbour, all, waited, limit, arrived }: Stretch): number {
+export function harmOf({ victim, neighbour, all, waited, limit }: Stretch): number {
   const took = neighbour / Math.max(1, victim)
   const allowed = neighbour <= limit * SLACK ? limit / Math.max(1, all - limit) : Number.POSITIVE_INFINITY
-  // Nobody takes from anybody where the victim need not wait (processors enough), or where little arrives.
-  const other = Math.min(waited, arrived ?? Number.POSITIVE_INFINITY)
-  return Math.min(took, other, allowed > 0 ? allowed : Number.POSITIVE_INFINITY)
+  // Nobody takes from anybody where the victim need not wait: processors enough.
+  return Math.min(took, waited, allowed > 0 ? allowed : Number.POSITIVE_INFINITY)
 }
 
 async function look(contest: Contest): Promise<{ readonly stretch: Stretch; readonly amount: number }> {

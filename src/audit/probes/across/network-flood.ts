@@ -115,7 +115,7 @@ async function contendForNetwork(
 const network = {
   ...across,
   asset: 'resources',
-  remedy: 'Give containers --cpus; shape their traffic (tc) where the engine does not.',
+  remedy: 'Give containers --cpus. Dropping their packets (tc) does not give the processor back.',
   interference: 'bounded',
 } as const
 
@@ -125,7 +125,7 @@ export const sendFlood: Probe = {
   slug: 'across.net.send-flood',
   question: "Does a neighbour that sends masses of small packets take from another container's sending?",
   method:
-    'Two containers send as many small packets as they can, each to one more; what arrives of each is counted, and what processor time each is given.',
+    'Two containers send as many small packets as they can, each to one more; it is counted what processor time each pair is given, and told what arrives.',
   references: ['Matthews 2007', 'T1498'],
   run: (context) => contendForNetwork(context, sending, 'both send all they can'),
 }
@@ -136,7 +136,7 @@ export const receiveFlood: Probe = {
   slug: 'across.net.recv-flood',
   question: "Does a neighbour that receives masses of small packets take from another container's receiving?",
   method:
-    'Two containers are sent as many small packets as one more each can; what the programs inside read is counted, and what processor time each pair is given.',
+    'Two containers are sent as many small packets as one more each can; it is counted what processor time each pair is given, and told what the programs inside read.',
   references: ['Matthews 2007'],
   run: (context) => contendForNetwork(context, receiving, 'both receive all they can'),
 }

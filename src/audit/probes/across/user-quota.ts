@@ -41,6 +41,15 @@ async function lackOf(victim: Guest, other: Guest): Promise<{ readonly lack: num
 /** Others of the machine may make one or two meanwhile. */
 const isAll = (lack: number): boolean => lack > HELD * 0.75 && lack < HELD * 1.25
 
+/** Between none and all, or beyond: somebody else took or gave back so many that the round says nothing. */
+const isNone = (lack: number): boolean => Math.abs(lack) <= HELD / 4
+
+export function judgeLacks(lacks: readonly number[]): 'shared' | 'own' | 'unclear' {
+  if (lacks.length < ROUNDS) return 'unclear'
+  if (lacks.every(isAll)) return 'shared'
+  return lacks.every(isNone) ? 'own' : 'unclear'
+}
+
 export const inotifyQuota: Probe = {
   ...across,
   id: 'A15',
@@ -58,11 +67,11 @@ export const inotifyQuota: Probe = {
     if (own.free.got === MOST) return absent(`nothing bounds it: ${MOST} instances were made`)
     const others: { readonly lack: number; readonly free: Quota }[] = []
     while (others.length < ROUNDS) others.push(await lackOf(inVictim, inNeighbour))
-    const shared = others.filter(({ lack }) => isAll(lack))
+    const judged = judgeLacks(others.map(({ lack }) => lack))
     const lacks = others.map(({ lack }) => lack).join(', ')
     return conclude({
       seen:
-        shared.length === ROUNDS
+        judged === 'shared'
           ? [
               {
                 kind: 'measurement',
@@ -79,7 +88,7 @@ export const inotifyQuota: Probe = {
           what: `it is no limit of open files that ends it (after ${others[0]?.free.got})`,
           held: others.every(({ free }) => !free.files && free.got < MOST),
         },
-        { what: `no round says otherwise (${lacks} fewer)`, held: shared.length === 0 },
+        { what: `no round says otherwise (${lacks} fewer)`, held: judged === 'own' },
       ],
       leak: 'The quota is shared: what one holds the other lacks.',
       contained: `What the victim holds the neighbour does not lack (${lacks} fewer of ${others[0]?.free.got}).`,

@@ -6,6 +6,7 @@ import { groupFile } from '../../control-group.ts'
 import type { Guest } from '../../guest-types.ts'
 import { WORK_FOLDER } from '../../image.ts'
 import type { Probe } from '../../probe.ts'
+import type { Control } from '../../types.ts'
 import { conclude, inconclusive } from '../../verdict.ts'
 import { across, neighbours } from './neighbours.ts'
 import { writeCalls } from './storage-speed.ts'
@@ -147,47 +148,77 @@ export const dirtyThrottle: Probe = {
   id: 'A06',
   slug: 'across.disk.dirty-throttle',
   question: 'Can a neighbour leave so much unwritten that the kernel makes all who write wait?',
-  method: `One container leaves ${PIECE / MIB} MiB unwritten, ${ROUNDS} times: it is counted whether they stand in the host's one count, and read whether its limit of memory ends before the kernel makes everybody wait.`,
+  method: `One container leaves ${PIECE / MIB} MiB unwritten, ${ROUNDS} times: in turns with as much of the auditor's own: it is counted whether they stand in the host's one count, and read whether its limit of memory ends before the kernel makes everybody wait.`,
   references: ['Demons 2021'],
   remedy: 'Give containers memory limits (-m): they bound what each leaves unwritten.',
   async run(context) {
     const { neighbour, inNeighbour } = await neighbours(context)
     const grew: number[] = []
+    const own: number[] = []
     while (grew.length < ROUNDS) {
+      own.push(growthByOwn(context.journal.folder))
       const before = hostsUnwritten().unwritten
-      const own = await leaveUnwritten(inNeighbour, neighbour.pid, `dirty-${grew.length}`)
+      const ofGroup = await leaveUnwritten(inNeighbour, neighbour.pid, `dirty-${grew.length}`)
       // What the kernel counts for a group it counts for all, too; others may have had it written since.
-      grew.push(Math.max(own, hostsUnwritten().unwritten - before))
+      grew.push(Math.max(ofGroup, hostsUnwritten().unwritten - before))
     }
-    const counted = grew.filter((bytes) => bytes > PIECE / 2).length
+    const standing = judgeCounts({ grew, own, grouped: unwritten(neighbour.pid) !== undefined })
     const limit = groupFile(neighbour.pid, ['memory', 'memory.limit_in_bytes'], 'memory.max')
     const most = /^\d+$/.test(limit) ? Number(limit) : Number.POSITIVE_INFINITY
     const { unwritten: now, wait } = hostsUnwritten()
     const mib = (bytes: number): string => (bytes > 2 ** 50 ? 'all' : `${Math.round(bytes / MIB)} MiB`)
     const text = `it may leave ${mib(most)} unwritten, and everybody waits from ${mib(wait)} on (${mib(now)} are)`
-    const shared = counted >= 2
     return conclude({
-      seen: shared && most > wait - now ? [{ kind: 'measurement', text }] : [],
+      seen: standing.shared && most > wait - now ? [{ kind: 'measurement', text }] : [],
       controls: [
-        { what: "the auditor's own unwritten data is counted", held: ownIsCounted(context.journal.folder) },
+        ...standing.controls,
         { what: 'the kernel says from where on it makes writers wait', held: wait > 0 },
-        { what: `the rounds agree (${counted} of ${ROUNDS} were counted)`, held: shared || counted === 0 },
       ],
       leak: 'What containers leave unwritten stands in one count, and the limits of one do not end before all wait.',
-      contained: shared ? text : "What it leaves unwritten stands not in the host's count.",
+      contained: standing.shared ? text : "What it leaves unwritten stands not in the host's count.",
     })
   },
 }
 
-/** Others may have all written just then. */
-function ownIsCounted(folder: string): boolean {
+/** By how many bytes the host's count grows by as much of the auditor's own; others may have all written just then. */
+function growthByOwn(folder: string): number {
   const path = join(folder, 'unwritten')
-  const grew = Array.from({ length: ROUNDS }, () => {
-    const before = hostsUnwritten().unwritten
-    writeFileSync(path, Buffer.alloc(PIECE, 'x'))
-    const after = hostsUnwritten().unwritten
-    rmSync(path)
-    return after - before
-  })
-  return grew.some((bytes) => bytes > PIECE / 2)
+  const before = hostsUnwritten().unwritten
+  writeFileSync(path, Buffer.alloc(PIECE, 'x'))
+  const after = hostsUnwritten().unwritten
+  rmSync(path)
+  return after - before
+}
+
+export interface Counts {
+  /** Bytes by which the count grew in each round: by the neighbour's data, and by the auditor's own. */
+  readonly grew: readonly number[]
+  readonly own: readonly number[]
+  /** The neighbour's group has a count of its own, which no one else's writing lowers. */
+  readonly grouped: boolean
+}
+
+/** Whether the neighbour's data stands in the host's count, and what must hold for it not to. */
+export function judgeCounts({ grew, own, grouped }: Counts): {
+  readonly shared: boolean
+  readonly controls: readonly Control[]
+} {
+  const countedOf = (rounds: readonly number[]): number => rounds.filter((bytes) => bytes > PIECE / 2).length
+  const [counted, owns] = [countedOf(grew), countedOf(own)]
+  const shared = counted >= 2
+  return {
+    shared,
+    controls: [
+      {
+        what: `the auditor's own unwritten data is counted (${owns} of ${own.length} times)`,
+        held: owns > own.length / 2,
+      },
+      {
+        what: `the rounds agree (${counted} of ${grew.length} were counted)`,
+        held: shared || counted === 0,
+      },
+      // Without, somebody who syncs often and what never stands in the host's count look alike.
+      { what: "the neighbour's group counts what it leaves unwritten", held: shared || grouped },
+    ],
+  }
 }
