@@ -173,7 +173,8 @@ const EVERYDAY: readonly ProfileRule[] = [
  * (CVE-2026-31431), VSOCK (it reaches the hypervisor past all namespaces), SMC (CVE-2026-43500), XDP, and families of
  * networks that nobody has. No ordinary program opens one.
  * The kernel reads the family as a 32-bit int and ignores the upper half of the register, the filter sees all 64 bits:
- * "greater than 40" lets 0x1_0000_0026 pass, which is AF_ALG again. So each is named.
+ * "greater than 40" lets 0x1_0000_0026 pass, which is AF_ALG again. So what is open is a range that begins at 0 (all of
+ * 64 bits below AF_KEY), and names: no set upper bit is below it or equal to them.
  */
 const SOCKETS: readonly ProfileRule[] = [
   allow('Sockets of the first families: unix, internet, and old networks', 'socket', when(0, 'LT', AF_KEY)),
