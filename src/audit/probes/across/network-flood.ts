@@ -90,9 +90,11 @@ function receiving({ from, to, socket }: Conversation): Side {
   return inContainers([from.subject, to.subject], {
     given: async () => count,
     async demand(milliseconds) {
-      const reading = to.guest.repeat([read], { milliseconds })
-      const sent = await send(milliseconds)
-      count += (await reading).rounds
+      const [{ rounds }, sent] = await Promise.all([
+        to.guest.repeat([read], { milliseconds }),
+        send(milliseconds),
+      ])
+      count += rounds
       return sent
     },
   })
