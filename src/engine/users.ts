@@ -63,9 +63,9 @@ export class Users {
 }
 
 /** Without the line that the limit cut: half a number is another one. */
-function textOf(file: Buffer | undefined): string {
+export function textOf(file: Buffer | undefined, most = MAX): string {
   const text = file?.toString('utf8') ?? ''
-  return file?.length === MAX ? text.slice(0, text.lastIndexOf('\n') + 1) : text
+  return file?.length === most ? text.slice(0, text.lastIndexOf('\n') + 1) : text
 }
 
 /** Whether the container changed or covers what the image says about users. */
