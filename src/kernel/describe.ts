@@ -39,8 +39,8 @@ const names = (flags: number, table: readonly (readonly [number, string])[]): st
     .join(', ')
 
 const octal = (mode: number): string => `0${(mode & 0o7777).toString(8)}`
-const inside = (s: { readonly at?: number; readonly path: string }): string =>
-  s.at === undefined ? s.path : `${s.path} in #${s.at}`
+const inside = (s: { readonly at?: number; readonly path: string; readonly within?: string }): string =>
+  s.at === undefined ? s.path : `${s.within ?? ''}${s.path} in #${s.at}`
 const shown = (data: string | Uint8Array): string =>
   typeof data === 'string' ? JSON.stringify(data) : `${data.length} bytes`
 

@@ -29,11 +29,13 @@ export function u32(...numbers: readonly number[]): Buffer {
 /** The error in an `F` frame: u32 step, u32 errno, path. */
 export function failureOf(payload: Buffer, plan?: Plan): PlanFailed {
   const step = payload.readUInt32LE(0)
+  const failed = plan?.steps[step]
+  const within = failed !== undefined && 'within' in failed ? (failed.within ?? '') : ''
   return new PlanFailed({
     step,
-    op: plan?.steps[step]?.op ?? 'request',
+    op: failed?.op ?? 'request',
     errno: errnoName(payload.readUInt32LE(4)),
-    path: payload.toString('utf8', 8),
+    path: `${within}${payload.toString('utf8', 8)}`,
   })
 }
 

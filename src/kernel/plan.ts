@@ -25,6 +25,8 @@ interface At {
   /** Absolute host path, or a path inside `at` when that is given. */
   readonly path: string
   readonly at?: Slot
+  /** Where `at` lies, such as /proc: for people who read the plan or why it failed. */
+  readonly within?: string
 }
 
 export type Action =

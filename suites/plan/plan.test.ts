@@ -161,7 +161,9 @@ test('planFor lowers the number of descriptors when the steps that need many are
 })
 
 test('planFor mounts only those cgroup trees in which the container has a group of its own', () => {
-  const shown = stepsOf(plain, v1).flatMap((s) => (s.op === 'attach-mount' ? [s.path] : []))
+  const shown = stepsOf(plain, v1).flatMap((s) =>
+    s.op === 'attach-mount' ? [`${s.within ?? ''}${s.path}`] : [],
+  )
   assert.ok(shown.includes('/sys/fs/cgroup'))
   assert.ok(shown.includes('memory'))
   assert.ok(!shown.some((path) => path.endsWith('cpuset')))

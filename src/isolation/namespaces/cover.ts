@@ -2,6 +2,7 @@
 import type { OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { ATTR } from './mount-words.ts'
+import type { Places } from './places.ts'
 import type { Slots } from './slots.ts'
 
 /** Linux's own numbers; all are the same on x86-64 and arm64. */
@@ -73,22 +74,21 @@ export function coverSteps(
 }
 
 /** Inside the root before it is entered: kernel settings first, then the doors to them are closed. */
-export function closingSteps({ linux }: OciSpec, at: Slot, { by }: Cover): Step[] {
+export function closingSteps({ linux }: OciSpec, places: Places, { by }: Cover): Step[] {
   return [
     ...Object.entries(linux.sysctl).map(([name, data]): Step => ({
       actor: 'guest',
       op: 'write',
-      at,
-      path: `/proc/sys/${name.replaceAll('.', '/')}`,
+      ...places.of(`/proc/sys/${name.replaceAll('.', '/')}`),
       data,
     })),
-    ...linux.maskedPaths.map((path): Step => coverStep(at, path, { attrs: 0, by })),
-    ...linux.readonlyPaths.map((path): Step => coverStep(at, path, { attrs: ATTR.ro })),
+    ...linux.maskedPaths.map((path): Step => coverStep(places, path, { attrs: 0, by })),
+    ...linux.readonlyPaths.map((path): Step => coverStep(places, path, { attrs: ATTR.ro })),
   ]
 }
 
 const coverStep = (
-  at: Slot,
+  places: Places,
   path: string,
   how: { readonly attrs: number; readonly by?: Cover['by'] },
-): Step => ({ actor: 'guest', op: 'cover', at, path, optional: true, ...how })
+): Step => ({ actor: 'guest', op: 'cover', ...places.of(path), optional: true, ...how })

@@ -4,6 +4,7 @@ import type { CgroupLayout } from '../../kernel/cgroup.ts'
 import type { OciDevice, OciMount, OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { ATTR, mountWords, type MountWords } from './mount-words.ts'
+import { Places } from './places.ts'
 import type { Slots } from './slots.ts'
 
 /** open(2): a descriptor to resolve in, the same on every architecture of ours. */
@@ -22,19 +23,31 @@ export interface MountsInput {
   readonly rootGid: number
 }
 
-export interface MountSteps {
+interface OneMount {
   /** Sources that only the host's root can open or make. */
   readonly parent: Step[]
   /** In the guest, between the root's attachment and the pivot. */
   readonly guest: Step[]
+  readonly slot: Slot
+}
+
+export interface MountSteps extends Omit<OneMount, 'slot'> {
+  readonly places: Places
 }
 
 export function mountSteps(input: MountsInput, slots: Slots): MountSteps {
-  const all = input.spec.mounts.map((mount) => oneMount(mount, input, slots))
-  return { parent: all.flatMap((m) => m.parent), guest: all.flatMap((m) => m.guest) }
+  const places = new Places(input.root)
+  const all = input.spec.mounts.map((mount) => {
+    const one = oneMount(mount, { ...input, places }, slots)
+    places.add(mount.destination, one.slot)
+    return one
+  })
+  return { parent: all.flatMap((m) => m.parent), guest: all.flatMap((m) => m.guest), places }
 }
 
-function oneMount(mount: OciMount, input: MountsInput, slots: Slots): MountSteps {
+type OneInput = MountsInput & { readonly places: Places }
+
+function oneMount(mount: OciMount, input: OneInput, slots: Slots): OneMount {
   const words = mountWords(mount.options)
   if (mount.type === 'bind' || mount.options.includes('bind') || mount.options.includes('rbind')) {
     return bindMount(mount, words, input, slots)
@@ -48,8 +61,9 @@ function oneMount(mount: OciMount, input: MountsInput, slots: Slots): MountSteps
     parent: [],
     guest: [
       { actor: 'guest', op: 'fsmount', slot, type: mount.type, options, attrs: words.attrs },
-      { actor: 'guest', op: 'attach-mount', at: input.root, path: mount.destination, slot, create: true },
+      attach(mount.destination, slot, input),
     ],
+    slot,
   }
 }
 
@@ -57,7 +71,7 @@ function oneMount(mount: OciMount, input: MountsInput, slots: Slots): MountSteps
  * The source is opened by the host's root. Idmapped, files keep the ids a Docker user expects: 1000 inside is
  * 1000 on the host, not 1000 of the range.
  */
-function bindMount(mount: OciMount, words: MountWords, input: MountsInput, slots: Slots): MountSteps {
+function bindMount(mount: OciMount, words: MountWords, input: OneInput, slots: Slots): OneMount {
   const slot = slots.take()
   const { recursive } = words
   const userns = words.idmap ? input.userns : undefined
@@ -78,18 +92,18 @@ function bindMount(mount: OciMount, words: MountWords, input: MountsInput, slots
       ...(plain ? [] : [attributes]),
       ...topSteps(words, slot),
     ],
-    guest: [
-      {
-        actor: 'guest',
-        op: 'attach-mount',
-        at: input.root,
-        path: mount.destination,
-        slot,
-        create: true,
-      },
-    ],
+    guest: [attach(mount.destination, slot, input)],
+    slot,
   }
 }
+
+const attach = (path: string, slot: Slot, { places }: OneInput): Step => ({
+  actor: 'guest',
+  op: 'attach-mount',
+  ...places.of(path),
+  slot,
+  create: true,
+})
 
 /** A subpath is resolved inside the source: a symlink that a container put there leads nowhere else (CVE-2023-2728's kin). */
 function sourceSteps(path: string, { subpath, recursive }: MountWords, slot: Slot, slots: Slots): Step[] {
@@ -122,7 +136,7 @@ const FILE_TYPE = { c: 0o020000, u: 0o020000, b: 0o060000, p: 0o010000 } as cons
  * /dev is made by the host's root: device nodes work only on a file system of the initial user namespace, and
  * nobody inside can mount another such. What may be opened is up to the device cgroup.
  */
-function deviceMount(words: MountWords, input: MountsInput, slots: Slots): MountSteps {
+function deviceMount(words: MountWords, input: OneInput, slots: Slots): OneMount {
   const slot = slots.take()
   const owner: [string, string][] = [
     ['uid', String(input.rootUid)],
@@ -163,7 +177,8 @@ function deviceMount(words: MountWords, input: MountsInput, slots: Slots): Mount
         ...ids,
       })),
     ],
-    guest: [{ actor: 'guest', op: 'attach-mount', at: input.root, path: '/dev', slot, create: true }],
+    guest: [attach('/dev', slot, input)],
+    slot,
   }
 }
 
@@ -190,25 +205,33 @@ type Options = readonly (readonly [string, string?])[]
  * The container's own part of the cgroup tree: one mount on v2; on v1 a folder with one mount per hierarchy, as
  * programs that size themselves by their limits look for them. In the host's cgroup namespace it is the host's.
  */
-function cgroupMount(mount: OciMount, words: MountWords, input: MountsInput, slots: Slots): MountSteps {
-  const path = mount.destination
-  const root = input.root
+function cgroupMount(mount: OciMount, words: MountWords, input: OneInput, slots: Slots): OneMount {
   const own = input.spec.linux.namespaces.some((ns) => ns.type === 'cgroup')
   if (!own) {
     const source = '/sys/fs/cgroup'
     const options = ['rbind', 'ro', 'nosuid', 'nodev', 'noexec']
     return bindMount({ ...mount, source, options }, mountWords(options), input, slots)
   }
-  const put = (type: string, at: Slot, where: string, options: Options): Step[] => {
+  const base = slots.take()
+  if (input.layout.mode === 'v2') {
+    const { attrs } = words
+    const options: Options = [['source', 'cgroup']]
+    return {
+      parent: [],
+      guest: [
+        { actor: 'guest', op: 'fsmount', slot: base, type: 'cgroup2', options, attrs },
+        attach(mount.destination, base, input),
+      ],
+      slot: base,
+    }
+  }
+  const put = (where: string, options: Options): Step[] => {
     const slot = slots.take()
     return [
-      { actor: 'guest', op: 'fsmount', slot, type, options, attrs: words.attrs },
-      { actor: 'guest', op: 'attach-mount', at, path: where, slot, create: true },
+      { actor: 'guest', op: 'fsmount', slot, type: 'cgroup', options, attrs: words.attrs },
+      { actor: 'guest', op: 'attach-mount', at: base, path: where, slot, create: true },
     ]
   }
-  if (input.layout.mode === 'v2')
-    return { parent: [], guest: put('cgroup2', root, path, [['source', 'cgroup']]) }
-  const base = slots.take()
   const plain = words.attrs & ~ATTR.ro
   return {
     parent: [],
@@ -224,10 +247,10 @@ function cgroupMount(mount: OciMount, words: MountWords, input: MountsInput, slo
         ],
         attrs: plain,
       },
-      { actor: 'guest', op: 'attach-mount', at: root, path, slot: base, create: true },
+      attach(mount.destination, base, input),
       ...hierarchies(input).flatMap(({ name, controllers }): Step[] => [
         // In the folder itself: each part of a longer way would be looked up once more to make its last one.
-        ...put('cgroup', base, name, [['source', 'cgroup'], ...controllers.map((c): [string] => [c])]),
+        ...put(name, [['source', 'cgroup'], ...controllers.map((c): [string] => [c])]),
         ...(controllers.length < 2 ? [] : controllers).map((c): Step => ({
           actor: 'guest',
           op: 'symlink',
@@ -245,6 +268,7 @@ function cgroupMount(mount: OciMount, words: MountWords, input: MountsInput, slo
         recursive: false,
       },
     ],
+    slot: base,
   }
 }
 

@@ -118,7 +118,10 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...network.guest,
     ...nameSteps(spec),
     ...cover.guest,
-    ...enterSteps(root.slot, spec.root.readonly, [...mounts.guest, ...closingSteps(spec, root.slot, cover)]),
+    ...enterSteps(root.slot, spec.root.readonly, [
+      ...mounts.guest,
+      ...closingSteps(spec, mounts.places, cover),
+    ]),
     ...processSteps(spec, spec.process, bundle.init, machine.arch),
   ]
   return { steps }

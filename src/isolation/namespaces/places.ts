@@ -1,0 +1,29 @@
+/** Where paths of the kernel's file systems are looked up. Pure. */
+import type { Slot } from '../../kernel/plan.ts'
+
+const SYSTEM: ReadonlySet<string> = new Set(['/proc', '/sys', '/dev'])
+
+/**
+ * What lies in /proc, /sys and /dev is found in their mounts, not by the way to them: an image may make /proc a link
+ * through a place that a later mount covers, so that it leads elsewhere by then. What was to be hidden or made read-only
+ * would be looked for there, found missing and left open (the kin of CVE-2019-19921 and CVE-2023-27561).
+ */
+export class Places {
+  readonly #root: Slot
+  readonly #mounts = new Map<string, Slot>()
+
+  constructor(root: Slot) {
+    this.#root = root
+  }
+
+  /** From now on paths below `destination` are looked up in this mount of it. */
+  add(destination: string, slot: Slot): void {
+    if (SYSTEM.has(destination) && !this.#mounts.has(destination)) this.#mounts.set(destination, slot)
+  }
+
+  of(path: string): { readonly at: Slot; readonly path: string; readonly within?: string } {
+    for (const [within, at] of this.#mounts)
+      if (path.startsWith(`${within}/`)) return { at, path: path.slice(within.length), within }
+    return { at: this.#root, path }
+  }
+}
