@@ -83,6 +83,7 @@ const MOUNT = z.object({
   tmpfsOptions: omitEmpty(
     z.object({ sizeBytes: omitEmpty(whole), mode: omitEmpty(whole), options: omitEmpty(z.array(texts)) }),
   ),
+  imageOptions: omitEmpty(z.object({ subpath: omitEmpty(text) })),
 })
 
 const DEVICE_REQUEST = z.object({

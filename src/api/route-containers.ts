@@ -10,6 +10,7 @@ import type {
 } from '../engine/types.ts'
 import { CREATE, UPDATE } from './container-schema.ts'
 import { inspectJson, summaryJson } from './container-view.ts'
+import { createByVersion } from './create-by-version.ts'
 import { filtersOf, flagOf, textOf, wholeOf } from './query.ts'
 import { checkRef } from './ref.ts'
 import { sendEmpty, sendJson } from './respond.ts'
@@ -190,17 +191,20 @@ async function create(call: Call, containers: Containers): Promise<FastifyReply>
   if (body === undefined)
     throw new DewarError('invalid-argument', 'invalid JSON: got EOF while reading request body')
   const name = textOf(call.query, 'name')
-  const platform = textOf(call.query, 'platform')
-  const request = createRequest(body)
+  const platform = call.minor < 41 ? undefined : textOf(call.query, 'platform')
+  const { macAddress, ...given } = createRequest(body)
+  const { request, warnings: more } = createByVersion(given, call.minor, macAddress)
   const { id, warnings } = await containers.create({
     ...(name === undefined ? {} : { name }),
     ...(platform === undefined ? {} : { platform }),
     ...request,
   })
-  return sendJson(call.reply, { Id: id, Warnings: warnings }, 201)
+  return sendJson(call.reply, { Id: id, Warnings: [...warnings, ...more] }, 201)
 }
 
-function createRequest(body: unknown): Pick<CreateContainer, 'config' | 'hostConfig' | 'endpoints'> {
+function createRequest(
+  body: unknown,
+): Pick<CreateContainer, 'config' | 'hostConfig' | 'endpoints'> & { readonly macAddress?: string } {
   const { hostConfig = {}, networkingConfig, macAddress, image = '', ...config } = CREATE.decode(body)
   if (image === '' && Object.keys(config).length === 0) {
     throw new DewarError('invalid-argument', 'config cannot be empty in order to create a container')
@@ -208,12 +212,8 @@ function createRequest(body: unknown): Pick<CreateContainer, 'config' | 'hostCon
   const endpoints: Record<string, EndpointConfig> = {}
   for (const [network, endpoint] of Object.entries(networkingConfig?.endpointsConfig ?? {}))
     endpoints[network] = endpoint ?? {}
-  if (macAddress !== undefined) {
-    // Since API 1.44 the address belongs to an endpoint; older clients put it beside the config.
-    const network = hostConfig.networkMode ?? 'default'
-    endpoints[network] = { macAddress, ...endpoints[network] }
-  }
-  return { config: { ...config, image }, hostConfig, endpoints }
+  const address = macAddress === undefined || macAddress === '' ? {} : { macAddress }
+  return { config: { ...config, image }, hostConfig, endpoints, ...address }
 }
 
 async function update(call: Call, containers: Containers): Promise<FastifyReply> {

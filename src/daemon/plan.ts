@@ -158,6 +158,21 @@ function exampleMount(request: MountRequest): ResolvedMount {
       options: [],
     }
   }
+  if (type === 'image') {
+    const lower = [`${ROOT}/layers/LAYER-OF-${request.source}`, `${ROOT}/empty-layer-2`]
+    return {
+      type,
+      destination,
+      rw,
+      source: '',
+      file: false,
+      recursive: false,
+      propagation: 'rprivate',
+      options: [],
+      lower,
+      ...(request.subpath === '' ? {} : { subpath: request.subpath }),
+    }
+  }
   const source = `${ROOT}/volumes/${request.name ?? 'ANONYMOUS'}/_data`
   return {
     type,

@@ -15,11 +15,11 @@ import { commandOf, completeHostConfig, mergeConfig } from './config.ts'
 import { Container } from './container.ts'
 import { copyUp } from './copy-up.ts'
 import { checkEndpoint } from './endpoint-check.ts'
-import { initLayer } from './init-layer.ts'
+import { emptyLayers, initLayer } from './init-layer.ts'
 import { checkLog, logWarnings } from './log-options.ts'
 import { canonicalModes, joinedRange, namedContainer } from './joins.ts'
 import { resolveLinks } from './links.ts'
-import { resolveMounts } from './mount-points.ts'
+import { resolveMounts, type MountSources } from './mount-points.ts'
 import { mountRequests, type InheritedMount } from './mount-requests.ts'
 import { checkName, newId, randomName } from './names.ts'
 import { RecordFile } from './record-file.ts'
@@ -137,6 +137,8 @@ function ownWarnings(host: HostConfig): string[] {
     )
   }
   if ((host.cpuPercent ?? 0) > 0) warnings.push('linux does not support CPU percent. Percent discarded.')
+  if (host.mounts?.some(({ type }) => type === 'image') === true)
+    warnings.push('Image mount is an experimental feature')
   if (host.ipcMode === 'shareable')
     warnings.push('A shareable /dev/shm is a folder on the run filesystem: --shm-size does not limit it.')
   return [...warnings, ...logWarnings(host.logConfig)]
@@ -170,7 +172,7 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
   const level = await services.levels.choose(host)
   const inherited = inheritedMounts(services, host.volumesFrom ?? [])
   const requests = mountRequests({ ...host, volumes: config.volumes }, inherited)
-  const mounts = await resolveMounts(requests, services.volumes)
+  const mounts = await resolveMounts(requests, mountSources(services))
   const joined = joinedRange(host, services.containers)
   const range = joined !== undefined ? joined.range : runsInHostUserns(host) ? null : services.ranges.take(id)
   const links = resolveLinks(services, host)
@@ -202,6 +204,17 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
   }
   const folder = join(services.settings.folders.containers, id)
   return new Container(record, folder, new RecordFile(folder))
+}
+
+/** Overlayfs stacks two layers at least: there is an empty one below the image's. */
+function mountSources({ volumes, image, settings }: Services): MountSources {
+  return {
+    volumes,
+    async image(ref) {
+      const { id, lower } = await image(ref, undefined)
+      return { id, lower: [...lower, ...emptyLayers(settings.root).slice(lower.length > 0 ? 1 : 0)] }
+    },
+  }
 }
 
 /** The record comes last: a folder without one is what a crash left, and is cleaned up. */
@@ -251,9 +264,10 @@ function inheritedMounts(services: Services, from: readonly string[]): Inherited
     }
     const source = namedContainer(ref, services.containers)
     const points = source.record.mounts.filter((mount) => mount.type !== 'tmpfs')
-    return points.map(({ point, anonymous }) => ({
+    return points.map(({ point, anonymous, subpath }) => ({
       ...point,
       anonymous,
+      ...(subpath === undefined ? {} : { subpath }),
       rw: mode === 'ro' ? false : point.rw,
     }))
   })

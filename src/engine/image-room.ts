@@ -7,6 +7,7 @@ import type { Directory } from './directory.ts'
 import type { EventBus } from './events.ts'
 import { ImageService } from './images.ts'
 import type { Settings } from './options.ts'
+import type { ContainerRecord } from './record.ts'
 import type { ImageForContainer } from './services.ts'
 import type { AuthConfig } from './types.ts'
 
@@ -37,9 +38,9 @@ export class ImageRoom {
       onEvent: (action, id, attributes) => bus.emit('image', action, id, attributes),
       usersOf: (imageId) =>
         [...containers.values()]
-          .filter(({ record }) => record.imageId === imageId)
+          .filter(({ record }) => record.imageId === imageId || mountedImages(record).includes(imageId))
           .map((container) => ({ id: container.id, running: container.running !== undefined })),
-      foldersInUse: () => new Set([...containers.values()].flatMap(({ record }) => record.lower)),
+      foldersInUse: () => new Set([...containers.values()].flatMap(({ record }) => layersOf(record))),
     })
     const damaged = await service.open()
     return new ImageRoom(
@@ -73,3 +74,11 @@ export class ImageRoom {
     return this.service.auth(config)
   }
 }
+
+const mountedImages = ({ mounts }: ContainerRecord): string[] =>
+  mounts.flatMap(({ type, source }) => (type === 'image' ? [source] : []))
+
+const layersOf = ({ lower, mounts }: ContainerRecord): readonly string[] => [
+  ...lower,
+  ...mounts.flatMap((mount) => mount.lower ?? []),
+]

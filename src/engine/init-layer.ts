@@ -9,8 +9,14 @@ export function initLayer(root: string): string {
   return join(root, 'init-layer')
 }
 
+/** What images are mounted over in containers. */
+export function emptyLayers(root: string): readonly string[] {
+  return ['empty-layer', 'empty-layer-2'].map((name) => join(root, name))
+}
+
 /** Made anew at each start of the engine: its content may change with its version, its path may not. */
 export function makeInitLayer(root: string): void {
+  for (const folder of emptyLayers(root)) mkdirSync(folder, { recursive: true, mode: 0o755 })
   const folder = initLayer(root)
   mkdirSync(join(folder, 'etc'), { recursive: true, mode: 0o755 })
   writeFileSync(join(folder, '.dockerenv'), '', { mode: 0o755 })

@@ -1,4 +1,4 @@
-/** The API's `Mounts`: objects of type bind, volume or tmpfs, checked in dockerd's words. Pure. */
+/** The API's `Mounts`: objects of type bind, volume, tmpfs or image, checked in dockerd's words. Pure. */
 import { posix } from 'node:path'
 import { DewarError } from '../base/errors.ts'
 import { checkDestination, checkVolumeName, PROPAGATION, type MountRequest } from './mount-parts.ts'
@@ -8,6 +8,7 @@ export function parseMount(mount: Mount): MountRequest {
   const refuse = (why: string): DewarError =>
     new DewarError('invalid-argument', `invalid mount config for type "${mount.type}": ${why}`)
   if (mount.target === '') throw refuse('field Target must not be empty')
+  const extra = (field: string): DewarError => refuse(`field ${field} must not be specified`)
   const destination = checkDestination(mount.target, mount.target)
   const common = { destination, rw: mount.readOnly !== true, mode: '' }
   switch (mount.type) {
@@ -18,13 +19,15 @@ export function parseMount(mount: Mount): MountRequest {
     case 'tmpfs':
       if (mount.bindOptions !== undefined) throw misplaced('BindOptions', mount)
       if (mount.volumeOptions !== undefined) throw misplaced('VolumeOptions', mount)
-      if (mount.source) throw refuse('field Source must not be specified')
+      if (mount.imageOptions !== undefined) throw extra('ImageOptions')
+      if (mount.source) throw extra('Source')
       return { type: 'tmpfs', byMount: true, options: tmpfsOptions(mount), ...common }
+    case 'image':
+      return { ...imageMount(mount, refuse), ...common, rw: false }
     case 'npipe':
     case 'cluster':
-    case 'image':
       throw new DewarError('invalid-argument', `mount type "${mount.type}" is not supported on this engine`, {
-        remedy: 'use bind, volume or tmpfs',
+        remedy: 'use bind, volume, tmpfs or image',
       })
   }
 }
@@ -40,6 +43,7 @@ function bindMount(mount: Mount, refuse: (why: string) => DewarError) {
   if (!source.startsWith('/')) throw refuse(`invalid mount path: '${source}' mount path must be absolute`)
   if (mount.volumeOptions !== undefined) throw misplaced('VolumeOptions', mount)
   if (mount.tmpfsOptions !== undefined) throw misplaced('TmpfsOptions', mount)
+  if (mount.imageOptions !== undefined) throw refuse('field ImageOptions must not be specified')
   const propagation = mount.bindOptions?.propagation || 'rprivate'
   if (!PROPAGATION.has(propagation)) throw refuse(`invalid propagation mode: ${propagation}`)
   const recursive = mount.bindOptions?.nonRecursive !== true
@@ -70,10 +74,11 @@ function checkReadOnly({ readOnly, bindOptions = {} }: Mount, refuse: (why: stri
 function volumeMount(mount: Mount, refuse: (why: string) => DewarError) {
   if (mount.bindOptions !== undefined) throw misplaced('BindOptions', mount)
   if (mount.tmpfsOptions !== undefined) throw misplaced('TmpfsOptions', mount)
+  if (mount.imageOptions !== undefined) throw refuse('field ImageOptions must not be specified')
   const options = mount.volumeOptions
   const subpath = options?.subpath ?? ''
   if (subpath !== '' && !mount.source) throw refuse('must not set Subpath when using anonymous volumes')
-  if (subpath !== '' && !isLocal(subpath)) throw refuse('subpath must be a relative path within the volume')
+  if (subpath !== '' && !isLocal(subpath)) throw refuse(OUTSIDE)
   return {
     type: 'volume',
     name: mount.source ? checkVolumeName(mount.source) : undefined,
@@ -84,6 +89,20 @@ function volumeMount(mount: Mount, refuse: (why: string) => DewarError) {
     subpath,
   } as const
 }
+
+function imageMount(mount: Mount, refuse: (why: string) => DewarError) {
+  if (mount.volumeOptions !== undefined) throw misplaced('VolumeOptions', mount)
+  if (mount.bindOptions !== undefined) throw misplaced('BindOptions', mount)
+  if (mount.tmpfsOptions !== undefined) throw misplaced('TmpfsOptions', mount)
+  const { source = '', imageOptions } = mount
+  if (source === '') throw refuse('field Source must not be empty')
+  const subpath = imageOptions?.subpath ?? ''
+  if (subpath !== '' && !isLocal(subpath)) throw refuse(OUTSIDE)
+  return { type: 'image', source, subpath } as const
+}
+
+/** dockerd's word for images, too. */
+const OUTSIDE = 'subpath must be a relative path within the volume'
 
 /** Go's filepath.IsLocal: it does not leave the folder it is in. */
 function isLocal(path: string): boolean {

@@ -42,7 +42,15 @@ export interface TmpfsRequest extends Common {
   readonly options: readonly string[]
 }
 
-export type MountRequest = BindRequest | VolumeRequest | TmpfsRequest
+/** The files of another image, which nothing can write. */
+export interface ImageRequest extends Common {
+  readonly type: 'image'
+  readonly source: string
+  /** A file or folder in the image, "" for all of it. */
+  readonly subpath: string
+}
+
+export type MountRequest = BindRequest | VolumeRequest | TmpfsRequest | ImageRequest
 
 export const PROPAGATION = new Set(['private', 'rprivate', 'slave', 'rslave', 'shared', 'rshared'])
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/

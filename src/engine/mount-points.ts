@@ -1,7 +1,7 @@
 /** Mount requests made real: sources checked, volumes made, so that the spec only has to copy them. */
 import { stat } from 'node:fs/promises'
 import { DewarError, errnoOf } from '../base/errors.ts'
-import type { BindRequest, MountRequest, TmpfsRequest, VolumeRequest } from './mount-parts.ts'
+import type { BindRequest, ImageRequest, MountRequest, TmpfsRequest, VolumeRequest } from './mount-parts.ts'
 import type { RecordedMount } from './record.ts'
 import type { MountPoint } from './types.ts'
 
@@ -17,23 +17,31 @@ export interface VolumeSource {
   }>
 }
 
+export interface MountSources {
+  readonly volumes: VolumeSource
+  /** Id and layers, two at least, topmost first. Throws not-found. */
+  image(ref: string): Promise<{ readonly id: string; readonly lower: readonly string[] }>
+}
+
 export async function resolveMounts(
   requests: readonly MountRequest[],
-  volumes: VolumeSource,
+  sources: MountSources,
 ): Promise<RecordedMount[]> {
   const resolved: RecordedMount[] = []
-  for (const request of requests) resolved.push(await resolveMount(request, volumes))
+  for (const request of requests) resolved.push(await resolveMount(request, sources))
   return resolved
 }
 
-async function resolveMount(request: MountRequest, volumes: VolumeSource): Promise<RecordedMount> {
+async function resolveMount(request: MountRequest, sources: MountSources): Promise<RecordedMount> {
   switch (request.type) {
     case 'bind':
       return resolveBind(request)
     case 'volume':
-      return resolveVolume(request, volumes)
+      return resolveVolume(request, sources.volumes)
     case 'tmpfs':
       return resolveTmpfs(request)
+    case 'image':
+      return resolveImage(request, sources)
   }
 }
 
@@ -123,5 +131,24 @@ function resolveTmpfs(request: TmpfsRequest): RecordedMount {
     anonymous: false,
     createSource: false,
     listed: request.byMount,
+  }
+}
+
+/** The layers are kept with the container, so that it goes on when the image is removed by force. */
+async function resolveImage(request: ImageRequest, sources: MountSources): Promise<RecordedMount> {
+  const { id, lower } = await sources.image(request.source)
+  const { destination, mode, rw, subpath } = request
+  const propagation = 'rprivate'
+  const shown = { type: 'image', source: id, destination, mode, rw, propagation } as const
+  return {
+    ...shown,
+    lower,
+    file: false,
+    recursive: false,
+    ...(subpath === '' ? {} : { subpath }),
+    options: [],
+    point: { ...shown, name: request.source },
+    anonymous: false,
+    createSource: false,
   }
 }

@@ -107,7 +107,29 @@ test('mountRequests checks --mount', () => {
     { type: 'volume', source: 'v', volumeOptions: { subpath: 'a/../../b' } },
     /subpath must be a relative path within the volume/,
   )
-  refuse({ type: 'image', source: 'v' }, /not supported/)
+  refuse({ type: 'npipe', source: 'v' }, /not supported/)
+  refuse({ type: 'image', source: '' }, /type "image": field Source must not be empty/)
+  for (const subpath of ['..', '/etc', 'a/../..', 'a\0'])
+    refuse({ type: 'image', source: 'i', imageOptions: { subpath } }, /subpath must be a relative path/)
+})
+
+test('mountRequests takes images and parts of volumes along from other containers', () => {
+  const inherited = [
+    { type: 'image', source: 'sha256:1', name: 'i', subpath: 'part', destination: '/i' },
+    { type: 'volume', source: '/x', name: 'v', subpath: 'given', destination: '/v' },
+  ] as const
+  const common = { rw: true, mode: '', propagation: '' }
+  const found = mountRequests(
+    none,
+    inherited.map((mount) => ({ ...mount, ...common })),
+  )
+  assert.deepEqual(
+    found.map((mount) => [mount.type, 'subpath' in mount ? mount.subpath : undefined]),
+    [
+      ['image', 'part'],
+      ['volume', 'given'],
+    ],
+  )
 })
 
 test('mountRequests gives tmpfs the safe words and lets later ones win', () => {

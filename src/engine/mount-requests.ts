@@ -23,6 +23,7 @@ type MountInput = Pick<HostConfig, 'binds' | 'mounts' | 'tmpfs' | 'volumeDriver'
 /** A mount of a `--volumes-from` container. */
 export interface InheritedMount extends MountPoint {
   readonly anonymous?: boolean
+  readonly subpath?: string
 }
 
 /** What is asked for explicitly wins over what is `inherited`. */
@@ -129,14 +130,18 @@ function anonymous(destination: string, driver: string): VolumeRequest {
   }
 }
 
+/** A part of a volume stays that part: the rest of it was not given to the other container either. */
 function inheritedRequest(point: InheritedMount): MountRequest {
   const common = { destination: point.destination, rw: point.rw, mode: point.mode }
+  const { subpath = '' } = point
+  if (point.type === 'image') return { type: 'image', source: point.source, subpath, ...common }
   if (point.type === 'volume') {
     return {
       ...anonymous(point.destination, point.driver ?? ''),
       name: point.name,
       shared: point.anonymous === true,
       noCopy: true,
+      subpath,
       ...common,
     }
   }

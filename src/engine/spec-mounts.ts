@@ -5,9 +5,9 @@ import type { HostConfig } from './types.ts'
 
 /** A mount whose source is known. */
 export interface ResolvedMount {
-  readonly type: 'bind' | 'volume' | 'tmpfs'
+  readonly type: 'bind' | 'volume' | 'tmpfs' | 'image'
   readonly destination: string
-  /** Host path; empty for tmpfs. */
+  /** Host path; empty for tmpfs, an id for images. */
   readonly source: string
   readonly rw: boolean
   /** The source is a file, not a folder: a missing target is made as one. */
@@ -24,6 +24,8 @@ export interface ResolvedMount {
   readonly subpath?: string
   /** Read-only alone, not what is mounted below it. */
   readonly topReadOnly?: boolean
+  /** For images: layer folders, topmost first, two at least. */
+  readonly lower?: readonly string[]
 }
 
 export interface MountInput {
@@ -166,16 +168,24 @@ function ownMounts(mount: ResolvedMount, userNamespace: boolean): OciMount[] {
   if (mount.type === 'tmpfs') {
     return [{ destination, type: 'tmpfs', source: 'tmpfs', options: [...mount.options, access] }]
   }
+  if (mount.type === 'image') {
+    const layers = (mount.lower ?? []).map((layer) => `lowerdir+=${layer}`)
+    const options = [...layers, 'ro', 'nosuid', 'nodev', ...subpathWord(mount)]
+    return [{ destination, type: 'overlay', source: 'overlay', options }]
+  }
   const parts = mount.parts ?? [{ source, below: '', recursive, idmap: true }]
   return parts.map((part) => {
     const options = [part.recursive ? 'rbind' : 'bind', access, mount.propagation]
     if (userNamespace && part.idmap) options.push('idmap')
     if (mount.file) options.push('x-file')
-    if (mount.subpath !== undefined) options.push(`x-subpath=${encodeURIComponent(mount.subpath)}`)
+    options.push(...subpathWord(mount))
     if (mount.topReadOnly === true && !mount.rw) options.push('x-top-ro')
     return { destination: `${destination}${part.below}`, type: 'bind', source: part.source, options }
   })
 }
+
+const subpathWord = ({ subpath }: ResolvedMount): string[] =>
+  subpath === undefined ? [] : [`x-subpath=${encodeURIComponent(subpath)}`]
 
 /** Docker's list, and what tells about the host or its other guests (each with what it tells). */
 const MASKED: readonly string[] = [

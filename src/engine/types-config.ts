@@ -64,6 +64,7 @@ export interface Mount {
     readonly mode?: number
     readonly options?: readonly (readonly string[])[]
   }
+  readonly imageOptions?: { readonly subpath?: string }
 }
 
 /** Memory in bytes; nanoCpus 1e9 per CPU; quota and period in microseconds. */

@@ -40,7 +40,7 @@ export interface Health {
 }
 
 export interface MountPoint {
-  readonly type: 'bind' | 'volume' | 'tmpfs'
+  readonly type: 'bind' | 'volume' | 'tmpfs' | 'image'
   readonly name?: string
   readonly source: string
   readonly destination: string

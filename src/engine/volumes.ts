@@ -221,7 +221,7 @@ export class VolumeStore implements Volumes, VolumeSource {
 
   #users(name: string): Container[] {
     return [...this.#options.containers.values()].filter(({ record }) =>
-      record.mounts.some((mount) => mount.point.name === name),
+      record.mounts.some(({ point }) => point.type === 'volume' && point.name === name),
     )
   }
 

@@ -74,6 +74,13 @@ await api('POST', '/containers/main/update', {
 })
 for (const name of ['memory.max', 'memory.swap.max', 'pids.max', 'cpu.weight']) say(`${name} ${file(name)}`)
 
+// Before Linux 6.15 a part of a tree is copied only while the tree hangs somewhere.
+await run('image-part', ['ls', '/x/sh', '/y/bin/sh'], {
+  Mounts: [
+    { Type: 'image', Source: 'bb', Target: '/x', ImageOptions: { Subpath: 'bin' } },
+    { Type: 'image', Source: 'bb', Target: '/y' },
+  ],
+})
 await run('fits', allocate(8), { Memory: 16 * MB, MemorySwap: 16 * MB })
 await run('oom', allocate(32), { Memory: 16 * MB, MemorySwap: 16 * MB })
 say(`killed ${String(await inspect('oom', 'State', 'OOMKilled'))}`)

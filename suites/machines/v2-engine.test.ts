@@ -36,6 +36,7 @@ test(
       'update',
       new RegExp(`^memory.max ${32 * MB}\nmemory.swap.max max\npids.max 60\ncpu.weight 174$`, 'm'),
     )
+    has('image-part', /^\/x\/sh\n\/y\/bin\/sh\nstatus 0$/m)
     has('fits', /^status 0$/m)
     has('oom', /^status 137\nkilled true$/m)
     has('swapped', /^status 0$/m)

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { rootfsSteps } from '../../src/isolation/namespaces/rootfs.ts'
+import { treeSteps } from '../../src/isolation/namespaces/rootfs.ts'
 import { Slots } from '../../src/isolation/namespaces/slots.ts'
 import { startCore } from '../../src/kernel/core.ts'
 import { command } from '../harness/command.ts'
@@ -26,12 +26,15 @@ async function folders(root: string, layers: number) {
 }
 
 for (const layers of [1, 7, 97])
-  test(`rootfsSteps stacks ${layers} layers by path, and leaves no mount behind`, { skip }, async () => {
+  test(`treeSteps stacks ${layers} layers by path, and leaves no mount behind`, { skip }, async () => {
     await using folder = await tempFolder('layers')
     await using core = await startCore({ runDir: folder.path })
     const { rootfs, merged, scratch } = await folders(folder.path, layers)
-    const { steps, slot } = rootfsSteps(
-      { rootfs, scratch, userns: undefined, overlayByFd: false, workingDirectory: '/', attrs: 0 },
+    const { steps, slot } = treeSteps(
+      {
+        ...{ lower: rootfs.lower, writable: rootfs },
+        ...{ scratch, userns: undefined, overlayByFd: false, workingDirectory: '/', attrs: 0 },
+      },
       new Slots(),
     )
     await core.run({
@@ -51,12 +54,12 @@ for (const layers of [1, 7, 97])
     assert.deepEqual(await readdir(scratch), [])
   })
 
-test('rootfsSteps says so when an old kernel cannot take all layers', () => {
+test('treeSteps says so when an old kernel cannot take all layers', () => {
   const lower = Array.from({ length: 98 }, (_, i) => `/layers/${i}`)
-  const rootfs = { lower, upper: '/u', work: '/w' }
+  const writable = { upper: '/u', work: '/w' }
   const steps = (overlayByFd: boolean) =>
-    rootfsSteps(
-      { rootfs, scratch: '/s', userns: 0, overlayByFd, workingDirectory: '/', attrs: 0 },
+    treeSteps(
+      { lower, writable, scratch: '/s', userns: 0, overlayByFd, workingDirectory: '/', attrs: 0 },
       new Slots(1),
     ).steps
   assert.throws(() => steps(false), /98 layers, too many for this kernel \(Linux 6\.15/)

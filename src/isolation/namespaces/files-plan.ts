@@ -5,10 +5,10 @@ import type { OciMount } from '../../kernel/oci.ts'
 import type { Plan, Slot, Step } from '../../kernel/plan.ts'
 import { unpackFilter } from '../../kernel/seccomp-unpack.ts'
 import type { Bundle } from '../level.ts'
-import { ATTR, treePropagation } from './mount-words.ts'
+import { treePropagation } from './mount-words.ts'
 import { mountSteps } from './mounts.ts'
-import { CLONE, ownedBy, rootIds, type Machine } from './plan.ts'
-import { enterSteps, rootfsSteps } from './rootfs.ts'
+import { CLONE, ownedBy, rootIds, rootSteps, type Machine } from './plan.ts'
+import { enterSteps, type Layering } from './rootfs.ts'
 import { Slots } from './slots.ts'
 
 /** What handling files of every kind needs, and no more. */
@@ -43,7 +43,10 @@ export function filesPlan(
   const kept = bare
     ? []
     : bundle.spec.mounts.filter(
-        (m) => m.type === 'bind' && !isEtcFile(m.destination) && !isSystem(m.destination),
+        (m) =>
+          (m.type === 'bind' || m.type === 'overlay') &&
+          !isEtcFile(m.destination) &&
+          !isSystem(m.destination),
       )
   const enter = pid === undefined ? mountedSteps(bundle, kept, machine) : enteredSteps(bundle, pid, bare)
   const limits: Step[] = [
@@ -93,24 +96,20 @@ function mountedSteps(bundle: Bundle, kept: readonly OciMount[], machine: Machin
   const userns = own ? slots.take() : undefined
   const mapText = (maps: typeof spec.linux.uidMappings): string =>
     maps.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join('')
-  const root = rootfsSteps(
-    {
-      rootfs: bundle.rootfs,
-      userns,
-      // Its own folder is there while it runs, and no longer.
-      scratch: dirname(bundle.shim.runDir),
-      workingDirectory: '/',
-      overlayByFd: machine.overlayByFd,
-      attrs: own ? ATTR.nodev : 0,
-    },
-    slots,
-  )
+  const layering: Layering = {
+    userns,
+    // Its own folder is there while it runs, and no longer.
+    scratch: dirname(bundle.shim.runDir),
+    workingDirectory: '/',
+    overlayByFd: machine.overlayByFd,
+  }
+  const root = rootSteps(bundle.rootfs, layering, slots)
   const ids = rootIds(spec)
   const mounts = mountSteps(
     {
       spec: { ...spec, mounts: kept },
       root: root.slot,
-      userns,
+      layering,
       layout: machine.layout,
       kcore: machine.kcore,
       cgroupTrees: new Set(),

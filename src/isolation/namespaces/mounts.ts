@@ -5,6 +5,7 @@ import type { OciDevice, OciMount, OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { ATTR, mountWords, type MountWords } from './mount-words.ts'
 import { Places } from './places.ts'
+import { treeSteps, type Layering } from './rootfs.ts'
 import type { Slots } from './slots.ts'
 
 /** open(2): a descriptor to resolve in, the same on every architecture of ours. */
@@ -13,7 +14,7 @@ const O_PATH = 0x20_0000
 export interface MountsInput {
   readonly spec: OciSpec
   readonly root: Slot
-  readonly userns: Slot | undefined
+  readonly layering: Layering
   readonly layout: CgroupLayout
   readonly kcore: boolean
   /** Trees in which the container has a group of its own; of others it would see all there is. */
@@ -54,6 +55,7 @@ function oneMount(mount: OciMount, input: OneInput, slots: Slots): OneMount {
   }
   if (mount.destination === '/dev' && mount.type === 'tmpfs') return deviceMount(words, input, slots)
   if (mount.type === 'cgroup') return cgroupMount(mount, words, input, slots)
+  if (mount.type === 'overlay') return imageMount(mount, words, input, slots)
   const slot = slots.take()
   // The source is what mount(8) and df show in their first column.
   const options: Options = [['source', mount.source], ...words.data]
@@ -74,7 +76,7 @@ function oneMount(mount: OciMount, input: OneInput, slots: Slots): OneMount {
 function bindMount(mount: OciMount, words: MountWords, input: OneInput, slots: Slots): OneMount {
   const slot = slots.take()
   const { recursive } = words
-  const userns = words.idmap ? input.userns : undefined
+  const userns = words.idmap ? input.layering.userns : undefined
   const attributes: Step = {
     actor: 'parent',
     op: 'mount-attr',
@@ -104,6 +106,14 @@ const attach = (path: string, slot: Slot, { places }: OneInput): Step => ({
   slot,
   create: true,
 })
+
+/** Another image's layers, one `lowerdir+=` each, as a tree that nothing can write: overlayfs has nowhere to. */
+function imageMount(mount: OciMount, words: MountWords, input: OneInput, slots: Slots): OneMount {
+  const lower = words.data.flatMap(([key, path]) => (key === 'lowerdir+' && path !== undefined ? [path] : []))
+  const { attrs, subpath } = words
+  const { steps, slot } = treeSteps({ ...input.layering, lower, attrs, subpath }, slots)
+  return { parent: steps, guest: [attach(mount.destination, slot, input)], slot }
+}
 
 /** A subpath is resolved inside the source: a symlink that a container put there leads nowhere else (CVE-2023-2728's kin). */
 function sourceSteps(path: string, { subpath, recursive }: MountWords, slot: Slot, slots: Slots): Step[] {

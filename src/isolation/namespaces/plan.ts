@@ -4,12 +4,12 @@ import type { CgroupLayout, CgroupPlan } from '../../kernel/cgroup.ts'
 import type { OciNamespaceType, OciProcess, OciSpec } from '../../kernel/oci.ts'
 import type { Plan, Slot, Step } from '../../kernel/plan.ts'
 import type { MachineArch } from '../../kernel/seccomp.ts'
-import type { Bundle } from '../level.ts'
+import type { Bundle, Rootfs } from '../level.ts'
 import { closingSteps, coverSteps } from './cover.ts'
 import { ATTR, treePropagation } from './mount-words.ts'
 import { mountSteps } from './mounts.ts'
 import { oomSteps, processSteps, rlimitSteps } from './process-steps.ts'
-import { enterSteps, rootfsSteps } from './rootfs.ts'
+import { enterSteps, treeSteps, type Layering } from './rootfs.ts'
 import { INIT_SLOT, Slots } from './slots.ts'
 
 /** What the plan needs to know of the machine. */
@@ -61,22 +61,18 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
   const namespaces = readNamespaces(spec, slots)
   const userns = usernsOf(spec, namespaces, slots)
   const ids = rootIds(spec)
-  const root = rootfsSteps(
-    {
-      rootfs: bundle.rootfs,
-      userns: userns?.slot,
-      scratch: dirname(bundle.shim.runDir),
-      workingDirectory: bundle.shim.runDir,
-      overlayByFd: machine.overlayByFd,
-      attrs: userns === undefined ? 0 : ATTR.nodev,
-    },
-    slots,
-  )
+  const layering: Layering = {
+    userns: userns?.slot,
+    scratch: dirname(bundle.shim.runDir),
+    workingDirectory: bundle.shim.runDir,
+    overlayByFd: machine.overlayByFd,
+  }
+  const root = rootSteps(bundle.rootfs, layering, slots)
   const mounts = mountSteps(
     {
       spec,
       root: root.slot,
-      userns: userns?.slot,
+      layering,
       layout: machine.layout,
       kcore: machine.kcore,
       cgroupTrees: treesOf(cgroup, spec.linux.cgroupsPath),
@@ -125,6 +121,12 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
     ...processSteps(spec, spec.process, bundle.init, machine.arch),
   ]
   return { steps }
+}
+
+/** No device node of an image works in a container with an id range of its own: /dev has the allowed ones. */
+export function rootSteps(rootfs: Rootfs, layering: Layering, slots: Slots): ReturnType<typeof treeSteps> {
+  const attrs = layering.userns === undefined ? 0 : ATTR.nodev
+  return treeSteps({ ...layering, lower: rootfs.lower, writable: rootfs, attrs }, slots)
 }
 
 /** The trees of those groups that the plan takes away at the end: these are the container's own. */

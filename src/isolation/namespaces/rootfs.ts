@@ -1,4 +1,4 @@
-/** The container's file tree: shared read-only layers, idmapped, under a writable one, as an overlay. */
+/** Layers as one file tree, an overlay: shared read-only ones, idmapped, for a container's root under a writable one. */
 import { basename, dirname, join } from 'node:path'
 import { DewarError } from '../../base/errors.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
@@ -10,8 +10,8 @@ const CLONE_NEWNS = 0x0002_0000
 /** Linux's own numbers; both are the same on x86-64 and arm64. */
 const O_PATH = 0o10000000
 
-export interface RootfsInput {
-  readonly rootfs: Rootfs
+/** How this machine makes an overlay of idmapped layers. */
+export interface Layering {
   /** Slot of the container's user namespace, undefined without one: layers are used as they are then. */
   readonly userns: Slot | undefined
   /** A host folder that may be mounted over in a passing mount namespace (kernels before 6.15). */
@@ -19,38 +19,65 @@ export interface RootfsInput {
   readonly overlayByFd: boolean
   /** Of the parent: a shim makes its sockets there by relative paths, and setns(2) to a mount namespace leads to /. */
   readonly workingDirectory: string
-  /** No device node of an image works in a container with an id range of its own: /dev has the allowed ones. */
+}
+
+export interface TreeInput extends Layering {
+  /** Layer folders, topmost first. */
+  readonly lower: readonly string[]
+  /** Without it the tree is read-only, which the kernel takes with two layers at least. */
+  readonly writable?: Pick<Rootfs, 'upper' | 'work'>
+  /** The tree is what lies at this path inside it. */
+  readonly subpath?: string | undefined
   readonly attrs: number
 }
 
-/** `parent` steps that leave the overlay, mounted nowhere yet, in the returned slot. */
-export function rootfsSteps(
-  input: RootfsInput,
-  slots: Slots,
-): { readonly steps: Step[]; readonly slot: Slot } {
-  const { rootfs, userns } = input
+/** `parent` steps that leave the tree, mounted nowhere yet, in the returned slot. */
+export function treeSteps(input: TreeInput, slots: Slots): { readonly steps: Step[]; readonly slot: Slot } {
   const slot = slots.take()
-  const layers = rootfs.lower.map((path) => ({ path, slot: slots.take() }))
-  const prepared = layers.flatMap((layer) => layerSteps(layer.path, layer.slot, userns))
+  const layers = input.lower.map((path) => ({ path, slot: slots.take() }))
+  const prepared = layers.flatMap((layer) => layerSteps(layer.path, layer.slot, input.userns))
+  const part = partOf(input, slot, slots)
   if (!input.overlayByFd) {
-    return {
-      slot,
-      steps: inPassingNamespace(input, layers, prepared, overlayOver(input, slot, layers.length), slots),
-    }
+    const mount = [overlayOver(input, slot, layers.length), ...part.hung, ...part.steps]
+    return { slot: part.slot, steps: inPassingNamespace(input, layers, prepared, mount, slots) }
   }
   const lower = layers.map((layer): [string, { slot: Slot }] => ['lowerdir+', { slot: layer.slot }])
-  const writable = writableSteps(rootfs, slots)
+  const writable = input.writable === undefined ? NOT_WRITABLE : writableSteps(input.writable, slots)
   return {
-    slot,
-    steps: [...prepared, ...writable.steps, overlay(slot, [...lower, ...writable.options], input.attrs)],
+    slot: part.slot,
+    steps: [
+      ...prepared,
+      ...writable.steps,
+      overlay(slot, [...lower, ...writable.options], input.attrs),
+      ...part.steps,
+    ],
   }
+}
+
+/**
+ * Looked up inside the tree, so that no symlink of an image leads elsewhere. Before Linux 6.15 a mount is copied only
+ * while it hangs somewhere (`hung`).
+ */
+function partOf({ subpath, scratch }: TreeInput, whole: Slot, slots: Slots) {
+  if (subpath === undefined) return { slot: whole, hung: [], steps: [] }
+  const slot = slots.take()
+  const path = join(scratch, 'whole')
+  const hung: Step[] = [
+    { actor: 'parent', op: 'mkdir', path, mode: 0o700 },
+    { actor: 'parent', op: 'attach-mount', path, slot: whole, create: false },
+  ]
+  const part: Step = { actor: 'parent', op: 'clone-mount', at: whole, path: subpath, slot, recursive: false }
+  return { slot, hung, steps: [part] }
 }
 
 /**
  * The writable layer by descriptors of an unattached mount as well: its path on the host, with the engine's folder
  * and the container's id, then stands in no mount table inside.
  */
-function writableSteps(rootfs: Rootfs, slots: Slots): { readonly steps: Step[]; readonly options: Options } {
+function writableSteps(
+  rootfs: Pick<Rootfs, 'upper' | 'work'>,
+  slots: Slots,
+): { readonly steps: Step[]; readonly options: Options } {
   const [folder, upper, work] = [slots.take(), slots.take(), slots.take()]
   const open = (path: string, slot: Slot): Step => ({
     actor: 'parent',
@@ -74,6 +101,7 @@ function writableSteps(rootfs: Rootfs, slots: Slots): { readonly steps: Step[]; 
 }
 
 type Options = readonly (readonly [string, string | { readonly slot: Slot }])[]
+const NOT_WRITABLE = { steps: [], options: [] }
 
 function overlay(slot: Slot, options: Options, attrs: number): Step {
   return {
@@ -96,7 +124,7 @@ function layerSteps(path: string, slot: Slot, userns: Slot | undefined): Step[] 
 }
 
 /** Layers by paths relative to the working directory: see MAX_OPTION. */
-function overlayOver(input: RootfsInput, slot: Slot, layers: number): Step {
+function overlayOver(input: TreeInput, slot: Slot, layers: number): Step {
   const lower = Array.from({ length: layers }, (_, i) => layerName(i)).join(':')
   if (lower.length > MAX_OPTION) {
     throw new DewarError(
@@ -109,8 +137,12 @@ function overlayOver(input: RootfsInput, slot: Slot, layers: number): Step {
     slot,
     [
       ['lowerdir', lower],
-      ['upperdir', input.rootfs.upper],
-      ['workdir', input.rootfs.work],
+      ...(input.writable === undefined
+        ? []
+        : ([
+            ['upperdir', input.writable.upper],
+            ['workdir', input.writable.work],
+          ] as const)),
     ],
     input.attrs,
   )
@@ -125,10 +157,10 @@ const layerName = (index: number): string => index.toString(36)
  * in a mount namespace that the parent enters for this and leaves again, so that the host never sees them.
  */
 function inPassingNamespace(
-  input: RootfsInput,
+  input: TreeInput,
   layers: readonly { readonly slot: Slot }[],
   prepared: readonly Step[],
-  mount: Step,
+  mount: readonly Step[],
   slots: Slots,
 ): Step[] {
   const home = slots.take()
@@ -151,7 +183,7 @@ function inPassingNamespace(
       },
     ]),
     { actor: 'parent', op: 'chdir', path: input.scratch, create: false },
-    mount,
+    ...mount,
     { actor: 'parent', op: 'setns', slot: home, flags: CLONE_NEWNS },
     { actor: 'parent', op: 'chdir', path: input.workingDirectory, create: false },
   ]
