@@ -196,13 +196,10 @@ static int put_special(int dir, const char *name) {
 }
 
 static int put(FILE *in, int dir, const char *name, const struct stat *was) {
+	if (entry.kind == SYMLINK || (entry.kind >= CHAR && entry.kind <= FIFO)) return put_special(dir, name);
 	switch (entry.kind) {
 	case DIR_: return put_dir(dir, name, was);
 	case FILE_: return put_file(in, dir, name);
-	case SYMLINK:
-	case CHAR:
-	case BLOCK:
-	case FIFO: return put_special(dir, name);
 	case HARDLINK: return put_hardlink(dir, name);
 	case WHITEOUT: /* hides what the lower layers have under that name and nothing that this layer brought */
 		if (!was) return mknodat(dir, name, S_IFCHR, 0);
@@ -244,8 +241,6 @@ int files_unpack(int conn, struct failure *f) {
 	if (!bad && memcmp(start, magic, sizeof magic)) bad = refuse(EBADMSG);
 	while (!bad && !(bad = take_entry(in)) && entry.kind != END) bad = apply(in);
 	if (bad) fail(f, "%s", path);
-	if (in) fclose(in);
-	close_fd(&parent);
 	return bad ? -1 : 0;
 }
 

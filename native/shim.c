@@ -184,8 +184,7 @@ static void request(struct conn *c, uint8_t type, uint8_t *b, size_t n) {
 static void read_control(struct conn *c) {
 	int whole = frame_read(c->fd, &c->frame);
 	struct frame frame = c->frame;
-	if (whole < 0) c->dead = 1;
-	if (whole <= 0) return;
+	if (whole <= 0) return (void)(c->dead = whole < 0);
 	c->frame = (struct frame){0};
 	request(c, frame.bytes[4], frame.bytes + 5, frame.used - 5);
 	free(frame.bytes);
@@ -193,8 +192,8 @@ static void read_control(struct conn *c) {
 
 static void wake(int sig) { (void)sig; }
 
-/* Execs' shims are children too. A first process is a zombie until its end is told: the engine opens namespaces by its
- * number, which a guest could give to others meanwhile. Who joined a namespace must not hold up its end (zap_pid_ns). */
+/* Execs' shims are children too. A first process is a zombie until all who are told of its end have let go: the engine
+ * goes by its number, which a guest could give to others. Who joined a namespace must not hold that up (zap_pid_ns). */
 static void reap(void) {
 	siginfo_t i = {0};
 	for (; !shim.exited && !waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) && i.si_pid; i.si_pid = 0) {
@@ -228,8 +227,10 @@ static void finish(void) {
 	run_after(&shim.run, shim.run.plan.count);
 	/* The first one's socket stays: without an exit it tells that there was a start. */
 	*shim.str[DIR].s ? record_exit(exit, (size_t)n) : (void)unlink(shim.str[SOCKET].s);
-	for (size_t i = 0; i < conn_count; i++)
-		if (conns[i].watches) conn_send(&conns[i], 'X', exit, (size_t)n);
+	for (struct conn *c = conns; c < conns + conn_count; c++)
+		if (c->watches) conn_send(c, 'X', exit, (size_t)n);
+	for (struct conn *c = conns; c < conns + conn_count; c++)
+		while (c->watches && recv(c->fd, exit, sizeof exit, 0) > 0) {}
 	waitpid(shim.run.child, NULL, 0); /* if it has not been */
 	close_fd(&shim.run.root);
 	_exit(0);
@@ -299,11 +300,9 @@ static __attribute__((noreturn)) void loop(void) {
 
 static int prepare(void) {
 	const char *log = shim.str[LOG].s, *dir = shim.str[DIR].s;
-	sigset_t mask = {0};
 	prctl(PR_SET_NAME, "dewar-shim");
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	sigaddset(&mask, SIGCHLD);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
+	sigprocmask(SIG_SETMASK, &(sigset_t){{1UL << (SIGCHLD - 1)}}, NULL);
 	signal(SIGCHLD, wake), signal(SIGPIPE, SIG_IGN);
 	shim.in = shim.out[0] = shim.out[1] = shim.log.fd = -1;
 	shim.expect = shim.num[EXPECT];
@@ -311,6 +310,9 @@ static int prepare(void) {
 	/* From inside: the path may be longer than sun_path's 108 bytes. */
 	shim.listener = *dir && chdir(dir) ? -1 : listen_at(shim.str[SOCKET].s);
 	if (shim.listener < 0) return fail(&shim.run.f, "%s", dir);
+	/* Keys of the engine's session are nobody's inside. EPERM: around us is a filter, which holds inside, too. */
+	if (*dir && SYSTEM_CALL(keyctl, 1 /* JOIN_SESSION_KEYRING */, NULL) < 0 && errno != ENOSYS && errno != EPERM)
+		return fail(&shim.run.f, "session keyring");
 	if (*log && log_open(&shim.log, log, shim.num[LOG_MAX], (uint32_t)shim.num[LOG_FILES]))
 		return fail(&shim.run.f, "%s", log);
 	return 0;

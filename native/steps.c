@@ -1,5 +1,6 @@
 /* Each operation of a plan as one short function; the table of them stands at the end. */
 #include "dewar.h"
+#include <dirent.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -33,16 +34,20 @@ static STEP(do_write) {
 	return 0;
 }
 
-/* The kernel empties a cgroup a little after its last process. Who is left in one (in the host's PID namespace nobody ends
- * with the first process) would live on with files that are being removed and ids that others get: it ends here. */
-static int remove_folder(int dir, const char *name) {
-	char procs[PATH_MAX];
+/* The kernel empties a cgroup a little after its last process. Who is left (in the host's PID namespace nobody ends with the
+ * first process) would live on with files that go and ids that others get: it ends here. Groups made inside go first,
+ * each tried once in each turn; what is no folder is ENOTDIR. */
+static int remove_folder(int dir, const char *name, int tries) {
+	char procs[NAME_MAX + sizeof "/cgroup.procs"];
 	snprintf(procs, sizeof procs, "%s/cgroup.procs", name);
-	for (int tries = 0, pid; unlinkat(dir, name, AT_REMOVEDIR); tries++, usleep(10000)) {
-		if (errno != EBUSY || tries == RMDIR_TRIES) return -1;
+	for (int pid; unlinkat(dir, name, AT_REMOVEDIR); usleep(tries ? 10000 : 0)) {
+		if (errno != EBUSY || !tries--) return -1;
 		FILE *members = fdopen(openat(dir, procs, O_RDONLY | O_CLOEXEC), "r");
 		while (members && fscanf(members, "%d", &pid) == 1 && pid > 0) kill(pid, SIGKILL);
 		if (members) fclose(members);
+		DIR *inner = fdopendir(openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+		for (struct dirent *d; inner && (d = readdir(inner));) remove_folder(dirfd(inner), d->d_name, 1);
+		if (inner) closedir(inner);
 	}
 	return 0;
 }
@@ -61,7 +66,7 @@ static int change_entry(const struct step *s, int dir, const char *name) {
 	case OP_SYMLINK:
 		if (symlinkat(STR(1), dir, name)) return -1;
 		break;
-	default: return remove_folder(dir, name);
+	default: return remove_folder(dir, name, RMDIR_TRIES);
 	}
 	return fchownat(dir, name, (uid_t)NUM(s->nnum - 2), (gid_t)NUM(s->nnum - 1), AT_SYMLINK_NOFOLLOW);
 }
@@ -81,9 +86,7 @@ static STEP(do_read) {
 	char *buf = malloc(max + 1);
 	if (buf && fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
 		for (ssize_t n; size < max && (n = read(fd, buf + size, max - size)) > 0;) size += (uint64_t)n;
-	int bad = !buf || send_frame(r->conn, 'D', buf, size);
-	free(buf);
-	return RESULT(!bad, "%s", STR(0));
+	return RESULT(buf && !send_frame(r->conn, 'D', buf, size), "%s", STR(0)); /* the last step: the process ends */
 }
 
 static STEP(do_pack) { return files_pack(STR(0), r->conn, &r->f); }

@@ -3,6 +3,7 @@ import { posix } from 'node:path'
 import { Readable, type PassThrough } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
 import type { Bundle, Level } from '../isolation/level.ts'
+import type { Shim } from '../kernel/core-api.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { decompress } from '../store/decompress.ts'
 import { bytesOf, decodeOps, textOf, type Entry, type OpsEvent } from '../store/ops.ts'
@@ -19,7 +20,7 @@ export interface FilesSource {
   readonly services: Services
   readonly level: Level
   readonly bundle: Bundle
-  readonly pid: number | undefined
+  readonly running: Shim | undefined
   readonly signal: AbortSignal
   /** Without volumes and other mounts. */
   readonly bare?: boolean
@@ -27,11 +28,11 @@ export interface FilesSource {
 
 /** Writes the operation stream of `path` (last component not followed; `x/.` follows) and ends or destroys `stream`. */
 export function packInto(source: FilesSource, path: string, stream: PassThrough): void {
-  const { services, level, bundle, pid, signal, bare = false } = source
-  const running = level.files(
+  const { services, level, bundle, running, signal, bare = false } = source
+  const packing = level.files(
     services.core,
     bundle,
-    pid,
+    running,
     [{ actor: 'guest', op: 'pack', path: bytesOf(path) }],
     {
       signal,
@@ -40,7 +41,7 @@ export function packInto(source: FilesSource, path: string, stream: PassThrough)
         stream.write(chunk) ? undefined : new Promise((resolve) => stream.once('drain', resolve)),
     },
   )
-  running.then(
+  packing.then(
     () => stream.end(),
     (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
   )
@@ -114,9 +115,9 @@ export class ContainerFiles implements Archive {
     })
     const input = Readable.from(noting(ops, failure), { objectMode: false, highWaterMark: 512 * 1024 })
     const steps = [{ actor: 'guest', op: 'unpack' }] as const
-    const { level, bundle, pid } = this.#source(container)
+    const { level, bundle, running } = this.#source(container)
     try {
-      await level.files(this.#services.core, bundle, pid, steps, { input })
+      await level.files(this.#services.core, bundle, running, steps, { input })
     } catch (error) {
       throw unpackError(failure.cause ?? error)
     }
@@ -153,7 +154,7 @@ export class ContainerFiles implements Archive {
       services: this.#services,
       level: levelOf(this.#services, container),
       bundle: running?.bundle ?? bundleForFiles(this.#services, container),
-      pid: running?.shim.pid,
+      running: running?.shim,
     }
   }
 }

@@ -14,7 +14,7 @@ export async function containerStats(services: Services, container: Container): 
   const read = Date.now()
   if (running === undefined) return { read, ...NOTHING }
   const host = container.record.hostConfig.networkMode === 'host'
-  const networks = host ? {} : await interfaces(running.shim.pid)
+  const networks = host ? {} : await running.shim.whilePid(interfaces)
   return { read, ...(await readStats(services.cgroups, cgroupsPath(services, container.record))), networks }
 }
 

@@ -20,7 +20,7 @@ export async function copyUp(services: Services, container: Container, mount: Re
     services,
     level: levelOf(services, container),
     bundle: bare,
-    pid: undefined,
+    running: undefined,
     signal: abort.signal,
   }
   packInto(source, `${mount.destination}/.`, stream)

@@ -88,6 +88,18 @@ export function joinPids(host: Modes, containers: Directory<Container>, range: I
   }
 }
 
+/** `work`, which joins these containers by their pids, while those are nobody else's. */
+export function whileJoined<T>(
+  host: Modes,
+  containers: Directory<Container>,
+  work: () => Promise<T>,
+): Promise<T> {
+  return targets(host, containers).reduce(
+    (inner, { running }) => (running === undefined ? inner : () => running.shim.whilePid(inner)),
+    work,
+  )()
+}
+
 function pidOf(mode: string, containers: Directory<Container>, message: string): number | undefined {
   if (!mode.startsWith('container:')) return undefined
   const target = containers.find(mode.slice('container:'.length))

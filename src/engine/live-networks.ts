@@ -4,6 +4,7 @@
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { DewarError, messageOf } from '../base/errors.ts'
+import type { Shim } from '../kernel/core-api.ts'
 import { portTargets, type Attachment, type ContainerNetwork } from '../network/attachment.ts'
 import { MOST_NETWORKS, releaseSteps } from '../network/container-steps.ts'
 import { publishSteps, unpublishSteps } from '../network/firewall.ts'
@@ -20,7 +21,7 @@ import type { Services } from './services.ts'
 import { effectiveHostname } from './spec.ts'
 import type { EndpointConfig } from './types.ts'
 
-/** The container's lock is held. `endpoints`: all that the container wants from now on. */
+/** The container's lock is held, and its pid. `endpoints`: all that the container wants from now on. */
 export async function plugIn(
   services: Services,
   container: Container,
@@ -65,7 +66,7 @@ export async function plugIn(
   }
   networks.adopt(container.record)
   addHosts(services, container, network, place)
-  await followNames(services, container, record, pid)
+  await followNames(services, container, record, running.shim)
 }
 
 /** Writes the new name server down, and has it listen, for a container that had none. */
@@ -73,7 +74,7 @@ async function followNames(
   services: Services,
   container: Container,
   before: ContainerRecord,
-  pid: number,
+  shim: Shim,
 ): Promise<void> {
   const { networks } = services
   if (networks.servesNames(before) || !networks.servesNames(container.record)) return
@@ -81,10 +82,10 @@ async function followNames(
   // Who has changed the file knows better, as its own comment promises.
   if (readSmall(path) === resolvContent(services, before))
     writeFileSync(path, resolvContent(services, container.record))
-  await networks.names.open(container.id, pid)
+  await networks.names.open(container.id, shim)
 }
 
-/** The container's lock is held. */
+/** The container's lock is held, and its pid. */
 export async function unplug(
   services: Services,
   container: Container,

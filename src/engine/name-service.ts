@@ -1,5 +1,5 @@
 /** Names of containers on networks of their own: kept in step with the records, served by the name server. */
-import type { Core } from '../kernel/core-api.ts'
+import type { Core, Shim } from '../kernel/core-api.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import type { ContainerNames } from '../network/name-answer.ts'
 import { NameServer } from '../network/name-server.ts'
@@ -90,11 +90,15 @@ export class NameService {
 
   /**
    * Listens for a container that runs: one that an earlier engine started, or that has just been plugged into its
-   * first network of this kind. `pid`: of its first process.
+   * first network of this kind. `shim`: of its first process.
    */
-  async open(containerId: string, pid: number): Promise<void> {
+  async open(containerId: string, shim: Shim): Promise<void> {
     if (!this.#known.has(containerId)) return
     this.#server.forget(containerId)
+    await shim.whilePid((pid) => this.#listen(containerId, pid))
+  }
+
+  async #listen(containerId: string, pid: number): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
       try {
         await this.#core.run({

@@ -73,7 +73,8 @@ export class NetworkService implements Networks {
       if (running === undefined) await this.#update(container, change)
       else {
         await networks.readyFor(network)
-        await plugIn(this.#services, container, running, { network, endpoint, change })
+        const wish = { network, endpoint, change }
+        await running.shim.whilePid(() => plugIn(this.#services, container, running, wish))
       }
     })
     this.#emit(network, 'connect', container.id)
@@ -102,7 +103,10 @@ export class NetworkService implements Networks {
       }
       const change = endpointsWithout(record, network, (name) => networks.lookup(name))
       if (running === undefined) await this.#update(container, change)
-      else await unplug(this.#services, container, running, { network, change })
+      else {
+        const wish = { network, change }
+        await running.shim.whilePid(() => unplug(this.#services, container, running, wish))
+      }
     })
     this.#emit(network, 'disconnect', container.id)
   }

@@ -119,7 +119,7 @@ async function findRunning({ services, lifecycle }: Reconciler, container: Conta
     container.health?.begin()
     // Without names it runs as it did while there was no engine.
     await services.networks.names
-      .open(container.id, shim.pid)
+      .open(container.id, shim)
       .catch((error: unknown) =>
         services.warn(`Serving names to container ${container.name} failed: ${messageOf(error)}`),
       )

@@ -12,6 +12,7 @@ import { abandonPending, connectPending } from './attach.ts'
 import type { Container } from './container.ts'
 import { HealthMonitor } from './health.ts'
 import { bundleForFiles, bundleForStart, prepareFolders } from './launch.ts'
+import { whileJoined } from './joins.ts'
 import { followLinks } from './links.ts'
 import { runFolder } from './options.ts'
 import type { ContainerRecord, RecordedState } from './record.ts'
@@ -87,8 +88,11 @@ export class Starter {
 
   async #startShim(container: Container): Promise<Shim> {
     const level = levelOf(this.#services, container)
-    const bundle = await bundleForStart(this.#services, container)
-    const shim = await level.start(this.#services.core, bundle)
+    const { containers, core } = this.#services
+    const { shim, bundle } = await whileJoined(container.record.hostConfig, containers, async () => {
+      const bundle = await bundleForStart(this.#services, container)
+      return { bundle, shim: await level.start(core, bundle) }
+    })
     this.adopt(container, shim, bundle)
     // Before anything else can happen: the end of a short run may be on its way already.
     emitVolumeEvents(this.#services, container.record, 'mount')

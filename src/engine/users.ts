@@ -2,7 +2,7 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Bundle, Level } from '../isolation/level.ts'
-import type { Core } from '../kernel/core-api.ts'
+import type { Core, Shim } from '../kernel/core-api.ts'
 import type { Step } from '../kernel/plan.ts'
 import type { Container } from './container.ts'
 import { resolveUser, type ExecUser, type UserFiles } from './passwd.ts'
@@ -39,8 +39,8 @@ export class Users {
   }
 
   async #files(container: Container, level: Level, bundle: () => Bundle): Promise<UserFiles> {
-    const pid = container.running?.shim.pid
-    if (hasOwnFiles(container)) return this.#read(level, bundle(), pid)
+    const running = container.running?.shim
+    if (hasOwnFiles(container)) return this.#read(level, bundle(), running)
     const key = container.record.imageId
     const known = this.#byImage.get(key)
     if (known !== undefined) return known
@@ -56,8 +56,8 @@ export class Users {
     if (this.#byImage.size > 256 && oldest !== undefined) this.#byImage.delete(oldest)
   }
 
-  async #read(level: Level, bundle: Bundle, pid: number | undefined): Promise<UserFiles> {
-    const [passwd, group] = await level.files(this.#core, bundle, pid, READ)
+  async #read(level: Level, bundle: Bundle, running: Shim | undefined): Promise<UserFiles> {
+    const [passwd, group] = await level.files(this.#core, bundle, running, READ)
     return { passwd: textOf(passwd), group: textOf(group) }
   }
 }

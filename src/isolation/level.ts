@@ -51,12 +51,12 @@ export interface Level {
   exec(shim: Shim, bundle: Bundle, process: OciProcess, options: ExecOptions): Promise<ShimProcess>
   /**
    * Runs `pack`, `unpack` or `read` steps in the container's file tree: in a copy of its mount namespace when it
-   * runs (`pid` given), else in a fresh mount of its layers; in both without the kernel's file systems.
+   * runs (`running` given), else in a fresh mount of its layers; in both without the kernel's file systems.
    */
   files(
     core: Core,
     bundle: Bundle,
-    pid: number | undefined,
+    running: Shim | undefined,
     steps: readonly Step[],
     options?: FilesOptions,
   ): Promise<Buffer[]>

@@ -83,6 +83,11 @@ export interface Shim {
    * they should not be mounted again. Also when the connection was closed here.
    */
   readonly gone: Promise<void>
+  /**
+   * `work` by the number of the first process, which is nobody else's as long as it goes on, whenever the container ends.
+   * Throws `conflict` when it has ended.
+   */
+  whilePid<T>(work: (pid: number) => Promise<T>): Promise<T>
   /** Forget the connection (the shim lives on). */
   close(): void
 }

@@ -43,6 +43,8 @@ export class Control {
   readonly #plan: Plan | undefined
   readonly #runDir: string
   #gone = false
+  #told = false
+  #holds = 0
 
   constructor(socket: Socket, runDir: string, plan?: Plan) {
     this.#socket = socket
@@ -50,7 +52,12 @@ export class Control {
     this.#plan = plan
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
     this.exited = new Promise((resolve, reject) => {
-      onFrames(socket, (f) => (f.type === 'X' ? resolve(exitOf(f.payload)) : this.#answer(f)))
+      onFrames(socket, (f) => {
+        if (f.type !== 'X') return this.#answer(f)
+        this.#told = true
+        resolve(exitOf(f.payload))
+        this.#letGo()
+      })
       socket.on('error', () => undefined) // 'close' follows
       socket.on('end', () => socket.end())
       socket.on('close', () => {
@@ -68,6 +75,22 @@ export class Control {
     if (w === undefined) return
     if (f.type === 'F') w.reject(failureOf(f.payload, this.#plan))
     else w.resolve(f)
+  }
+
+  /** Until our side of the connection ends the shim keeps its process as a zombie, and with it the number. */
+  async holding<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#told || this.#gone) throw new DewarError('conflict', 'The container has ended')
+    this.#holds += 1
+    try {
+      return await work()
+    } finally {
+      this.#holds -= 1
+      this.#letGo()
+    }
+  }
+
+  #letGo(): void {
+    if (this.#told && this.#holds === 0) this.#socket.end()
   }
 
   ask(request: Buffer): Promise<Frame> {
@@ -249,6 +272,10 @@ export class ShimClient extends Process implements Shim {
       control.close()
       throw error
     }
+  }
+
+  whilePid<T>(work: (pid: number) => Promise<T>): Promise<T> {
+    return this.control.holding(() => work(this.pid))
   }
 
   close(): void {

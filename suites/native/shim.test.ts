@@ -1,6 +1,6 @@
 /** What a shim keeps to when its clients or its container are against it. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { startCore } from '../../src/kernel/core.ts'
@@ -67,6 +67,61 @@ test(
     assert.equal((await shim.exited).code, 3)
     await shim.gone
     assert.equal(stateOf(shim.pid), undefined)
+  },
+)
+
+test(
+  'a pid is nobody else’s either until all who were told of the end have let go of it',
+  { skip },
+  async () => {
+    await using folder = await tempFolder('shim')
+    await using core = await startCore({ runDir: folder.path })
+    const shim = await core.launch(shell('sleep 60'), options(folder.path))
+    let release = (): void => undefined
+    const busy = shim.whilePid(() => new Promise<void>((resolve) => (release = resolve)))
+    await shim.signal(9)
+    assert.equal((await shim.exited).code, 137)
+    // What began before the end goes on by the number; nothing begins any more.
+    await assert.rejects(
+      shim.whilePid(() => Promise.resolve()),
+      { code: 'conflict' },
+    )
+    for (let turn = 0; turn < 50; turn++) {
+      assert.equal(stateOf(shim.pid), 'Z')
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    release()
+    await busy
+    await shim.gone
+    assert.equal(stateOf(shim.pid), undefined)
+  },
+)
+
+test(
+  'control groups that were made inside go with the container’s own, deepest first',
+  { skip },
+  async () => {
+    await using folder = await tempFolder('shim')
+    await using core = await startCore({ runDir: folder.path })
+    const tree = existsSync('/sys/fs/cgroup/pids') ? '/sys/fs/cgroup/pids' : '/sys/fs/cgroup'
+    const group = `${tree}/dwt-inner-${process.pid}`
+    const inner = ['/a', '/a/b', '/a/b/c', '/d'].map((name) => `${group}${name}`)
+    const shim = await core.launch(
+      {
+        steps: [
+          { actor: 'after', op: 'rmdir', path: group },
+          { actor: 'host', op: 'mkdir', path: group, mode: 0o755 },
+          // Not in a PID namespace of its own: who hides in the deepest one does not end with the first process.
+          { actor: 'host', op: 'clone', flags: 0 },
+          run(
+            `mkdir ${inner.join(' ')}; (echo 0 >${group}/a/b/c/cgroup.procs; exec sleep 600) </dev/null >/dev/null 2>&1 & until grep -q . ${group}/a/b/c/cgroup.procs; do sleep 0.01; done`,
+          ),
+        ],
+      },
+      options(folder.path),
+    )
+    assert.equal((await shim.exited).code, 0)
+    assert.equal(existsSync(group), false)
   },
 )
 

@@ -163,3 +163,40 @@ test('a copy of files that joins a container cannot be looked into either', { sk
   assert.match(said, /found/)
   assert.doesNotMatch(said, /seen/)
 })
+
+/** add_key and keyctl, and numbers of <linux/keyctl.h>. */
+const [ADD_KEY, KEYCTL] = process.arch === 'x64' ? [248, 250] : [217, 219]
+const [GET_KEYRING_ID, SEARCH, SET_TIMEOUT, SESSION] = [0, 10, 15, -3]
+
+test('a key of one container’s session is found by its own processes and by no other', { skip }, async () => {
+  await using folder = await tempFolder('walls')
+  await using core = await startCore({ runDir: folder.path })
+  const key = `($type, $name, $data) = ("user", "dwt-${process.pid}", "secret");`
+  const search = `perl -e '${key} print syscall(${KEYCTL}, ${SEARCH}, ${SESSION}, $type, $name, 0) > 0 ? "found " : "none "'`
+  // By the keyring's number: to SESSION itself a session would be made, where there is none.
+  const add = `perl -e '${key} $ring = syscall(${KEYCTL}, ${GET_KEYRING_ID}, ${SESSION}, 0);
+    $id = syscall(${ADD_KEY}, $type, $name, $data, 6, $ring); syscall(${KEYCTL}, ${SET_TIMEOUT}, $id, 60); print $id > 0 ? "kept " : $!'`
+  const begin = async (id: string, script: string): Promise<{ shim: Shim; said: () => string }> => {
+    const runDir = join(folder.path, id)
+    mkdirSync(runDir)
+    const log = { path: join(runDir, 'log'), maxSize: 0, maxFiles: 1 }
+    const steps: Step[] = [
+      { actor: 'host', op: 'clone', flags: NEW_PID_AND_MOUNTS },
+      WEAK,
+      { actor: 'guest', op: 'exec', argv: ['sh', '-c', script], env: PATH, init: false },
+    ]
+    const shim = await core.launch({ steps }, { ...STREAMS, runDir, log })
+    return { shim, said: () => readFileSync(log.path, 'utf8') }
+  }
+  const fifo = join(folder.path, 'fifo')
+  execFileSync('mkfifo', [fifo])
+  // Alive until somebody writes: a session's keys go with its last process.
+  const owner = await begin('owner', `${add}; ${search}; echo; cat ${fifo}`)
+  while (!/found|none/.test(owner.said())) await new Promise((resolve) => setTimeout(resolve, 10))
+  const other = await begin('other', `${search}; echo`)
+  await other.shim.exited
+  writeFileSync(fifo, '')
+  await owner.shim.exited
+  assert.match(owner.said(), /kept found/)
+  assert.match(other.said(), /none/)
+})

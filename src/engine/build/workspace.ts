@@ -100,7 +100,7 @@ function layeredWorkspace(services: Services, container: Container): Workspace {
       const stream = new PassThrough({ highWaterMark: 512 * 1024 })
       const abort = new AbortController()
       packInto(
-        { services, level, bundle, pid: undefined, signal: abort.signal, bare: true },
+        { services, level, bundle, running: undefined, signal: abort.signal, bare: true },
         textOf(path),
         stream,
       )

@@ -101,11 +101,13 @@ class NamespacesLevel implements Level {
   files(
     core: Core,
     bundle: Bundle,
-    pid: number | undefined,
+    running: Shim | undefined,
     steps: readonly Step[],
     options?: FilesOptions,
   ): Promise<Buffer[]> {
-    return core.run(filesPlan(bundle, pid, steps, this.#machine, options?.bare), options)
+    const run = (pid?: number): Promise<Buffer[]> =>
+      core.run(filesPlan(bundle, pid, steps, this.#machine, options?.bare), options)
+    return running === undefined ? run() : running.whilePid(run)
   }
 
   release(bundle: Bundle): Plan {
