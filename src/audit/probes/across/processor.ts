@@ -4,6 +4,7 @@ import { cpus } from 'node:os'
 import { contend, inContainers, queuesOf } from '../../contention.ts'
 import type { Side } from '../../contention.ts'
 import { joinProcessorGroup } from '../../control-group.ts'
+import { isFelt } from '../../felt.ts'
 import type { Call, Guest } from '../../guest-types.ts'
 import { LOADED } from '../../interference.ts'
 import type { Probe, ProbeContext } from '../../probe.ts'
@@ -27,19 +28,19 @@ export const cpuHog: Probe = {
   async run(context) {
     const { victim, neighbour, inVictim, inNeighbour } = await neighbours(context)
     const own = await context.guest(victim)
-    const [mine, others] = await Promise.all([spin(inVictim, LOADED), spin(own, LOADED)])
+    const felt = await isFelt({
+      what: "the same load in the victim's own container",
+      work: () => spin(inVictim, LOADED),
+      load: () => spin(own, LOADED),
+      ...{ least: 0.5, signal: context.signal },
+    })
     return contend({
       victim: inContainers([victim], { demand: (milliseconds) => spin(inVictim, milliseconds) }),
       neighbour: inContainers([neighbour], {
         demand: (milliseconds) => spin(inNeighbour, milliseconds, 2),
       }),
       ...{ most: 1.5, what: 'both spin on all processors', signal: context.signal },
-      controls: [
-        {
-          what: `the same load in the victim's own container is given as much (${others} bursts to ${mine})`,
-          held: others > mine / 2 && mine > 0,
-        },
-      ],
+      controls: [felt],
     })
   },
 }
@@ -105,19 +106,19 @@ export const startStarve: Probe = {
       })
     const engine = await besideEngine(context)
     const host = await context.observer()
-    const [mine, others] = await Promise.all([engine.demand(LOADED), spin(host, LOADED)])
+    const felt = await isFelt({
+      what: 'the same load outside all containers',
+      work: () => engine.demand(LOADED),
+      load: () => spin(host, LOADED),
+      ...{ least: 1 / 3, signal: context.signal },
+    })
     return contend({
       victim: engine,
       neighbour: inContainers([neighbour], { demand: load }),
       // A start works for a part of its time only: what leaves a third of the processors to it does no harm.
       ...{ most: 3, what: `the engine and a container spin (a start took ${took} ms beside it)` },
       signal: context.signal,
-      controls: [
-        {
-          what: `the same load outside all containers is given as much (${others} bursts to ${mine})`,
-          held: others > mine / 3 && mine > 0,
-        },
-      ],
+      controls: [felt],
     })
   },
 }
