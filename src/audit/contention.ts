@@ -160,8 +160,8 @@ async function look(contest: Contest): Promise<{ readonly stretch: Stretch; read
   const [mine = 0, theirs = 0] = arrivedAfter.map((count, index) => count - (arrivedBefore[index] ?? 0))
   const stretch: Stretch = {
     ...{ victim: after.victim - before.victim, neighbour: after.neighbour - before.neighbour },
-    ...{ all: (after.at - before.at) * cpus().length, waited },
-    limit: (after.at - before.at) * neighbour.most(),
+    ...{ all: (after.to - before.from) * cpus().length, waited },
+    limit: (after.to - before.from) * neighbour.most(),
     arrived: victim.given === undefined ? undefined : theirs / Math.max(1, mine),
   }
   return { stretch, amount }
@@ -172,14 +172,17 @@ async function pause(milliseconds: number): Promise<void> {
 }
 
 interface Readings {
-  /** ns */
-  readonly at: number
+  /** ns: when they were begun and when they were there, for on a busy machine that is not the same moment. */
+  readonly from: number
+  readonly to: number
   readonly victim: number
   readonly neighbour: number
 }
 
 function readings({ victim, neighbour }: Contest): Readings {
-  return { at: Number(process.hrtime.bigint()), victim: victim.ran(), neighbour: neighbour.ran() }
+  const from = Number(process.hrtime.bigint())
+  const given = { victim: victim.ran(), neighbour: neighbour.ran() }
+  return { from, to: Number(process.hrtime.bigint()), ...given }
 }
 
 type Queues = ReadonlyMap<string, { readonly ran: number; readonly waited: number }>

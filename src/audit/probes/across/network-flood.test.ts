@@ -17,6 +17,21 @@ test('judgeShares says LEAK of work that nobody is charged for, and nothing wher
 
 test('judgeShares proves nothing of who sent nothing, or was charged for nothing', () => {
   assert.equal(judgeShares(shares(0, 0, 0, 0, 0, 0, 0), 0)?.verdict, 'INCONCLUSIVE')
-  const unpaid = [{ inside: 0, outside: 0, quiet: 0 }, ...shares(0, 0, 0, 0, 0, 0)]
-  assert.equal(judgeShares(unpaid, 9)?.verdict, 'INCONCLUSIVE')
+  const unpaid = { inside: 0, outside: 0, quiet: 0 }
+  assert.equal(
+    judgeShares(
+      Array.from({ length: 20 }, () => unpaid),
+      9,
+    )?.verdict,
+    'INCONCLUSIVE',
+  )
+})
+
+test('judgeShares takes a stretch in which next to nothing was charged for one that says nothing', () => {
+  const unpaid = { inside: 0, outside: 0, quiet: 0 }
+  const seven = [unpaid, ...shares(0, 0, 0, 0, 0, 0)]
+  assert.equal(judgeShares(seven, 9), undefined, 'it goes on')
+  assert.equal(judgeShares([...seven, ...shares(0, 0, 0, 0, 0, 0, 0)], 9)?.verdict, 'CONTAINED')
+  const threads = [unpaid, ...shares(...Array.from({ length: 13 }, () => 40))]
+  assert.equal(judgeShares(threads, 9)?.verdict, 'LEAK')
 })
