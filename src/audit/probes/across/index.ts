@@ -9,8 +9,9 @@ import { cpuHog, startStarve } from './processor.ts'
 import { descriptors, forkBomb, memoryHog } from './resources.ts'
 import { diskFill, diskInodes } from './storage-room.ts'
 import { writeFlood } from './storage-speed.ts'
+import { syncStorm } from './sync-storm.ts'
 import { inotifyQuota } from './user-quota.ts'
-import { dirtyThrottle, syncStorm } from './write-back.ts'
+import { dirtyThrottle } from './write-back.ts'
 
 /** In the catalogue's order of importance. */
 export const ACROSS_PROBES: readonly Probe[] = [

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { judgeSyncs } from './sync-storm.ts'
+import type { Left } from './sync-storm.ts'
+
+const times = (count: number, one: Left): Left[] => Array.from({ length: count }, () => one)
+const STAYS: Left = { after: 0.98, without: Number.NaN }
+const GONE: Left = { after: 0, without: 0.97 }
+/** Somebody else had all written. */
+const SPOILT: Left = { after: 0, without: 0.02 }
+
+test('judgeSyncs says yes of what goes with the sync and stays without, no of what stays', () => {
+  assert.equal(judgeSyncs(times(7, GONE)), 'yes')
+  assert.equal(judgeSyncs(times(7, STAYS)), 'no')
+  assert.equal(judgeSyncs([...times(6, STAYS), GONE]), 'more')
+  assert.equal(judgeSyncs([...times(12, STAYS), GONE, GONE]), 'no')
+  assert.equal(judgeSyncs([...times(10, STAYS), ...times(10, GONE)]), 'unclear')
+})
+
+test('judgeSyncs takes nothing from rounds in which the data goes without a sync, too', () => {
+  assert.equal(judgeSyncs(times(200, SPOILT)), 'more')
+  assert.equal(judgeSyncs([...times(50, SPOILT), ...times(7, GONE)]), 'yes')
+  assert.equal(judgeSyncs([...times(50, SPOILT), ...times(7, STAYS)]), 'no')
+})
+
+test('judgeSyncs is not persuaded by a part', () => {
+  assert.equal(judgeSyncs(times(20, { after: 0.5, without: 0.97 })), 'unclear')
+})
