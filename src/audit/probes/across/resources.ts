@@ -1,5 +1,6 @@
 /** Memory, processes and descriptors between neighbours. */
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import { agreement, middle } from '../../agreement.ts'
 import { groupFile } from '../../control-group.ts'
 import type { Call, Guest } from '../../guest-types.ts'
 import { hostCommand } from '../../host-command.ts'
@@ -102,38 +103,67 @@ export const descriptors: Probe = {
   interference: 'bounded',
   async run(context) {
     const { neighbour, inVictim, inNeighbour } = await neighbours(context)
-    const open: Call = { name: 'openat', args: [-100, { in: '/proc/self/status\0' }, 0] }
-    const half = Buffer.alloc(16)
-    half.writeBigInt64LE(500_000_000n, 8)
-    const before = fileTable()
-    const holding = inNeighbour.inChild([
-      ...Array.from({ length: OPENED }, () => open),
-      { name: 'nanosleep', args: [{ in: half }, 0] },
-    ])
-    await new Promise((resolve) => setTimeout(resolve, 250))
-    const [during, victim] = [fileTable(), await inVictim.tryOpen('/proc/self/status')]
-    const opened = (await holding).slice(0, OPENED).filter(({ error }) => error === '').length
-    const shared = during.used - before.used > opened / 2
+    const rounds: Taken[] = []
+    const shared = (): ReturnType<typeof agreement> =>
+      agreement(
+        rounds.map(({ opened, took, gave }) => Math.min(took, gave) > opened / 2),
+        rounds.map(({ opened, took, gave }) => Math.max(took, gave) < opened / 2),
+      )
+    while (shared() === 'more') {
+      context.signal.throwIfAborted()
+      rounds.push(await openMany(inNeighbour, inVictim))
+    }
+    const opened = middle(rounds.map((round) => round.opened))
+    const took = middle(rounds.map((round) => round.took))
+    const { room } = fileTable()
     const most = mostFiles(neighbour.pid)
     const seen: Evidence[] = []
-    if (victim !== undefined) seen.push({ kind: 'syscall', text: `open of the victim: ${victim}` })
-    if (shared && most > during.room)
+    const refused = rounds.find(({ victim }) => victim !== undefined)?.victim
+    if (refused !== undefined) seen.push({ kind: 'syscall', text: `open of the victim: ${refused}` })
+    if (shared() === 'yes' && most > room)
       seen.push({
         kind: 'measurement',
-        text: `${opened} files of the neighbour took ${during.used - before.used} places of the host's table; it may open ${most}, ${during.room} are left`,
+        text: `${opened} files of the neighbour took ${took} places of the host's table; it may open ${most}, ${room} are left`,
       })
     return conclude({
       seen,
       controls: [
         { what: `the neighbour opened files (${opened})`, held: opened > 500 },
         { what: "the host's own open files count in its table", held: tableCounts() },
+        {
+          what: `the rounds agree (${rounds.map((round) => round.took).join(', ')} of ${opened})`,
+          held: shared() !== 'unclear',
+        },
       ],
       leak: 'All containers take places in one table of open files, and the limits of one do not end before it.',
-      contained: shared
-        ? `A container may open ${most} files, and the host has room for ${during.room}.`
-        : "Its files take no places in the host's table.",
+      contained:
+        shared() === 'yes'
+          ? `A container may open ${most} files, and the host has room for ${room}.`
+          : "Its files take no places in the host's table.",
     })
   },
+}
+
+interface Taken {
+  readonly opened: number
+  /** Places of the host's table when they were opened, and when they were closed again. */
+  readonly took: number
+  readonly gave: number
+  /** Why the victim could not open one meanwhile. */
+  readonly victim: string | undefined
+}
+
+const OPEN: Call = { name: 'openat', args: [-100, { in: '/proc/self/status\0' }, 0] }
+
+async function openMany(neighbour: Guest, victim: Guest): Promise<Taken> {
+  const before = fileTable().used
+  const answers = await neighbour.batch(Array.from({ length: OPENED }, () => OPEN))
+  const during = fileTable().used
+  const refused = await victim.tryOpen('/proc/self/status')
+  const files = answers.filter(({ error }) => error === '').map(({ value }) => value)
+  const held = fileTable().used
+  await neighbour.batch(files.map((file) => ({ name: 'close', args: [file] })))
+  return { opened: files.length, took: during - before, gave: held - fileTable().used, victim: refused }
 }
 
 function fileTable(): { readonly used: number; readonly room: number } {
@@ -141,13 +171,16 @@ function fileTable(): { readonly used: number; readonly room: number } {
   return { used, room: most - used }
 }
 
-/** Files are counted in batches per processor: a few hundred are seen. */
+/** Files are counted in batches per processor: a few hundred are seen. Others may close some just then. */
 function tableCounts(): boolean {
-  const before = fileTable().used
-  const files = Array.from({ length: 600 }, () => openSync('/dev/null', 'r'))
-  const after = fileTable().used
-  for (const file of files) closeSync(file)
-  return after - before > 300
+  const counts = Array.from({ length: 5 }, () => {
+    const before = fileTable().used
+    const files = Array.from({ length: 600 }, () => openSync('/dev/null', 'r'))
+    const after = fileTable().used
+    for (const file of files) closeSync(file)
+    return after - before
+  })
+  return middle(counts) > 300
 }
 
 /** struct file, in the kernel's memory that counts for the group. */
