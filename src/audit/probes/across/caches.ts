@@ -110,7 +110,7 @@ async function askForNames(guest: Guest, names: number): Promise<number> {
     { name: 'faccessat', args: [-100, buffer, 0] },
   ]
   const batch = Array.from({ length: 2000 }, () => one).flat()
-  const { rounds } = await guest.repeat(batch, { times: names / 2000, milliseconds: 8000 })
+  const { rounds } = await guest.repeat(batch, { times: names / 2000, milliseconds: 20_000 })
   return rounds * 2000
 }
 

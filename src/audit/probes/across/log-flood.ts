@@ -111,14 +111,25 @@ async function flood(context: ProbeContext, tty: boolean, bytes: number): Promis
   const pids = await payers(context, subject)
   const before = await costsOf(subject, pids, log)
   const printed = await print(guest, bytes)
-  let after = await costsOf(subject, pids, log)
-  // The engine writes what is still under way.
-  for (let tries = 0, size = -1; tries < 20 && size !== after.disk; tries += 1) {
-    size = after.disk
+  await logged(log, before.disk + printed, context.signal)
+  return { printed, before, after: await costsOf(subject, pids, log), log }
+}
+
+/** Looks at the log in which nothing more came, after which the engine is taken to be done. */
+const STILL = 12
+const MOST_LOOKS = 80
+
+/** The engine writes what is still under way: until all of it is there, or nothing comes any more. */
+async function logged(log: string | undefined, all: number, signal: AbortSignal): Promise<void> {
+  const still = log === undefined ? 1 : STILL
+  for (let looks = 0, same = 0, size = 0; looks < MOST_LOOKS && same < still; looks += 1) {
+    signal.throwIfAborted()
     await new Promise((resolve) => setTimeout(resolve, 250))
-    after = await costsOf(subject, pids, log)
+    const now = log === undefined ? 0 : await sizeBeside(log)
+    if (now >= all) return
+    same = now === size ? same + 1 : 0
+    size = now
   }
-  return { printed, before, after, log }
 }
 
 function evidenceOf({ printed, before, after }: Flood, what: string): readonly Evidence[] {
