@@ -23,3 +23,7 @@ export interface Row {
 
 /** For scripts: waits till the container `cx` has printed "up". */
 export const UNTIL_UP = 'until realdocker logs cx 2>&1 | grep -q up; do sleep 0.05; done;'
+
+/** For scripts: waits till the engine has told of this event since `$s` (seconds). */
+export const untilTold = (event: string): string =>
+  `until realdocker events --since $s --until $(date +%s.%N) --filter event=${event} --format '{{.Action}}' | grep -q .; do sleep 0.05; done;`

@@ -1,4 +1,4 @@
-import { UNTIL_UP, type Row } from '../row.ts'
+import { UNTIL_UP, untilTold, type Row } from '../row.ts'
 
 const UP = `docker run -d --name cx busybox sleep 99 >/dev/null;`
 
@@ -114,7 +114,7 @@ export const execRows: readonly Row[] = [
   },
   {
     name: 'attach shows the output from now on',
-    script: `docker run -d --name cx busybox sh -c 'while ! test -e /go; do sleep 0.05; done; echo late; exit 3'; (sleep 2; docker exec cx touch /go) & docker attach --no-stdin cx`,
+    script: `s=$(date +%s); docker run -d --name cx busybox sh -c 'while ! test -e /go; do sleep 0.05; done; echo late; exit 3'; (${untilTold('attach')} docker exec cx touch /go) & docker attach --no-stdin cx`,
     code: 3,
     shows: /late/,
   },
@@ -221,23 +221,23 @@ export const execRows: readonly Row[] = [
   },
   {
     name: 'events of a short life',
-    script: `sleep 1; s=$(date +%s); docker run --rm --name cx busybox true; sleep 0.2; docker events --since $s --until $(($(date +%s)+2)) --filter container=cx --filter type=container --format '{{.Action}} {{.Actor.Attributes.image}} {{.Actor.Attributes.exitCode}}'`,
+    script: `sleep 1; s=$(date +%s); docker run --rm --name cx busybox true; ${untilTold('destroy')} docker events --since $s --until $(($(date +%s)+2)) --filter container=cx --filter type=container --format '{{.Action}} {{.Actor.Attributes.image}} {{.Actor.Attributes.exitCode}}'`,
     shows: /start busybox/,
   },
   {
     name: 'events --filter event',
-    script: `sleep 1; s=$(date +%s); docker run --rm --name cx busybox sh -c 'exit 3'; sleep 0.2; docker events --since $s --until $(($(date +%s)+2)) --filter event=die --format '{{.Type}} {{.Action}} {{.Actor.Attributes.exitCode}} {{.Actor.Attributes.name}}'`,
+    script: `sleep 1; s=$(date +%s); docker run --rm --name cx busybox sh -c 'exit 3'; ${untilTold('die')} docker events --since $s --until $(($(date +%s)+2)) --filter event=die --format '{{.Type}} {{.Action}} {{.Actor.Attributes.exitCode}} {{.Actor.Attributes.name}}'`,
     shows: /container die 3 cx/,
   },
   {
     name: 'events of exec, pause, rename, kill',
-    script: `sleep 1; s=$(date +%s); ${UP} docker pause cx; docker unpause cx; docker rename cx cy; docker exec cy true; docker kill cy; sleep 0.3; docker events --since $s --until $(($(date +%s)+2)) --filter type=container --format '{{.Action}} {{.Actor.Attributes.name}}'`,
+    script: `sleep 1; s=$(date +%s); ${UP} docker pause cx; docker unpause cx; docker rename cx cy; docker exec cy true; ${untilTold('exec_die')} docker kill cy; ${untilTold('die')} docker events --since $s --until $(($(date +%s)+2)) --filter type=container --format '{{.Action}} {{.Actor.Attributes.name}}'`,
     shows: /rename cy/,
     normalise: [[/exec_(create|start): true/g, 'exec_$1: true']],
   },
   {
     name: 'events of images',
-    script: `sleep 1; s=$(date +%s); docker tag busybox other:1; docker rmi other:1; sleep 0.1; docker events --since $s --until $(($(date +%s)+2)) --filter type=image --format '{{.Action}} {{.Actor.Attributes.name}}'`,
+    script: `sleep 1; s=$(date +%s); docker tag busybox other:1; docker rmi other:1; ${untilTold('untag')} docker events --since $s --until $(($(date +%s)+2)) --filter type=image --format '{{.Action}} {{.Actor.Attributes.name}}'`,
     shows: /tag/,
   },
   {

@@ -121,7 +121,7 @@ export const resourceRows: readonly Row[] = [
   },
   {
     name: 'pause stops the processes',
-    script: `docker run -d --name cx busybox sh -c 'while :; do echo .; sleep 0.05; done'; until [ $(realdocker logs cx | wc -l) -gt 2 ]; do sleep 0.05; done; docker pause cx; sleep 0.5; a=$(docker logs cx | wc -l); sleep 0.5; b=$(docker logs cx | wc -l); [ $a = $b ] && echo still; docker unpause cx`,
+    script: `docker run -d --name cx busybox sh -c 'while :; do echo .; sleep 0.05; done'; until [ $(realdocker logs cx | wc -l) -gt 2 ]; do sleep 0.05; done; docker pause cx; for i in $(seq 40); do a=$(docker logs cx | wc -l); sleep 0.5; b=$(docker logs cx | wc -l); [ $a = $b ] && break; done; [ $a = $b ] && echo still; docker unpause cx; until [ $(realdocker logs cx | wc -l) -gt $b ]; do sleep 0.05; done`,
     shows: /still/,
   },
   {
