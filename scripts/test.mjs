@@ -2,8 +2,10 @@
 //
 // Unit tests (src) run two files at a time, suites one file at a time, since those start engines. The last line is
 // `N passed, N failed, N skipped`. Skips are listed with their reasons. PATTERN selects files by a part of their path.
-// What is left behind on the machine (mounts, cgroups, interfaces, packet filter rules, our processes) is a failure.
+// What is left behind on the machine (mounts, cgroups, interfaces, packet filter rules, our processes) is a failure, and is
+// named with the file after which it was first there.
 import { spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -24,8 +26,13 @@ const patterns = process.argv.slice(2)
 const began = performance.now()
 
 prepare()
-const { hostState, leftBehind } = await import(join(root, 'dist', 'suites', 'harness', 'host-state.js'))
+const { hostState, inDetail, isOfRun, leftBehind, RUN } = await import(
+  join(root, 'dist', 'suites', 'harness', 'host-state.js')
+)
+const run = randomBytes(6).toString('hex')
 const before = await hostState()
+/** By line, the file after which it was first there. */
+const firstSeen = new Map()
 const groups = findTests()
 const total = { passed: 0, failed: 0, skipped: 0 }
 const skips = new Map()
@@ -105,7 +112,7 @@ async function runFile(file) {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
   const child = spawn(process.execPath, ['--test-reporter=tap', file], {
     cwd: root,
-    env,
+    env: { ...env, [RUN]: run },
     stdio: ['ignore', 'pipe', 'inherit'],
     timeout: 40 * MINUTES,
   })
@@ -126,6 +133,9 @@ async function runFile(file) {
     say(`✖ ${relative(root, file)} ended with ${signal ?? code}\n${indent(tap.slice(-4000))}`)
   }
   sayFile(file, counts, performance.now() - since)
+  const now = await hostState()
+  for (const line of now) if (!firstSeen.has(line)) firstSeen.set(line, relative(root, file))
+  for (const line of firstSeen.keys()) if (!now.has(line)) firstSeen.delete(line)
 }
 
 function noteSkips(file, tap) {
@@ -187,18 +197,20 @@ function indent(text) {
   return text.replace(/^/gm, '    ')
 }
 
-/** Other people's processes come and go; only ours count. */
+/** Other people's processes come and go; only those of this run count. */
 async function checkLeaks() {
-  const foreign = (line) => line.startsWith('process ') && !/dewar|dwt-/.test(line)
-  const left = await leftBehind(before, foreign)
-  const own = left.filter((line) => !line.startsWith(`process ${process.pid} `))
-  if (own.length === 0) {
+  const left = []
+  for (const line of await leftBehind(before, async (one) => !(await isOfRun(one, run)))) {
+    const since = firstSeen.get(line) ?? 'the last file'
+    left.push(`${await inDetail(line)}; first there after ${since}`)
+  }
+  if (left.length === 0) {
     total.passed++
     return
   }
   total.failed++
-  failures.push({ title: 'nothing is left behind on the machine', text: own.join('\n') })
-  say(`✖ left behind on the machine:\n${indent(own.join('\n'))}`)
+  failures.push({ title: 'nothing is left behind on the machine', text: left.join('\n') })
+  say(`✖ left behind on the machine:\n${indent(left.join('\n'))}`)
 }
 
 function report() {

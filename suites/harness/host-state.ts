@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { command } from './command.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,14 +18,60 @@ export async function hostState(ignore: (line: string) => boolean = () => false)
 }
 
 /** What is there now and was not before, once it has stopped shrinking; waits up to `patience` ms for nothing. */
-export async function leftBehind(before: HostState, ignore?: (line: string) => boolean, patience = 30_000) {
+export async function leftBehind(
+  before: HostState,
+  ignore: (line: string) => boolean | Promise<boolean> = () => false,
+  patience = 30_000,
+): Promise<string[]> {
   const deadline = performance.now() + patience
   for (;;) {
-    const now = await hostState(ignore)
-    const extra = [...now].filter((line) => !before.has(line))
+    const extra: string[] = []
+    for (const line of await hostState()) if (!before.has(line) && !(await ignore(line))) extra.push(line)
     if (extra.length === 0 || performance.now() > deadline) return extra
     await sleep(100)
   }
+}
+
+/** Given to all that a run of the tests starts, so that what they leave can be told from what others do meanwhile. */
+export const RUN = 'DEWAR_TEST_RUN'
+
+/**
+ * Whether a line of a process is of this run: it was started by it, or (a helper with an environment of its own) names a
+ * folder of tests and no other run started it. The word `dewar` says nothing: others may watch or build the project.
+ */
+export async function isOfRun(line: string, run: string): Promise<boolean> {
+  const pid = /^process (\d+) /.exec(line)?.[1]
+  if (pid === undefined) return true
+  const environment = (await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')).split('\0')
+  const mark = environment.find((one) => one.startsWith(`${RUN}=`))
+  return mark === undefined ? /\/dwt-\w/.test(line) : mark === `${RUN}=${run}`
+}
+
+/** The line with all that can be said of it, so that whoever reads it need not look himself. */
+export async function inDetail(line: string): Promise<string> {
+  const [, kind = '', name = ''] = /^(\w+) (\S+)/.exec(line) ?? []
+  const text = async (path: string): Promise<string> => (await readFile(path, 'utf8').catch(() => '')).trim()
+  if (kind === 'process') {
+    const status = await text(`/proc/${name}/status`)
+    const parent = /^PPid:\s*(\d+)/m.exec(status)?.[1] ?? ''
+    const group = (await text(`/proc/${name}/cgroup`)).split('\n').at(-1) ?? ''
+    const started = (await command(['ps', '-o', 'lstart=', '-p', name])).stdout.trim()
+    return `${line} (since ${started}, child of ${parent} ${await commandLine(parent)}, in ${group})`
+  }
+  if (kind === 'cgroup') {
+    const pids = (await text(`${name}/cgroup.procs`)).split('\n').filter((pid) => pid !== '')
+    const inside = await Promise.all(pids.slice(0, 5).map(async (pid) => `${pid} ${await commandLine(pid)}`))
+    const born = await stat(name).then(
+      ({ ctime }) => ctime.toISOString(),
+      () => 'gone now',
+    )
+    return `${line} (made ${born}, in it: ${inside.join('; ') || 'nothing'})`
+  }
+  if (kind === 'interface') {
+    const { stdout } = await command(['ip', '-d', '-o', 'link', 'show', name])
+    return `${line} (${stdout.trim().replaceAll(/\s+/g, ' ').slice(0, 300)})`
+  }
+  return line
 }
 
 async function mounts(): Promise<string[]> {
@@ -67,11 +113,16 @@ async function processes(): Promise<string[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const lines = await Promise.all(
     pids.map(async (pid) => {
-      const text = await readFile(join('/proc', pid, 'cmdline'), 'utf8').catch(() => '')
-      return text === '' ? undefined : `process ${pid} ${text.replaceAll('\0', ' ').trim().slice(0, 200)}`
+      const text = await commandLine(pid)
+      return text === '' ? undefined : `process ${pid} ${text}`
     }),
   )
   return lines.filter((line) => line !== undefined)
+}
+
+async function commandLine(pid: string): Promise<string> {
+  const text = await readFile(join('/proc', pid, 'cmdline'), 'utf8').catch(() => '')
+  return text.replaceAll('\0', ' ').trim().slice(0, 200)
 }
 
 async function namedNamespaces(): Promise<string[]> {
