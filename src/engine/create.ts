@@ -19,6 +19,7 @@ import { emptyLayers, initLayer } from './init-layer.ts'
 import { checkLog, logWarnings } from './log-options.ts'
 import { canonicalModes, joinedRange, namedContainer } from './joins.ts'
 import { resolveLinks } from './links.ts'
+import { meterFolders } from './meters.ts'
 import { resolveMounts, type MountSources } from './mount-points.ts'
 import { mountRequests, type InheritedMount } from './mount-requests.ts'
 import { checkName, newId, randomName } from './names.ts'
@@ -66,6 +67,7 @@ async function acceptHostConfig(
   const complete = completeHostConfig(request.hostConfig, {
     runtime: settings.defaultLevel,
     logConfig: settings.log,
+    meters: meterFolders(),
   })
   validateCreate(request, complete, facts)
   const host = canonicalModes(complete, containers)

@@ -235,6 +235,8 @@ const MASKED: readonly string[] = [
   '/proc/sys/fs/aio-nr',
   '/proc/sys/fs/quota',
   '/proc/bus/pci', // the host's devices
+  '/sys/devices/virtual/thermal', // how hot the host is, and so what it computes (see meters.ts)
+  '/sys/devices/virtual/hwmon',
   '/sys/devices/virtual/bdi', // file systems and memory of the host
   '/sys/devices/virtual/block',
   '/proc/config.gz', // how the host's kernel was built

@@ -186,7 +186,7 @@ describe('escape', { skip: needs, concurrency: 1 }, () => {
       ...['/proc/interrupts', '/proc/diskstats', '/proc/partitions', '/proc/fs', '/proc/asound'],
       ...['/sys/block', '/sys/class/block', '/sys/fs/ext4', '/sys/devices/virtual/dmi', '/proc/timer_stats'],
       ...['/proc/sys/fs/inode-state', '/proc/sys/fs/aio-nr', '/proc/kpagecgroup', '/proc/sched_debug'],
-      ...['/sys/devices/virtual/bdi', '/sys/devices/virtual/block'],
+      ...['/sys/devices/virtual/bdi', '/sys/devices/virtual/block', '/sys/devices/virtual/thermal'],
       ...['/sys/kernel/vmcoreinfo', '/sys/kernel/uevent_seqnum'],
     ]
     const masked = await inside([], 'read', ...paths)

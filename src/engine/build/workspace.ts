@@ -11,6 +11,7 @@ import type { Container } from '../container.ts'
 import { packInto } from '../container-files.ts'
 import { draftContainer, makeLayer } from '../create.ts'
 import { bundleForFiles } from '../launch.ts'
+import { meterFolders } from '../meters.ts'
 import { newId } from '../names.ts'
 import { levelOf, type Services } from '../services.ts'
 import { encodeEvents } from './events.ts'
@@ -54,7 +55,7 @@ async function draft(services: Services, id: string, image: Digest | undefined):
       logConfig: { type: 'none', config: {} },
       ...(given?.lower.length ? {} : { usernsMode: 'host' }),
     },
-    { runtime: settings.defaultLevel, logConfig: settings.log },
+    { runtime: settings.defaultLevel, logConfig: settings.log, meters: meterFolders() },
   )
   const config = { ...NOTHING, env: given?.config.env ?? [] }
   return draftContainer(services, {

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { completeHostConfig } from './config.ts'
+import { meterFolders } from './meters.ts'
+
+test('meterFolders gives devices, not the links to them, and nothing where there are none', () => {
+  const sys = realpathSync(mkdtempSync(join(tmpdir(), 'dwt-sys-')))
+  try {
+    assert.deepEqual(meterFolders(sys), [])
+    const sensor = join(sys, 'devices/platform/coretemp.0/hwmon/hwmon3')
+    const throttle = join(sys, 'devices/system/cpu/cpu0/thermal_throttle')
+    for (const folder of [
+      sensor,
+      throttle,
+      join(sys, 'devices/system/cpu/cpufreq'),
+      join(sys, 'class/hwmon'),
+    ])
+      mkdirSync(folder, { recursive: true })
+    writeFileSync(join(throttle, 'core_throttle_count'), '0\n')
+    symlinkSync(sensor, join(sys, 'class/hwmon/hwmon3'))
+    symlinkSync('../nowhere', join(sys, 'class/hwmon/hwmon4'))
+    assert.deepEqual(meterFolders(sys), [sensor, throttle])
+  } finally {
+    rmSync(sys, { recursive: true })
+  }
+})
+
+test('completeHostConfig closes meters, unless the client says which paths are closed', () => {
+  const defaults = { runtime: 'namespaces', logConfig: { type: 'json-file', config: {} }, meters: ['/sys/m'] }
+  assert.ok(completeHostConfig({}, defaults).maskedPaths?.includes('/sys/m'))
+  assert.deepEqual(completeHostConfig({ maskedPaths: [] }, defaults).maskedPaths, [])
+  assert.equal(completeHostConfig({ privileged: true }, defaults).maskedPaths, null)
+})
