@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -49,5 +59,25 @@ test('deadRuns finds what a killed run left, last planted first, also after half
     ])
     run.forget()
     assert.ok(!existsSync(path))
+  })
+})
+
+const isRoot = process.geteuid?.() === 0
+
+test('deadRuns removes nothing by the word of a journal that others can write', { skip: !isRoot }, () => {
+  inFolder((folder) => {
+    writeFileSync(join(folder, 'evil.jsonl'), '{"run":"evil","pid":1,"start":"0"}\n')
+    const refused = /journal in .* failed: others can write there/
+    for (const spoil of [() => chmodSync(folder, 0o777), () => chownSync(folder, 59_000, 59_000)]) {
+      spoil()
+      assert.throws(() => deadRuns(folder), refused)
+      assert.throws(() => openJournal('a1', folder), refused)
+      chownSync(folder, 0, 0)
+      chmodSync(folder, 0o711)
+    }
+    const link = join(folder, 'link')
+    symlinkSync(folder, link)
+    assert.throws(() => deadRuns(link), refused)
+    assert.equal(deadRuns(folder).length, 1)
   })
 })

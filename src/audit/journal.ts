@@ -2,8 +2,17 @@
  * What an audit planted is written down before it is planted, in one file per run, so that a run that was killed leaves
  * nothing for good: the next one reads the files of dead runs and cleans. Canaries never stand in it.
  */
-import { appendFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import { DewarError } from '../base/errors.ts'
 import { isRecord } from '../client/connect.ts'
 
 export type Planted =
@@ -40,6 +49,7 @@ export interface OpenJournal extends Journal {
 export function openJournal(run: string, folder = JOURNAL_FOLDER): OpenJournal {
   // 0711: observers without privilege must reach the tool's copy, and see nothing else.
   mkdirSync(folder, { recursive: true, mode: 0o711 })
+  assertOurs(folder)
   const own = join(folder, run)
   mkdirSync(own, { mode: 0o711 })
   const path = join(folder, `${run}.jsonl`)
@@ -66,6 +76,20 @@ export function openJournal(run: string, folder = JOURNAL_FOLDER): OpenJournal {
   }
 }
 
+/**
+ * What stands in a journal is removed by its next reader, who is root, and /var/tmp is everybody's: whoever made the folder
+ * first, or may write into it, could have anything removed.
+ */
+function assertOurs(folder: string): void {
+  const { uid, mode } = lstatSync(folder)
+  if ((mode & 0o170000) === 0o040000 && uid === process.geteuid?.() && (mode & 0o022) === 0) return
+  throw new DewarError(
+    'forbidden',
+    `reading the audit's journal in ${folder} failed: others can write there`,
+    { remedy: `look at what it holds, remove it (rm -r ${folder}), audit again` },
+  )
+}
+
 export interface DeadRun {
   readonly run: string
   /** Last planted first. */
@@ -76,7 +100,9 @@ export interface DeadRun {
 
 /** Runs that ended without cleaning up: their process is gone, or its pid is another's now. */
 export function deadRuns(folder = JOURNAL_FOLDER): readonly DeadRun[] {
-  return namesIn(folder)
+  const names = namesIn(folder)
+  if (names.length > 0) assertOurs(folder)
+  return names
     .filter((name) => name.endsWith('.jsonl'))
     .flatMap((name) => {
       const lines = readFileSync(join(folder, name), 'utf8').split('\n').map(parse).filter(isRecord)
@@ -117,7 +143,7 @@ function parse(line: string): unknown {
   }
 }
 
-/** The folder belongs to root alone, who wrote these lines. */
+/** Only we can have written these lines: `assertOurs`. */
 function isPlanted(value: unknown): value is Planted {
   return isRecord(value) && typeof value['kind'] === 'string'
 }
