@@ -86,10 +86,15 @@ async function listens(pid: number, socket: string): Promise<number | undefined>
 
 /**
  * The auditor and what it started on the host: its traces are none of a target's. Processes that `runc exec` starts are
- * children of ours too, and belong to the container: they are in another PID namespace.
+ * children of ours too, and belong to the container: they are in another PID namespace. So does an engine that we started,
+ * with all that it started: it is no part of the auditor.
  */
-export async function auditorPids(all: readonly HostProcess[]): Promise<ReadonlySet<number>> {
-  const family = [...descendants(all, [process.pid])]
+export async function auditorPids(
+  all: readonly HostProcess[],
+  engine: readonly number[] = [],
+): Promise<ReadonlySet<number>> {
+  const theirs = descendants(all, engine)
+  const family = [...descendants(all, [process.pid])].filter((pid) => !theirs.has(pid))
   const mine = await namespaceOf('self', 'pid')
   const links = await Promise.all(family.map((pid) => namespaceOf(pid, 'pid')))
   return new Set(family.filter((_pid, index) => links[index] === mine))

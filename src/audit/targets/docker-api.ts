@@ -171,8 +171,10 @@ async function createSubject(
 /** By the PID namespace, by kinship (shims), and by the id in a command line (conmon, gofers). */
 async function pidsOf(id: string, pid: number, engine: readonly number[]): Promise<readonly number[]> {
   const all = await listProcesses()
-  const ours = await auditorPids(all)
-  const up = ancestors(all, pid, new Set([...engine, ...ours]))
+  const ours = await auditorPids(all, engine)
+  // What the engine started for all containers (dewar's spawner, containerd): above it are other people's, too.
+  const helpers = all.filter((one) => engine.includes(one.parent)).map((one) => one.pid)
+  const up = ancestors(all, pid, new Set([...engine, ...helpers, ...ours]))
   const named = all.filter(({ argv }) => argv.some((word) => word.includes(id))).map((one) => one.pid)
   const inside = await companions(pid)
   const family = descendants(all, [pid, ...up, ...named, ...inside])
