@@ -43,14 +43,6 @@ const PROBE_LINES = 430
 
 /** Files longer than SOURCE_LINES, how long they may be, and why they are better whole. */
 const LONGER: Readonly<Record<string, { readonly lines: number; readonly why: string }>> = {
-  'src/audit/probes/in/engine-traps.ts': {
-    lines: 390,
-    why: 'one family of probes, whose questions and words are half of the lines',
-  },
-  'src/audit/probes/in/layout.ts': {
-    lines: 320,
-    why: 'one family of probes, whose questions and words are half of the lines',
-  },
   'src/audit/probes/in/planted.ts': {
     lines: 400,
     why: 'one family of probes, whose questions and words are half of the lines',

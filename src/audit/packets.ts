@@ -56,21 +56,47 @@ export async function sniff(guest: Guest): Promise<bigint | string> {
   return opened.value
 }
 
-/** Reads what waits on a non-blocking socket; the pieces that hold the word. */
+/** Of 64 packets each: a bound for a wire that never falls silent, far beyond what a socket holds. */
+const ROUNDS = 4000
+
+/** Reads a non-blocking socket until nothing waits; of each word the pieces that hold it. */
+export async function sift(
+  guest: Guest,
+  fd: bigint,
+  canaries: readonly Canary[],
+  rounds = ROUNDS,
+): Promise<readonly (readonly Buffer[])[]> {
+  const read = { name: 'recvfrom', args: [fd, { out: 2048, short: true }, 2048, 0, 0, 0] as const }
+  const held = canaries.map((): Buffer[] => [])
+  for (let round = 0; round < rounds; round += 1) {
+    const answers = await guest.batch(Array.from({ length: 64 }, () => read))
+    const pieces = answers.flatMap(({ out }) => out)
+    for (const [index, { bytes }] of canaries.entries())
+      held[index]?.push(...pieces.filter((piece) => piece.includes(bytes)))
+    if (answers.some(({ error }) => error !== '')) break
+  }
+  return held
+}
+
 export async function receive(
   guest: Guest,
   fd: bigint,
   canary: Canary,
-  rounds = 40,
+  rounds = ROUNDS,
 ): Promise<readonly Buffer[]> {
-  const read = { name: 'recvfrom', args: [fd, { out: 2048, short: true }, 2048, 0, 0, 0] as const }
-  const held: Buffer[] = []
-  for (let round = 0; round < rounds; round += 1) {
-    const answers = await guest.batch(Array.from({ length: 64 }, () => read))
-    held.push(...answers.flatMap(({ out }) => out).filter((packet) => packet.includes(canary.bytes)))
-    if (answers.some(({ error }) => error !== '')) break
-  }
-  return held
+  return (await sift(guest, fd, [canary], rounds))[0] ?? []
+}
+
+const SOL_PACKET = 263
+const PACKET_STATISTICS = 6
+
+/** Packets that a capture had no room for since it was last asked; packet(7). */
+export async function lost(guest: Guest, wire: bigint): Promise<number> {
+  const length = { inout: Buffer.from([8, 0, 0, 0]) }
+  const { error, out } = await guest.syscall(
+    ...(['getsockopt', wire, SOL_PACKET, PACKET_STATISTICS, { out: 8 }, length] as const),
+  )
+  return error === '' ? (out[0]?.readUInt32LE(4) ?? Number.NaN) : Number.NaN
 }
 
 /** Sends until the other has it: the first packets of a new network may be lost while its addresses are learnt. */

@@ -23,11 +23,13 @@ class Bench {
   readonly #socket: string
   readonly #kind: Side
   readonly #folder: string
+  readonly #storage: string
 
-  constructor(kind: Side, socket: string, folder: string) {
+  constructor(kind: Side, socket: string, folder: string, storage: string) {
     this.#kind = kind
     this.#socket = socket
     this.#folder = folder
+    this.#storage = storage
   }
 
   /** Verdicts of these probes on containers that are run with these options. */
@@ -35,8 +37,12 @@ class Bench {
     const given = words
       .replaceAll('SOCKET', this.#socket)
       .replaceAll('ROOT', dirname(this.#socket))
-      .replaceAll('NO_SYNC', withoutSync(this.#folder))
-    const runArguments = splitWords(given)
+      .replaceAll('STORAGE', this.#storage)
+    const filtered = Object.entries(FILTERS).reduce(
+      (text, [name, calls]) => text.replaceAll(name, () => filterOf(this.#folder, name, calls)),
+      given,
+    )
+    const runArguments = splitWords(filtered)
     const word = this.#kind === 'dewar' ? 'dewar' : 'docker'
     return audit({
       targets: [`${word}=${this.#socket}`],
@@ -52,10 +58,22 @@ class Bench {
   }
 }
 
-/** A filter that refuses nothing but to write out what others have written. */
-function withoutSync(folder: string): string {
-  const path = join(folder, 'no-sync.json')
-  const syscalls = [{ names: ['sync', 'syncfs'], action: 'SCMP_ACT_ERRNO' }]
+/** Of all that I29 asks. */
+const ADMIN = [
+  ...['bpf', 'perf_event_open', 'init_module', 'finit_module', 'delete_module', 'kexec_load', 'syslog'],
+  ...['quotactl', 'swapon', 'acct', 'settimeofday'],
+]
+
+/** Filters that refuse nothing but these. */
+const FILTERS: Readonly<Record<string, readonly string[]>> = {
+  NO_SYNC: ['sync', 'syncfs'],
+  NO_ADMIN: [...ADMIN, 'keyctl'],
+  ONLY_KEYCTL: ADMIN,
+}
+
+function filterOf(folder: string, name: string, names: readonly string[]): string {
+  const path = join(folder, `${name}.json`)
+  const syscalls = [{ names, action: 'SCMP_ACT_ERRNO' }]
   writeFileSync(path, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls }))
   return path
 }
@@ -85,7 +103,9 @@ describe('ground truth', { skip: needs, concurrency: 2 }, () => {
       before(async () => {
         const { path } = scope.use(await tempFolder(`truth-${kind}`))
         const { server } = await startSide(kind, scope)
-        bench = new Bench(kind, server.socket, path)
+        const { json } = await server.api('GET', '/info')
+        const { DockerRootDir } = json as { DockerRootDir: string }
+        bench = new Bench(kind, server.socket, path, DockerRootDir)
       })
       after(async () => scope[Symbol.asyncDispose]())
 

@@ -1,6 +1,6 @@
 /** Targets without one protection that no option takes away: each a real one, with something wrong done on the way. */
 import { spawn } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { guestArgv, processOfChild } from '../../src/audit/guest-process.ts'
 import { openGuest } from '../../src/audit/guest.ts'
@@ -43,9 +43,10 @@ export async function withoutLimits(shop: Workshop): Promise<Target> {
 }
 
 /** Forgets that a mount was to be read-only. */
-export async function withoutReadOnly(shop: Workshop): Promise<Target> {
+export async function withoutReadOnly(shop: Workshop, more: SubjectOptions = {}): Promise<Target> {
   return changed(await bundles(shop), ({ mounts = [], ...rest }) => ({
     ...rest,
+    ...more,
     mounts: mounts.map((mount) => ({ ...mount, readOnly: false })),
   }))
 }
@@ -93,12 +94,20 @@ export async function withLeftovers(shop: Workshop): Promise<Target> {
 
 /** Leaves a folder of the host open in what it starts (CVE-2024-21626). */
 export function withOpenFolder(shop: Workshop): Promise<Target> {
-  const folder = join(shop.journal.folder, 'leaky')
-  mkdirSync(folder)
+  return withOpen(shop, (folder) => `3<${folder}`)
+}
+
+/** Leaves a socket of its own open in what it starts. */
+export function withOpenSocket(shop: Workshop): Promise<Target> {
+  return withOpen(shop, () => '3<>/dev/udp/127.0.0.1/9')
+}
+
+function withOpen(shop: Workshop, redirection: (folder: string) => string): Promise<Target> {
+  const folder = mkdtempSync(join(shop.journal.folder, 'leaky-'))
   const runc = findProgram('runc') ?? ''
   const lines = [
     '#!/bin/bash',
-    `exec 3<${folder}`,
+    `exec ${redirection(folder)}`,
     'for word; do shift; set -- "$@" "$word"',
     '  case $word in run|exec) set -- "$@" --preserve-fds 1;; esac',
     'done',
@@ -210,6 +219,38 @@ export function withNaiveCopies(target: Target, folderOf: (id: string) => Promis
   }
   const containers = instead(client.containers, copying)
   return { ...target, client: instead(client, { containers }) }
+}
+
+/** Copies out alone. */
+export function thatCopiesNothingIn(target: Target): Target {
+  const { client } = target
+  if (client === undefined) return target
+  const putArchive = (): Promise<never> => Promise.reject(new Error('read-only'))
+  return { ...target, client: instead(client, { containers: instead(client.containers, { putArchive }) }) }
+}
+
+/** Takes no images any more. */
+export function thatLoadsNothing(target: Target): Target {
+  const { client } = target
+  if (client === undefined) return target
+  async function* load(): AsyncGenerator {
+    yield* []
+    throw new Error('no space left on device')
+  }
+  return { ...target, client: instead(client, { images: instead(client.images, { load }) }) }
+}
+
+/** Does not remove the first image that it is asked to. */
+export function thatKeepsImages(target: Target): Target {
+  const { client } = target
+  if (client === undefined) return target
+  let asked = 0
+  const remove: typeof client.images.remove = async (name, options) => {
+    asked += 1
+    if (asked === 1) throw new Error('the image is in use')
+    return client.images.remove(name, options)
+  }
+  return { ...target, client: instead(client, { images: instead(client.images, { remove }) }) }
 }
 
 /** The object with some of its members replaced; its methods go on finding their own. */

@@ -4,7 +4,7 @@ export type Side = 'dewar' | 'dockerd'
 export interface Weakness {
   /** As after `run`: what the target is hardened with, and what it has instead when it is weak. Mostly nothing. */
   readonly base: string
-  /** As after `run`; SOCKET is the engine's own, ROOT its folder, NO_SYNC a filter that refuses sync(2). */
+  /** As after `run`; SOCKET is the engine's own, ROOT its folder, STORAGE where it keeps things, NO_SYNC, NO_ADMIN and ONLY_KEYCTL filters. */
   readonly words: string
   /** Probes that say LEAK now and did not before. */
   readonly caught: readonly string[]
@@ -39,6 +39,9 @@ const DEWAR: readonly Row[] = [
   ['-v /etc:/x:ro', 'I61', 'I34 I19'],
   ['-v /var/tmp:/deep/down', 'I61', 'I34 I19'],
   ['-v ROOT:/engine', 'I61', 'I32 I19'],
+  ['-v STORAGE/containers:/others:ro', 'I61', 'I32 I19'],
+  ['-v /proc:/host/proc:ro', 'I61', 'I19 I20'],
+  ['-v /sys:/host/sys:ro', 'I61', 'I19 I20'],
   ['--userns=host -v SOCKET:/run/docker.sock', 'I34 I22', 'I32 I27'],
   ['--userns=host --ipc=host', 'A31 I22', 'I32 I27'],
   ['--userns=host --net=host', 'I57 I22 I33', 'I32 I27'],
@@ -71,6 +74,7 @@ const DOCKER: readonly Row[] = [
   ['--security-opt systempaths=unconfined', 'I19 I14', 'I20 I27 I32'],
   [PRIVILEGED, 'I19 I20 I27 I29 I13 I14 I30', 'I32 I33'],
   ['--cap-add=SYS_ADMIN', 'I27 I29', 'I19 I20'],
+  ['--security-opt seccomp=ONLY_KEYCTL', 'I29', 'I13 I20', '--security-opt seccomp=NO_ADMIN'],
   ['--cap-add=SYS_TIME', 'I29', OTHERS],
   ['--cap-add=SYSLOG', 'I13 I29', OTHERS],
   // shocker.c
@@ -88,6 +92,11 @@ const DOCKER: readonly Row[] = [
   ['-v /:/host:ro', 'I61', OTHERS],
   ['-v /etc:/x:ro', 'I61', OTHERS],
   ['-v ROOT:/engine', 'I61', OTHERS],
+  // What node_exporter, cAdvisor and their like are given.
+  ['-v STORAGE/containers:/others:ro', 'I61', OTHERS],
+  ['-v /proc:/host/proc:ro', 'I61', OTHERS],
+  ['-v /sys:/host/sys:ro', 'I61', OTHERS],
+  ['-v /dev:/host/dev:ro', 'I61', OTHERS],
   ['--cgroupns=private -v /sys/fs/cgroup:/groups', 'I18 I61', OTHERS, '--cgroupns=private'],
   ['', 'I18', OTHERS, '--cgroupns=private'],
   ['', 'I23', OTHERS, '--security-opt no-new-privileges'],

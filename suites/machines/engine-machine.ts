@@ -31,6 +31,10 @@ export interface Story {
   readonly programs?: Readonly<Record<string, string>>
   /** They are in the machine's own root, too. */
   readonly alsoOutside?: boolean
+  /** Path of a table that the firmware has, too. */
+  readonly acpi?: string
+  /** Added to the kernel's command line. */
+  readonly append?: string
   readonly timeoutMs: number
 }
 
@@ -52,7 +56,7 @@ sync; poweroff -f
 /** Resolves with what the story wrote. */
 export async function tell(
   parts: Parts,
-  { module, programs = {}, alsoOutside = false, timeoutMs }: Story,
+  { module, programs = {}, alsoOutside = false, acpi, append = '', timeoutMs }: Story,
 ): Promise<string> {
   await using folder = await tempFolder('machine')
   const root = join(folder.path, 'root')
@@ -89,7 +93,8 @@ export async function tell(
   ])
   const blank = join(folder.path, 'blank')
   writeFileSync(blank, new Uint8Array(64 << 20))
-  return await run(parts, disk, blank, timeoutMs)
+  const disks = [disk, blank]
+  return await run(parts, { disks, acpi, append, timeout: timeoutMs })
 }
 
 function copyModules(kernel: string, root: string): void {
@@ -133,17 +138,28 @@ function image(
   execFileSync('tar', ['-C', folder, '--owner=0', '--group=0', '-cf', archive, '.'])
 }
 
+interface Hardware {
+  readonly disks: readonly string[]
+  readonly acpi: string | undefined
+  readonly append: string
+  readonly timeout: number
+}
+
 /** Without the clock's settings one boot in five of an x86 machine hangs. */
-function run(parts: Parts, disk: string, blank: string, timeout: number): Promise<string> {
+function run(
+  parts: Parts,
+  { disks: [disk = '', blank = ''], acpi, append, timeout }: Hardware,
+): Promise<string> {
   const [kernel = ''] = readdirSync(join(parts.kernel, 'boot')).filter((name) => name.startsWith('vmlinuz-'))
   const clock = 'tsc_early_khz=2000000 lpj=4000000 no_timer_check'
-  const line = `console=${parts.console} quiet panic=-1 reboot=t root=/dev/nvme0n1 rw init=/init ${clock} cgroup_no_v1=all`
+  const line = `console=${parts.console} quiet panic=-1 reboot=t root=/dev/nvme0n1 rw init=/init ${clock} cgroup_no_v1=all ${append}`
   const [program = '', ...machine] = parts.qemu
   const args = [
     ...machine,
     ...'-accel tcg -m 1024 -display none -monitor none -nic none -serial stdio -no-reboot'.split(' '),
     ...['-drive', `file=${disk},if=none,id=d,format=raw`, '-device', 'nvme,serial=d,drive=d,ioeventfd=off'],
     ...['-drive', `file=${blank},if=none,id=b,format=raw`, '-device', 'nvme,serial=b,drive=b,ioeventfd=off'],
+    ...(acpi === undefined ? [] : ['-acpitable', `file=${acpi}`]),
     ...['-kernel', join(parts.kernel, 'boot', kernel), '-append', line],
   ]
   return new Promise((resolve, reject) => {

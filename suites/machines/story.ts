@@ -6,7 +6,7 @@ import { until } from '../harness/until.ts'
 
 /** Under emulation, on a machine with other things to do. */
 const PATIENCE = 300_000
-const SOCKET = '/run/dewar.sock'
+export const SOCKET = '/run/dewar.sock'
 
 export async function api(method: string, path: string, body?: unknown): Promise<ApiAnswer> {
   const answer = await callApi(SOCKET, method, path, body, {

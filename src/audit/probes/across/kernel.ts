@@ -1,11 +1,11 @@
-/** Channels through the kernel between neighbours: locks, page cache, signals, merged pages. */
+/** Channels through the kernel between neighbours: locks, page cache, signals. */
 import { readFileSync } from 'node:fs'
 import { randomInt } from 'node:crypto'
 import type { Guest } from '../../guest-types.ts'
 import { SHARED_FILE } from '../../image.ts'
 import type { Probe } from '../../probe.ts'
 import type { Evidence } from '../../types.ts'
-import { absent, conclude, inconclusive } from '../../verdict.ts'
+import { absent, conclude } from '../../verdict.ts'
 import { across, neighbours } from './neighbours.ts'
 
 const F_GETLK = 5
@@ -185,43 +185,6 @@ export const signals: Probe = {
       ],
       leak: "A container reaches another one's processes or memory.",
       contained: 'The neighbour finds neither processes nor memory of the victim.',
-    })
-  },
-}
-
-export const mergedPages: Probe = {
-  ...across,
-  id: 'A30',
-  slug: 'across.mem.dedup',
-  asset: 'side channel',
-  question: 'Does the kernel merge equal pages of different containers, which write times betray?',
-  method: "The kernel's switch for merging pages and the counts of merged pages of the container are read.",
-  references: ['CVE-2015-2877'],
-  remedy: 'Switch kernel samepage merging off: echo 2 > /sys/kernel/mm/ksm/run.',
-  interference: 'none',
-  async run(context) {
-    const on = read('/sys/kernel/mm/ksm/run')
-    if (on === undefined) return absent('this kernel merges no pages')
-    const { subject } = await context.world()
-    const seen: Evidence[] = []
-    for (const pid of await subject.pids()) {
-      // Empty for a process that is ending.
-      const merged = Number(read(`/proc/${pid}/ksm_merging_pages`) ?? '')
-      if (merged > 0) seen.push({ kind: 'value', text: `process ${pid} has ${merged} merged pages` })
-    }
-    // Whoever asks for it is merged then (MADV_MERGEABLE needs no privilege): that nobody did proves nothing.
-    if (on === '1' && seen.length === 0)
-      return inconclusive('merging is on, and no process of the container has asked for it (switch it off)')
-    return conclude({
-      seen,
-      controls: [
-        {
-          what: 'the count of merged pages can be read',
-          held: read('/proc/self/ksm_merging_pages') !== undefined,
-        },
-      ],
-      leak: 'Pages of the container are merged with those of others.',
-      contained: 'Merging is off.',
     })
   },
 }

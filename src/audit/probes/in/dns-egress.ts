@@ -1,15 +1,17 @@
 /** Names that a container asks for although it has no way out. */
+import { isIP, isIPv6 } from 'node:net'
 import { makeCanary } from '../../canary.ts'
 import { internetAddress } from '../../guest-files.ts'
 import type { Guest } from '../../guest-types.ts'
-import { describeFrame, receive, sniff } from '../../packets.ts'
+import { describeFrame, lost, receive, sniff } from '../../packets.ts'
 import type { Probe, ProbeContext } from '../../probe.ts'
 import type { Subject } from '../../target.ts'
 import { absent, conclude, inconclusive } from '../../verdict.ts'
-import { insideProbe, textInside } from './inside.ts'
-import { gatewayOf, hostSide } from './reach.ts'
+import { contentInside, insideProbe } from './inside.ts'
+import { gatewayOf, hostSide } from './gateway.ts'
 
 const AF_INET = 2
+const AF_INET6 = 10
 const DATAGRAM = 2
 const NONBLOCKING = 0o4000
 
@@ -30,6 +32,8 @@ async function resolverOf(context: ProbeContext): Promise<string | undefined> {
 interface Watch {
   /** Frames with this word that went to or came from others than the container itself. */
   readonly passed: (word: string, own: string) => Promise<readonly Buffer[]>
+  /** Packets that it had no room for. */
+  readonly lost: () => Promise<number>
 }
 
 /** All interfaces of the host, its loopback among them: whatever resolver the engine asks, the question passes there. */
@@ -37,6 +41,7 @@ async function watchNames(host: Guest): Promise<Watch | string> {
   const wire = await sniff(host)
   if (typeof wire === 'string') return wire
   return {
+    lost: () => lost(host, wire),
     async passed(word, own) {
       const frames = await receive(host, wire, { asset: 'name', text: word, bytes: Buffer.from(word) })
       const address = Buffer.from(own.split('.').map(Number))
@@ -73,6 +78,7 @@ export const internalDns: Probe = insideProbe(
       return inconclusive(`the auditor’s resolver could not listen on ${resolver}:53: ${bound.error}`)
     const watch = await watchNames(host)
     if (typeof watch === 'string') return inconclusive(`listening on the host failed: ${watch}`)
+    let asked = 0
     const asks = async (internal: boolean, servers: readonly string[]): Promise<string> => {
       const made = await network({ internal })
       if (made === undefined) return ''
@@ -80,7 +86,7 @@ export const internalDns: Probe = insideProbe(
       const subject: Subject = await create({ network: { name: made.name }, body })
       const { text } = makeCanary('name')
       const word = text.slice(0, 24)
-      await askName(await guest(subject), `${word}.test`)
+      asked += (await askName(await guest(subject), `${word}.test`)) ? 1 : 0
       const canary = { asset: 'name', text: word, bytes: Buffer.from(word) }
       const got = (await receive(host, socket, canary)).length > 0
       const passed = await watch.passed(word, (await subject.address()) ?? '0.0.0.0')
@@ -95,6 +101,7 @@ export const internalDns: Probe = insideProbe(
       'asked of the auditor’s resolver': await asks(true, [resolver]),
       'asked of the host’s own': await asks(true, []),
     }
+    const dropped = await watch.lost()
     return conclude({
       seen: Object.entries(inside)
         .filter(([, how]) => how !== '')
@@ -104,6 +111,8 @@ export const internalDns: Probe = insideProbe(
           what: 'a name asked on a network with a way out reaches the resolver',
           held: outside.startsWith('it reached'),
         },
+        { what: `each container asked the servers that it was given (${asked} of 3)`, held: asked === 3 },
+        { what: `the auditor’s capture lost no packet (${dropped})`, held: dropped === 0 },
       ],
       leak: 'Names leave by the engine’s resolver although the network has no way out.',
       contained: 'No name from an internal network reached a resolver of the host or passed its interfaces.',
@@ -111,14 +120,22 @@ export const internalDns: Probe = insideProbe(
   },
 )
 
-/** To each name server of resolv.conf, and waits for an answer or a second. */
-async function askName(guest: Guest, name: string): Promise<void> {
-  const servers = [...(await textInside(guest, '/etc/resolv.conf')).matchAll(/^nameserver\s+([\d.]+)/gm)]
-  for (const [, server = ''] of servers.slice(0, 3)) {
+/** Of a container that is told of none; each of them may be an engine's, on an address of either kind. */
+export function nameServers(text: string): readonly string[] {
+  return [...text.matchAll(/^nameserver\s+([^\s%]+)/gm)]
+    .map((match) => match[1] ?? '')
+    .filter((one) => isIP(one) > 0)
+}
+
+/** Asks each name server of resolv.conf, and waits for an answer or a second. False when it could not try each. */
+async function askName(guest: Guest, name: string): Promise<boolean> {
+  const content = await contentInside(guest, '/etc/resolv.conf')
+  let tried = true
+  for (const server of nameServers('bytes' in content ? content.bytes.toString('latin1') : '')) {
     const [to, bytes] = [internetAddress(server, 53), question(name)]
-    await guest.inChild(
+    const [socket] = await guest.inChild(
       [
-        { name: 'socket', args: [AF_INET, DATAGRAM, 0], ends: true },
+        { name: 'socket', args: [isIPv6(server) ? AF_INET6 : AF_INET, DATAGRAM, 0], ends: true },
         {
           name: 'sendto',
           args: [{ result: 0 }, { in: bytes }, bytes.length, 0, { in: to }, to.length],
@@ -128,5 +145,8 @@ async function askName(guest: Guest, name: string): Promise<void> {
       ],
       1500,
     )
+    // Where no socket of the kind is to be had, nobody inside has one either; what did not come back is no answer.
+    if (socket?.error === 'TIMEOUT' || socket?.error === 'NOT-MADE') tried = false
   }
+  return tried && ('bytes' in content || content.error === 'ENOENT')
 }

@@ -33,9 +33,30 @@ function unescapeOctal(text: string): string {
   )
 }
 
-/** Instances of the container's own even where their number is the host's: what they show is another probe's. */
-const OF_THE_KERNEL =
-  /^(proc|sysfs|devpts|mqueue|cgroup2?|overlay|fuse-overlayfs|bpf|securityfs|debugfs|tracefs|nsfs|devtmpfs)$/
+/**
+ * File systems of the kernel, and where containers have them for themselves: what they show there is another probe's, also
+ * where the instance is the host's (sysfs with --network=host, control groups). Elsewhere somebody has mounted the host's.
+ */
+const OF_THE_KERNEL: Readonly<Record<string, string>> = {
+  sysfs: '/sys',
+  cgroup: '/sys/fs/cgroup',
+  cgroup2: '/sys/fs/cgroup',
+  mqueue: '/dev/mqueue',
+  devpts: '/dev',
+  // Its root, whatever the host calls it.
+  overlay: '/',
+  'fuse-overlayfs': '/',
+}
+
+/** Where there may be no nodes, in a user namespace, engines lend the host's: which of them is I20's question. */
+const NODE = /^\/(null|zero|full|random|urandom|tty|console|ptmx|net\/tun|fuse)$/
+
+function isOfContainer({ type, at, root }: Mount): boolean {
+  if (type === 'devtmpfs') return NODE.test(root) || (root !== '/' && isBelow(at, '/dev'))
+  const place = OF_THE_KERNEL[type]
+  if (place === undefined) return false
+  return place === '/' ? at === '/' : isBelow(at, place)
+}
 
 /** Where on the host this is: below which of its mounts the root lies. The deepest, and of those the shortest path. */
 export function placeOnHost(mount: Mount, host: readonly Mount[]): string | undefined {
@@ -83,11 +104,33 @@ async function isWritable(guest: Guest, path: string): Promise<boolean> {
   return (await guest.syscall('faccessat', AT_FDCWD, { in: path }, W_OK)).error === ''
 }
 
-async function hostTrees(
-  guest: Guest,
-  canary: { readonly path: string; readonly word: string },
-  engine: readonly string[],
-): Promise<readonly Evidence[]> {
+/** What an engine keeps for one container lies below a folder of its id; volumes are meant to be given. */
+export function isKeptFor(id: string, place: string, engine: readonly string[]): boolean {
+  return engine
+    .filter((folder) => isBelow(place, folder) && place !== folder)
+    .some((folder) => {
+      const words = place.slice(folder.length).split('/')
+      const own = words.includes(id) || isOfPod(words)
+      return own || /\/volumes\/[^/]+\/_data(\/|$)/.test(place.slice(folder.length))
+    })
+}
+
+/** Containers of one pod (podman) have these of its first one. */
+function isOfPod(words: readonly string[]): boolean {
+  const at = words.findIndex((word) => /^[0-9a-f]{64}$/.test(word))
+  const name = words.at(-1) ?? ''
+  return at >= 0 && at < words.length - 1 && ['hosts', 'hostname', 'resolv.conf', 'shm'].includes(name)
+}
+
+interface Search {
+  /** Of the container. */
+  readonly id: string
+  readonly canary: { readonly path: string; readonly word: string }
+  /** The engine's folders. */
+  readonly engine: readonly string[]
+}
+
+async function hostTrees(guest: Guest, { id, canary, engine }: Search): Promise<readonly Evidence[]> {
   // Another kernel numbers its devices by itself: there the file alone tells.
   const { shared } = await kernelOf(guest)
   const host = shared ? mountsIn(await textOnHost('/proc/self/mountinfo')) : []
@@ -95,8 +138,8 @@ async function hostTrees(
   const read = await findCanary(guest, inside, canary)
   const seen: Evidence[] = []
   for (const mount of inside) {
-    const place = OF_THE_KERNEL.test(mount.type) ? undefined : placeOnHost(mount, host)
-    const given = place !== undefined && !engine.some((folder) => isBelow(place, folder) && place !== folder)
+    const place = isOfContainer(mount) ? undefined : placeOnHost(mount, host)
+    const given = place !== undefined && !isKeptFor(id, place, engine)
     const at = read.get(mount.at)
     if (at === undefined && !given) continue
     const how = (await isWritable(guest, mount.at)) ? 'writable' : 'read-only or closed to it'
@@ -141,7 +184,7 @@ async function findsWhatIsGiven(
 ): Promise<Control> {
   const source = dirname(canary.path)
   const given = await context.create({ mounts: [{ source, target: '/audit-given', readOnly: true }] })
-  const found = await hostTrees(await context.guest(given), canary, [])
+  const found = await hostTrees(await context.guest(given), { id: given.id, canary, engine: [] })
   const held = found.some(({ text }) => text.includes('/audit-given') && text.includes('canary'))
   return { what: 'in a container that was given the folder the search finds it', held }
 }
@@ -161,19 +204,21 @@ export const hostTree: Probe = insideProbe(
   },
   async (context) => {
     using canary = plantOnHost(context)
-    const guest = await context.guest(await context.subject())
-    const seen = await hostTrees(guest, canary, await context.target.folders())
-    const list = await textInside(guest, '/proc/self/mountinfo')
+    const subject = await context.subject()
+    const guest = await context.guest(subject)
+    const seen = await hostTrees(guest, { id: subject.id, canary, engine: await context.target.folders() })
+    const mounts = mountsIn(await textInside(guest, '/proc/self/mountinfo'))
     return conclude({
       seen,
       controls: [
         await sees(guest),
-        { what: 'the list of mounts can be read inside', held: mountsIn(list).some(({ at }) => at === '/') },
+        { what: 'the list of mounts can be read inside', held: mounts.some(({ at }) => at === '/') },
+        { what: `all of them were searched (${mounts.length})`, held: mounts.length <= MOST_MOUNTS },
         // To a container of somebody else nothing may be given.
         ...(context.container === undefined ? [await findsWhatIsGiven(context, canary)] : []),
       ],
       leak: 'The guest has files of the host that lie outside the engine’s storage.',
-      contained: `None of ${mountsIn(list).length} mounts inside is a place of the host, and its file is below none.`,
+      contained: `None of ${mounts.length} mounts inside is a place of the host, and its file is below none.`,
     })
   },
 )

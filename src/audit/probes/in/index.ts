@@ -9,6 +9,7 @@ import { HOST_MOUNTS } from './host-mounts.ts'
 import { KERNEL_SURFACE } from './kernel-surface.ts'
 import { LAYOUT } from './layout.ts'
 import { LIMITS } from './limits.ts'
+import { meters } from './meters.ts'
 import { PLANTED } from './planted.ts'
 import { PRIVILEGES } from './privileges.ts'
 import { REACH } from './reach.ts'
@@ -28,4 +29,5 @@ export const IN_PROBES: readonly Probe[] = [
   ...LIMITS,
   ...HOST_ACTIVITY,
   ...LAYOUT,
+  meters,
 ]

@@ -5,7 +5,6 @@ import type { Evidence } from '../../types.ts'
 import { absent, conclude } from '../../verdict.ts'
 import { contentInside, kernelOf, lookingProbe, sees, short, textInside, textOnHost } from './inside.ts'
 import { mountsIn } from './host-mounts.ts'
-import { readdir, readFile } from 'node:fs/promises'
 import { O_WRONLY } from '../../guest-files.ts'
 
 function linesWith(text: string, word: string): readonly string[] {
@@ -171,52 +170,6 @@ export const symbols: Probe = lookingProbe(
   },
 )
 
-const POWER = [
-  '/sys/class/powercap',
-  '/sys/class/thermal',
-  '/sys/class/hwmon',
-  '/sys/devices/virtual/powercap',
-]
-
-export const power: Probe = lookingProbe(
-  {
-    id: 'I17',
-    slug: 'in.power.thermal',
-    asset: 'side channel',
-    question: 'Does a guest read the host’s energy meters or thermometers?',
-    method: `Names in ${POWER.join(', ')} and thermal_throttle that the host has, read inside.`,
-    references: ['GHSA-jq35-85cj-fj4p', 'GHSA-6fw5-f8r9-fgfm', 'PLATYPUS'],
-    remedy: 'Mask /sys/devices/virtual/powercap and thermal_throttle (engines since 2023 do).',
-  },
-  async (guest) => {
-    const seen: Evidence[] = []
-    let known = 0
-    for (const folder of POWER) {
-      const names = await readdir(folder).catch(() => [])
-      for (const name of names) {
-        for (const file of ['energy_uj', 'temp', 'temp1_input', 'name', 'type']) {
-          const path = `${folder}/${name}/${file}`
-          if ((await readFile(path).catch(() => '')).length === 0) continue
-          known += 1
-          if ((await textInside(guest, path)) !== '') seen.push({ kind: 'path', text: path })
-        }
-      }
-    }
-    const throttle = '/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count'
-    if ((await textOnHost(throttle)) !== '') {
-      known += 1
-      if ((await textInside(guest, throttle)) !== '') seen.push({ kind: 'path', text: throttle })
-    }
-    if (known === 0) return absent('this host has no energy meter and no thermometer')
-    return conclude({
-      seen,
-      controls: [await sees(guest), { what: 'the host reads its own', held: known > 0 }],
-      leak: 'The guest reads meters of the host: a side channel to what others compute.',
-      contained: `None of ${known} meters of the host can be read inside.`,
-    })
-  },
-)
-
 export const cgroupPaths: Probe = lookingProbe(
   {
     id: 'I18',
@@ -302,12 +255,4 @@ export const propagation: Probe = lookingProbe(
   },
 )
 
-export const LAYOUT: readonly Probe[] = [
-  mountinfo,
-  hostName,
-  cgroupPaths,
-  symbols,
-  power,
-  propagation,
-  telltales,
-]
+export const LAYOUT: readonly Probe[] = [mountinfo, hostName, cgroupPaths, symbols, propagation, telltales]

@@ -9,7 +9,7 @@ import type { Journal } from '../../journal.ts'
 import type { Probe } from '../../probe.ts'
 import type { Evidence } from '../../types.ts'
 import { absent, conclude, inconclusive } from '../../verdict.ts'
-import { hostSide } from './reach.ts'
+import { hostSide } from './gateway.ts'
 import {
   contentInside,
   insideProbe,

@@ -172,25 +172,32 @@ export const label: Probe = lookingProbe(
     slug: 'in.lsm.effective',
     asset: 'privilege',
     question: 'Does the guest run without the label that its security module should give it?',
-    method: '/proc/self/attr/current inside, where the host has AppArmor or SELinux.',
+    method: '/proc/self/attr/current inside, where the host’s kernel labels processes (AppArmor, SELinux).',
     references: ['CVE-2019-16884'],
     remedy: 'Leave the engine’s AppArmor or SELinux profile on.',
     readOnly: false,
   },
   async (guest) => {
-    const modules = (await textOnHost('/sys/kernel/security/lsm')).split(',')
-    if (!modules.some((name) => ['apparmor', 'selinux'].includes(name.trim())))
-      return absent('the host runs neither AppArmor nor SELinux')
+    // Not by securityfs, which need not be mounted: without such a module the kernel refuses to say (EINVAL).
+    const onHost = await textOnHost('/proc/self/attr/current')
+    if (onHost === '') return absent('the host’s kernel gives processes no labels (AppArmor, SELinux)')
     const label_ = (await textInside(guest, '/proc/self/attr/current')).replace('\0', '').trim()
     if (label_ === '') return inconclusive('the label cannot be read inside')
     return conclude({
-      seen: /^unconfined|unconfined_t/.test(label_) ? [{ kind: 'value', text: label_ }] : [],
-      controls: [await sees(guest), { what: 'the host has a security module', held: true }],
+      seen: isFree(label_) ? [{ kind: 'value', text: label_ }] : [],
+      controls: [await sees(guest), { what: `the host labels processes (${short(onHost)})`, held: true }],
       leak: 'No profile holds the guest.',
       contained: `It runs as ${label_}.`,
     })
   },
 )
+
+/** AppArmor: `PROFILE (MODE)`, of which only `enforce` refuses anything. SELinux: `user:role:TYPE:level`. */
+export function isFree(label_: string): boolean {
+  return /^unconfined\b|:(unconfined_t|spc_t|kernel_t|init_t)(:|$)|^kernel$| \((complain|unconfined)\)$/.test(
+    label_,
+  )
+}
 
 /** Opened for writing and nothing written. */
 const CONTROLS = [

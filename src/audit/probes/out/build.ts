@@ -1,5 +1,6 @@
 /** What an image keeps of the secrets it was built with. */
 import { Readable } from 'node:stream'
+import { messageOf } from '../../../base/errors.ts'
 import { isRecord } from '../../../client/connect.ts'
 import type { Client } from '../../../client/connect.ts'
 import { makeCanary } from '../../canary.ts'
@@ -81,6 +82,18 @@ async function buildOne(
     if (line.error !== '') throw new Error(`building failed: ${line.error}`)
 }
 
+/** Empty when both are gone. */
+async function removalOf(client: Client, { image, stage }: Built): Promise<string> {
+  for (const one of [image, stage]) {
+    try {
+      await client.images.remove(one, { force: true })
+    } catch (error) {
+      return `: ${one}: ${messageOf(error)}`
+    }
+  }
+  return ''
+}
+
 /** What everybody gets who may pull or inspect it. */
 async function textsOf(client: Client, image: string): Promise<ReadonlyMap<string, Buffer>> {
   const chunks: Uint8Array[] = []
@@ -119,11 +132,12 @@ export const buildSecret: Probe = {
     for (const [where, bytes] of texts)
       for (const canary of [built.argument, built.file])
         if (bytes.includes(canary.bytes)) seen.push({ kind: 'value', text: `${canary.asset}: in ${where}` })
-    await built[Symbol.asyncDispose]()
+    const kept = await removalOf(client, built)
     const folders = await target.folders()
     const rest = await searchContents(folders, [built.argument, built.file], signal)
+    // What was not removed is there of right.
     seen.push(
-      ...rest.hits.map(({ canary, path }) => ({
+      ...(kept === '' ? rest.hits : []).map(({ canary, path }) => ({
         kind: 'path' as const,
         text: `${canary.asset}: after the removal in ${path}`,
       })),
@@ -139,6 +153,7 @@ export const buildSecret: Probe = {
           what: `the search of the engine’s folders came to its end (${rest.files} files)`,
           held: rest.complete,
         },
+        { what: `the engine removed both images${kept}`, held: kept === '' },
       ],
       leak: 'What an image was built with stands in it for all who get it, or stays with the engine.',
       contained: 'Neither the argument nor the file of the stage is in the image, and nothing stays.',

@@ -1,13 +1,15 @@
 /** What the host and neighbours see of containers' traffic. */
 import { readFile } from 'node:fs/promises'
+import { isIPv4 } from 'node:net'
 import { makeCanary } from '../../canary.ts'
 import type { Canary } from '../../canary.ts'
 import type { Guest } from '../../guest-types.ts'
-import { describeFrame, exchange, listenUdp, receive, sendUdp, sniff } from '../../packets.ts'
+import { describeFrame, exchange, inetAddress, listenUdp, lost, sendUdp, sift, sniff } from '../../packets.ts'
 import type { Probe, ProbeContext } from '../../probe.ts'
 import type { Subject } from '../../target.ts'
-import type { Evidence } from '../../types.ts'
+import type { Control, Evidence } from '../../types.ts'
 import { absent, conclude, inconclusive } from '../../verdict.ts'
+import { gatewayOf } from '../in/gateway.ts'
 
 const common = { direction: 'out', interference: 'none', readOnly: false, timeout: 60_000 } as const
 const PORT = 4711
@@ -49,31 +51,35 @@ export const hostSniff: Probe = {
     const wire = await sniff(observer)
     if (typeof wire === 'string') return inconclusive(`listening on the host failed: ${wire}`)
     const canary = makeCanary('traffic')
-    const control = makeCanary('control')
     const arrived = await exchange(pair.from, pair.at, canary)
-    await sendUdp(observer, '127.0.0.1', 9, control.bytes)
+    const { frames, controls } = await captured(observer, wire, canary)
     return conclude({
-      seen: packets(await receive(observer, wire, canary)),
-      controls: [
-        { what: 'the word arrived in the other container', held: arrived },
-        {
-          what: "the capture works: it opens and sees the host's own packets",
-          held: await seesOwn(observer),
-        },
-      ],
+      seen: packets(frames),
+      controls: [{ what: 'the word arrived in the other container', held: arrived }, ...controls],
       leak: "Everyday root reads the containers' traffic on the host's interfaces.",
       contained: 'The word passed through no interface of the host in the clear.',
     })
   },
 }
 
-/** A second capture of a word over loopback: packet sockets see it like any other. */
-async function seesOwn(observer: Guest): Promise<boolean> {
-  const wire = await sniff(observer)
-  if (typeof wire === 'string') return false
+/** What a capture holds of a word; and whether it would: its owner's own packet is in it, sent last, and none was lost. */
+async function captured(
+  observer: Guest,
+  wire: bigint,
+  canary: Canary,
+): Promise<{ readonly frames: readonly Buffer[]; readonly controls: readonly Control[] }> {
   const control = makeCanary('control')
-  await sendUdp(observer, '127.0.0.1', 9, control.bytes)
-  return (await receive(observer, wire, control)).length > 0
+  const port = 40_000 + Math.floor(Math.random() * 20_000)
+  await sendUdp(observer, '127.0.0.1', port, control.bytes)
+  const [frames = [], own = []] = await sift(observer, wire, [canary, control])
+  const dropped = await lost(observer, wire)
+  return {
+    frames,
+    controls: [
+      { what: "the same capture shows the observer's own packet, sent afterwards", held: own.length > 0 },
+      { what: `it lost no packet (${dropped})`, held: dropped === 0 },
+    ],
+  }
 }
 
 /** In the network namespace where the engine is. */
@@ -105,15 +111,14 @@ export const neighbourSniff: Probe = {
     // Once before, so that switch and neighbours know the way: an unknown address is flooded to all.
     await exchange(pair.from, pair.at, makeCanary('first'))
     const arrived = await exchange(pair.from, pair.at, canary)
-    const seen = typeof wire === 'string' ? [] : await receive(third, wire, canary)
-    const able = typeof wire === 'string' ? true : await seesOwn(third)
+    const listened = typeof wire === 'string' ? undefined : await captured(third, wire, canary)
     const refused =
       typeof wire === 'string' ? `it may not even listen (${wire})` : 'it listens and does not see it'
     return conclude({
-      seen: packets(seen),
+      seen: packets(listened?.frames ?? []),
       controls: [
         { what: 'the word arrived in the other container', held: arrived },
-        { what: 'the neighbour sees its own packets, or is refused the socket', held: able },
+        ...(listened?.controls ?? []),
       ],
       leak: 'A neighbour reads what two other containers say to each other.',
       contained: `The neighbour does not get it: ${refused}.`,
@@ -129,7 +134,7 @@ export const netMetadata: Probe = {
   observers: ['host-root'],
   question: 'Does the host see on which ports a container listens and with whom it speaks?',
   method:
-    "A container listens on a random port; /proc/PID/net of its processes and the host's flows are read.",
+    "A container listens on a random port and sends from it to its gateway; /proc/PID/net of its processes and the host's flows are read.",
   references: ['T1049'],
   remedy:
     'Only a level with an own network stack (gvisor, microvm) hides sockets; flows the host always sees.',
@@ -145,8 +150,9 @@ export const netMetadata: Probe = {
       if (table.includes(word))
         seen.push({ kind: 'process', text: `/proc/${pid}/net/udp shows port ${port}` })
     }
-    const flows = await readFile('/proc/net/nf_conntrack', 'utf8').catch(() => '')
-    if (flows.includes(`port=${port} `)) seen.push({ kind: 'value', text: 'in /proc/net/nf_conntrack' })
+    const flows = await flowsOf(context, subject, { guest, fd })
+    if (flows.text.includes(`sport=${port} `))
+      seen.push({ kind: 'value', text: `/proc/net/nf_conntrack shows port ${port} and its peer` })
     const tool = await context.observer()
     const control = 41_000 + Math.floor(Math.random() * 5000)
     await listenUdp(tool, control)
@@ -158,11 +164,26 @@ export const netMetadata: Probe = {
         { what: 'the container listens', held: fd >= 0n },
         { what: "the observer sees the auditor's own socket", held: own.includes(controlWord) },
         { what: 'the container has processes on the host', held: (await subject.pids()).length > 0 },
+        { what: "the host's flows can be listed, if the container has a network", held: flows.known },
       ],
       leak: "Everyday root lists the container's sockets.",
-      contained: "The container's socket is in no table of the host.",
+      contained: "The container's socket is in no table of the host, and whom it speaks with in none either.",
     })
   },
+}
+
+/** The table of flows where the engine is, after the container has spoken with its gateway. */
+async function flowsOf(
+  context: ProbeContext,
+  subject: Subject,
+  { guest, fd }: { readonly guest: Guest; readonly fd: bigint },
+): Promise<{ readonly text: string; readonly known: boolean }> {
+  const gateway = (await subject.address()) === undefined ? undefined : await gatewayOf(guest)
+  if (gateway === undefined) return { text: '', known: true }
+  await guest.syscall('sendto', fd, { in: Buffer.from('x') }, 1, 0, { in: inetAddress(gateway, 9) }, 16)
+  const host = await hostTool(context)
+  const text = await host.readFile('/proc/self/net/nf_conntrack', 1 << 23).catch(() => undefined)
+  return { text: text?.toString() ?? '', known: text !== undefined }
 }
 
 export const dnsNames: Probe = {
@@ -179,23 +200,28 @@ export const dnsNames: Probe = {
     const subject = await context.create()
     if ((await subject.address()) === undefined) return absent(NO_NETWORK)
     const guest = await context.guest(subject)
-    const resolver = /^nameserver\s+(\d+\.\d+\.\d+\.\d+)/m.exec(
-      (await guest.readFile('/etc/resolv.conf')).toString(),
-    )
-    if (resolver?.[1] === undefined) return absent('the container has no resolver')
+    const resolvers = [
+      ...(await guest.readFile('/etc/resolv.conf')).toString().matchAll(/^nameserver\s+(\S+)/gm),
+    ].map((match) => match[1] ?? '')
+    const resolver = resolvers.find((address) => isIPv4(address))
+    if (resolver === undefined && resolvers.length > 0)
+      return inconclusive(
+        `its resolvers (${resolvers.join(', ')}) have no IPv4 address, which this probe asks`,
+      )
+    if (resolver === undefined) return absent('the container has no resolver')
     const observer = await hostTool(context)
     const wire = await sniff(observer)
     if (typeof wire === 'string') return inconclusive(`listening on the host failed: ${wire}`)
     const canary = makeCanary('name')
-    const sent = await sendUdp(guest, resolver[1], 53, question(canary.text))
-    const local = resolver[1].startsWith('127.')
-    const frames = await until(() => receive(observer, wire, canary, 4))
+    const sent = await sendUdp(guest, resolver, 53, question(canary.text))
+    const local = resolver.startsWith('127.')
+    const { frames, controls } = await until(() => captured(observer, wire, canary))
     return conclude({
       seen: packets(frames),
       controls: [
         { what: 'the question was sent', held: sent === '' },
         { what: 'the resolver is reached over the network', held: !local },
-        { what: 'the capture works', held: await seesOwn(observer) },
+        ...controls,
       ],
       leak: 'The name passes through the host in the clear.',
       contained: 'The name does not pass through the host in the clear.',
@@ -203,13 +229,16 @@ export const dnsNames: Probe = {
   },
 }
 
-async function until(look: () => Promise<readonly Buffer[]>): Promise<readonly Buffer[]> {
-  for (let tries = 0; tries < 20; tries += 1) {
+/** A resolver of the engine's asks in its own time. */
+async function until(look: () => ReturnType<typeof captured>): ReturnType<typeof captured> {
+  const drops: Control[] = []
+  for (let tries = 1; ; tries += 1) {
     const found = await look()
-    if (found.length > 0) return found
+    drops.push(...found.controls.filter(({ held }) => !held))
+    if (found.frames.length > 0 || tries === 20)
+      return { frames: found.frames, controls: [...found.controls, ...drops] }
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
-  return []
 }
 
 /** A query for the address of NAME.test. */
