@@ -53,11 +53,6 @@ const LONGER: Readonly<Record<string, { readonly lines: number; readonly why: st
   },
   'src/client/types.ts': { lines: 360, why: "Docker's JSON as one table of shapes" },
   'src/client/containers.ts': { lines: 340, why: 'one method per endpoint of a container, with its comment' },
-  'src/engine/network-manager.ts': {
-    lines: 360,
-    why: 'the one keeper of networks, addresses and ports; plans are made elsewhere',
-  },
-  'src/engine/images.ts': { lines: 420, why: 'one method per verb on images; the work is in images-*.ts' },
   'src/engine/images-load.ts': { lines: 330, why: 'docker archives and OCI layouts, read side by side' },
 }
 

@@ -31,8 +31,9 @@ function lineOf(event: EngineEvent): string {
 }
 
 function legacyFields({ type, action, actor }: EngineEvent): object {
-  if (type === 'image') return { status: action, id: actor.id }
-  if (type !== 'container') return {}
-  const image = actor.attributes['image']
-  return { status: action, id: actor.id, ...(image === undefined || image === '' ? {} : { from: image }) }
+  if (type !== 'container' && type !== 'image') return {}
+  const image = type === 'container' ? actor.attributes['image'] : ''
+  // Of a prune there is none.
+  const id = actor.id === '' ? {} : { id: actor.id }
+  return { status: action, ...id, ...(image === undefined || image === '' ? {} : { from: image }) }
 }

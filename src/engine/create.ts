@@ -95,7 +95,7 @@ async function acceptHostConfig(
 function checkEndpoints(services: Services, request: CreateContainer, host: HostConfig): void {
   resolveLinks(services, host)
   for (const [ref, endpoint] of Object.entries(request.endpoints)) {
-    const network = services.networks.lookup(ref)
+    const network = services.networks.known.lookup(ref)
     if (network === undefined) continue
     try {
       checkEndpoint(network, endpoint)

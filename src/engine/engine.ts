@@ -200,7 +200,7 @@ export class Engine implements EngineApi, AsyncDisposable {
   /** What cannot be removed now is found by the next engine; closing does not fail for it. */
   async #leaveNothing(): Promise<void> {
     const { networks, core, cgroups, settings } = this.#services
-    await networks.takeDown().catch(() => undefined)
+    await networks.known.takeDown().catch(() => undefined)
     await core.run({ steps: removeGroups(cgroups, settings.instance) }).catch(() => undefined)
     await closeCgroups(cgroups, settings.instance).catch(() => undefined)
   }

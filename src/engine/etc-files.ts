@@ -39,7 +39,7 @@ export function writeEtcFiles(services: Services, container: Container): void {
 function hostsContent(services: Services, record: ContainerRecord, hostname: string): string {
   const extraHosts = record.hostConfig.extraHosts ?? []
   const links = linkHosts(services, record)
-  const bridge = services.networks.find('bridge')
+  const bridge = services.networks.known.find('bridge')
   // IPv4 alone where there is: most servers of a host listen there, and `getent hosts` would give IPv6 first.
   const gateway = bridge.ipv4?.gateway ?? bridge.ipv6?.gateway
   const hostGateway = gateway === undefined ? [] : [gateway]

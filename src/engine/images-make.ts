@@ -1,5 +1,6 @@
 /** New images from layers that come to us: import, commit, load. */
 import { DewarError } from '../base/errors.ts'
+import { parsePlatform } from '../registry/manifest.ts'
 import type { BlobWriter, Blobs } from '../store/blobs.ts'
 import { asLayer, compressionOf, decompress } from '../store/decompress.ts'
 import { chainIds, Digester } from '../store/digest.ts'
@@ -206,4 +207,33 @@ export function documentOfConfig(config: ImageConfig): Record<string, unknown> {
           },
         }),
   }
+}
+
+/** The document of an image that has one layer more than `parent`. */
+export function documentOver(
+  { images }: Workshop,
+  parent: ImageRecord | undefined,
+  step: { readonly options: CommitLayer; readonly config: ImageConfig; readonly layer: LayerBlob },
+): ImageDocument {
+  const { options, config, layer } = step
+  const below = parent === undefined ? undefined : images.config(parent.id)
+  const { os, architecture, variant } = parsePlatform(options.platform)
+  const created = new Date().toISOString()
+  const { author, comment } = options
+  const entry = {
+    created,
+    ...(author === '' ? {} : { author }),
+    ...(options.createdBy === '' ? {} : { created_by: options.createdBy }),
+    ...(comment === '' ? {} : { comment }),
+  }
+  return {
+    architecture: below?.architecture ?? architecture,
+    os: below?.os ?? os,
+    ...(variant === undefined ? {} : { variant }),
+    created,
+    ...(author === '' ? {} : { author }),
+    config: documentOfConfig(config),
+    rootfs: { type: 'layers', diff_ids: [...(parent?.diffIds ?? []), layer.diffId] },
+    history: [...(below?.history ?? []), entry],
+  } as ImageDocument
 }

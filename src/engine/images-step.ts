@@ -36,10 +36,13 @@ export interface BaseImage {
 export class ImageSteps {
   readonly #shop: Workshop
   readonly #housekeeping: Housekeeping
+  /** To be called with the image that a build comes to, also when it was there before. */
+  readonly tellBuilt: (id: string) => void
 
-  constructor(shop: Workshop, housekeeping: Housekeeping) {
+  constructor(shop: Workshop, housekeeping: Housekeeping, tellBuilt: (id: string) => void) {
     this.#shop = shop
     this.#housekeeping = housekeeping
+    this.tellBuilt = tellBuilt
   }
 
   /** While it runs, nothing that it may refer to is freed. */

@@ -3,41 +3,26 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
-import { DEFAULT_REGISTRY_OPTIONS } from '../registry/endpoints.ts'
 import type { RegistryOptions } from '../registry/endpoints.ts'
-import { verifyCredentials } from '../registry/login.ts'
-import { parsePlatform } from '../registry/manifest.ts'
-import { Puller } from '../registry/pull.ts'
-import { push } from '../registry/push.ts'
-import { SharedWork } from '../registry/shared-work.ts'
-import { listTags } from '../registry/tags.ts'
 import { Blobs } from '../store/blobs.ts'
-import type { Digest } from '../store/digest.ts'
-import type { ImageDocument } from '../store/image-config.ts'
 import { ImageStore } from '../store/image-store.ts'
 import type { ImageRecord } from '../store/image-store.ts'
 import { FolderLayers } from '../store/layers.ts'
-import {
-  canonical,
-  familiarName,
-  familiarReference,
-  parseReference,
-  withDefaultTag,
-} from '../store/reference.ts'
-import type { Reference } from '../store/reference.ts'
+import { familiarReference, parseReference, withDefaultTag } from '../store/reference.ts'
 import { DEFAULT_LIMITS } from '../store/tar-to-ops.ts'
 import type { UnpackLimits } from '../store/tar-to-ops.ts'
 import type { Sandbox } from '../store/unpack.ts'
 import { applyChanges, EMPTY_CONFIG } from './images-changes.ts'
-import { compressForPush } from './images-compress.ts'
 import { Housekeeping } from './images-housekeeping.ts'
 import { loadImages } from './images-load.ts'
-import { addImage, addLayer, documentOfConfig } from './images-make.ts'
-import type { CommitLayer, LayerBlob, Workshop } from './images-make.ts'
+import { addImage, addLayer, documentOver } from './images-make.ts'
+import type { CommitLayer, Workshop } from './images-make.ts'
+import { ImageNames } from './images-names.ts'
 import { requirePlatform } from './images-platform.ts'
-import { ImageSteps } from './images-step.ts'
+import { RegistryImages } from './images-registry.ts'
 import { pruneImages, removeImage } from './images-remove.ts'
 import type { ImageUser, Remover } from './images-remove.ts'
+import { ImageSteps } from './images-step.ts'
 import { chooseImages, saveImages } from './images-save.ts'
 import { configOfDocument, historyOf, layerSizesOf, listImages, viewOf } from './images-view.ts'
 import type {
@@ -57,7 +42,7 @@ export interface ImageServiceOptions {
   readonly sandbox: () => Promise<Sandbox>
   readonly registry?: Partial<RegistryOptions>
   readonly limits?: UnpackLimits
-  /** pull, push, tag, untag, delete, load, import, save. */
+  /** create, pull, push, tag, untag, delete, load, import, save, prune. */
   readonly onEvent?: (action: string, id: string, attributes: Readonly<Record<string, string>>) => void
   /** Containers made from an image. */
   readonly usersOf?: (imageId: string) => readonly ImageUser[]
@@ -67,18 +52,16 @@ export interface ImageServiceOptions {
 
 export class ImageService implements Omit<Images, 'commit' | 'distribution' | 'search'> {
   readonly #options: ImageServiceOptions
-  readonly #registry: RegistryOptions
   readonly #shop: Workshop
   readonly #images: ImageStore
   readonly #layers: FolderLayers
   readonly #blobs: Blobs
   readonly #housekeeping: Housekeeping
-  readonly #puller: Puller
-  readonly #pulls = new SharedWork<void>()
+  readonly #names: ImageNames
+  readonly #registry: RegistryImages
 
   constructor(options: ImageServiceOptions) {
     this.#options = options
-    this.#registry = { ...DEFAULT_REGISTRY_OPTIONS, ...options.registry }
     const limits = options.limits ?? DEFAULT_LIMITS
     this.#blobs = new Blobs(join(options.root, 'blobs'))
     this.#layers = new FolderLayers(join(options.root, 'layers'), options.sandbox)
@@ -86,7 +69,15 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
     this.#shop = { blobs: this.#blobs, layers: this.#layers, images: this.#images, limits }
     const foldersInUse = options.foldersInUse ?? (() => new Set<string>())
     this.#housekeeping = new Housekeeping({ ...this.#shop, foldersInUse })
-    this.#puller = new Puller(this.#shop, this.#registry)
+    const onEvent = this.#event.bind(this)
+    this.#names = new ImageNames(this.#images, onEvent)
+    this.#registry = new RegistryImages({
+      shop: this.#shop,
+      housekeeping: this.#housekeeping,
+      names: this.#names,
+      options: options.registry ?? {},
+      onEvent,
+    })
   }
 
   /** Returns what was found damaged; it was put aside and the rest works. */
@@ -162,95 +153,16 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
     })
   }
 
-  async pull(ref: string, options: Parameters<Images['pull']>[1]): Promise<void> {
-    const reference = parseReference(ref)
-    const { auth, signal, onProgress } = options
-    if (options.allTags === true && reference.tag === undefined && reference.digest === undefined) {
-      const tags = await listTags(reference, auth, this.#registry, signal)
-      for (const tag of tags) await this.pull(`${ref}:${tag}`, { ...options, allTags: false })
-      return
-    }
-    const full = withDefaultTag(reference)
-    const key = JSON.stringify([canonical(full), options.platform ?? '', auth ?? {}])
-    await this.#pulls.run(key, { onProgress, signal }, (tell, stopped) =>
-      this.#housekeeping.building(() => this.#pull(full, options.platform, auth, tell, stopped)),
-    )
+  pull(ref: string, options: Parameters<Images['pull']>[1]): Promise<void> {
+    return this.#registry.pull(ref, options)
   }
 
-  async #pull(
-    reference: Reference,
-    platform: string | undefined,
-    auth: AuthConfig | undefined,
-    onProgress: OnProgress,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const before = this.#images.named(canonical(reference))
-    const { id, digest } = await this.#puller.pull({
-      reference,
-      platform: parsePlatform(platform),
-      credentials: auth,
-      onProgress,
-      signal,
-    })
-    const { domain, path } = reference
-    await this.#images.name({ domain, path, digest }, id)
-    if (reference.digest === undefined) await this.#name(reference, id)
-    const shown = familiarReference(reference)
-    onProgress({ status: `Digest: ${digest}` })
-    const news = before === id ? 'Image is up to date for' : 'Downloaded newer image for'
-    onProgress({ status: `Status: ${news} ${shown}` })
-    // An image that is there for one platform only is pulled whatever was asked for, and kept, as by dockerd.
-    requirePlatform(this.#images.config(id), shown, platform)
-    this.#event('pull', shown, { name: familiarName(reference) })
+  push(ref: string, options: Parameters<Images['push']>[1]): Promise<void> {
+    return this.#registry.push(ref, options)
   }
 
-  async push(ref: string, options: Parameters<Images['push']>[1]): Promise<void> {
-    const reference = parseReference(ref)
-    if (reference.digest !== undefined) {
-      throw new DewarError('invalid-argument', 'cannot push a digest reference')
-    }
-    const given = options.tag === undefined || options.tag === '' ? reference.tag : options.tag
-    const repository = `${reference.domain}/${reference.path}`
-    const tags = this.#images
-      .namesIn(repository)
-      .filter(({ reference: { tag } }) => tag !== undefined && (given ?? tag) === tag)
-    if (tags.length === 0) {
-      // dockerd begins to tell before it looks, and leaves the tag out.
-      options.onProgress({ status: `The push refers to repository [${repository}]` })
-      const name = familiarName(reference)
-      throw new DewarError('not-found', `An image does not exist locally with the tag: ${name}`)
-    }
-    for (const name of tags) {
-      await this.#housekeeping.building(async () => {
-        const image = await compressForPush(this.#shop, this.#images.resolve(name.id), (old) =>
-          this.#housekeeping.doom(old),
-        )
-        const digest = await push({
-          image,
-          reference: name.reference,
-          credentials: options.auth,
-          registry: this.#registry,
-          blobs: this.#blobs,
-          mountFrom: this.#relatives(image, reference),
-          onProgress: options.onProgress,
-          signal: options.signal,
-        })
-        await this.#images.name({ domain: reference.domain, path: reference.path, digest }, image.id)
-        this.#event('push', familiarReference(name.reference), { name: familiarName(reference) })
-      })
-    }
-  }
-
-  /** Repositories of the same registry whose images share a layer with this one. */
-  #relatives(image: ImageRecord, { domain, path }: Reference): string[] {
-    const own = new Set(image.layers.map(({ digest }) => digest))
-    const related = this.#images.list().filter((other) => other.layers.some(({ digest }) => own.has(digest)))
-    const names = related.flatMap((other) => this.#images.namesOf(other.id))
-    // Only what came from there or went there is known to be there: it has a digest.
-    const there = names.filter(
-      (name) => name.digest !== undefined && name.domain === domain && name.path !== path,
-    )
-    return [...new Set(there.map((name) => name.path))]
+  auth(config: AuthConfig): ReturnType<RegistryImages['auth']> {
+    return this.#registry.auth(config)
   }
 
   async tag(ref: string, target: string): Promise<void> {
@@ -259,17 +171,7 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
     if (name.digest !== undefined) {
       throw new DewarError('invalid-argument', 'refusing to create a tag with a digest reference')
     }
-    await this.#name(withDefaultTag(name), id)
-  }
-
-  async #name(reference: Reference, id: Digest): Promise<void> {
-    const image = this.#images.get(id)
-    if (image === undefined)
-      throw new DewarError('system', `Naming image ${id} failed: it has just been removed`)
-    if (this.#images.named(canonical(reference)) === id) return
-    await this.#images.name(reference, id)
-    await this.#images.add({ ...image, lastTagTime: Date.now() })
-    this.#event('tag', id, { name: familiarReference(reference) })
+    await this.#names.give(withDefaultTag(name), id)
   }
 
   async remove(
@@ -280,8 +182,10 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
     return [...removed]
   }
 
-  prune(filters: Filters): ReturnType<Images['prune']> {
-    return pruneImages(this.#remover(), filters)
+  async prune(filters: Filters): ReturnType<Images['prune']> {
+    const pruned = await pruneImages(this.#remover(), filters)
+    this.#event('prune', '', { reclaimed: String(pruned.reclaimed) })
+    return pruned
   }
 
   #remover(): Remover {
@@ -314,7 +218,7 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
       )
       for (const { image, names } of loaded) {
         for (const name of names) {
-          await this.#name(name, image.id)
+          await this.#names.give(name, image.id)
           onProgress({ stream: `Loaded image: ${familiarReference(name)}\n` })
         }
         if (names.length === 0) onProgress({ stream: `Loaded image ID: ${image.id}\n` })
@@ -348,58 +252,30 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
     const parent = options.parent === undefined ? undefined : this.#images.resolve(options.parent)
     return this.#housekeeping.building(async () => {
       const layer = await addLayer(this.#shop, options.tar, parent?.diffIds ?? [])
-      const document = this.#document(options, config, layer, parent)
+      const document = documentOver(this.#shop, parent, { options, config, layer })
       const image = await addImage(
         this.#shop,
         document,
         [...(parent?.layers ?? []), layer],
         parent === undefined ? {} : { parent: parent.id },
       )
-      if (name !== undefined) await this.#name(withDefaultTag(name), image.id)
+      // An import tells of itself, when it has its name.
+      if (parent !== undefined) this.#event('create', image.id, { name: image.id })
+      if (name !== undefined) await this.#names.give(withDefaultTag(name), image.id)
       return image.id
     })
   }
 
-  #document(
-    options: CommitLayer,
-    config: ImageConfig,
-    layer: LayerBlob,
-    parent: ImageRecord | undefined,
-  ): ImageDocument {
-    const below = parent === undefined ? undefined : this.#images.config(parent.id)
-    const { os, architecture, variant } = parsePlatform(options.platform)
-    const created = new Date().toISOString()
-    const { author, comment } = options
-    const step = {
-      created,
-      ...(author === '' ? {} : { author }),
-      ...(options.createdBy === '' ? {} : { created_by: options.createdBy }),
-      ...(comment === '' ? {} : { comment }),
-    }
-    return {
-      architecture: below?.architecture ?? architecture,
-      os: below?.os ?? os,
-      ...(variant === undefined ? {} : { variant }),
-      created,
-      ...(author === '' ? {} : { author }),
-      config: documentOfConfig(config),
-      rootfs: { type: 'layers', diff_ids: [...(parent?.diffIds ?? []), layer.diffId] },
-      history: [...(below?.history ?? []), step],
-    } as ImageDocument
-  }
-
   /** What a build needs of the images. */
   steps(): ImageSteps {
-    return new ImageSteps(this.#shop, this.#housekeeping)
+    return new ImageSteps(this.#shop, this.#housekeeping, (id) => this.#event('create', id, { name: id }))
   }
 
-  /** Checks a user's credentials with a registry, for EngineApi.auth. */
-  auth(config: AuthConfig): Promise<{ readonly status: string; readonly identityToken: string }> {
-    return verifyCredentials(config.serverAddress, config, this.#registry)
-  }
-
+  /** With the labels of the image, unless it is gone by now. */
   #event(action: string, id: string, attributes: Readonly<Record<string, string>>): void {
-    this.#options.onEvent?.(action, id, attributes)
+    const image = id === '' ? undefined : this.#images.find(id)
+    const labels = image === undefined ? {} : configOfDocument(this.#images.config(image.id).config).labels
+    this.#options.onEvent?.(action, id, { ...labels, ...attributes })
   }
 }
 

@@ -50,7 +50,7 @@ interface Linked {
 }
 
 function linked(services: Services, record: ContainerRecord): Linked[] {
-  const bridge = services.networks.lookup('bridge')?.id
+  const bridge = services.networks.known.lookup('bridge')?.id
   return (record.links ?? []).flatMap(({ id, alias }) => {
     const target = services.containers.byId(id)
     if (target === undefined) return []
@@ -62,7 +62,7 @@ function linked(services: Services, record: ContainerRecord): Linked[] {
 
 /** Links mean something on the default bridge alone, which a container may have left. */
 function active(services: Services, record: ContainerRecord): Linked[] {
-  const bridge = services.networks.lookup('bridge')?.id
+  const bridge = services.networks.known.lookup('bridge')?.id
   const isThere = record.network.attachments.some(({ networkId }) => networkId === bridge)
   return isThere ? linked(services, record) : []
 }

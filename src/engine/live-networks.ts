@@ -44,8 +44,8 @@ export async function plugIn(
     await core.run({
       steps: [
         ...enterSteps(pid),
-        ...interfaceSteps(networks.ipv6, attachment),
-        ...routeSteps(networks.ipv6, attachments),
+        ...interfaceSteps(networks.known.ipv6, attachment),
+        ...routeSteps(networks.known.ipv6, attachments),
       ],
     })
     const published = await movePorts(services, frame, attachments)
@@ -103,7 +103,7 @@ export async function unplug(
   const published = await movePorts(services, frame, rest)
   await core.run({ steps: gone.flatMap((one) => unplugSteps(frame, one)) })
   await core.run({
-    steps: [...enterSteps(pid), ...gone.flatMap(removeInsideSteps), ...routeSteps(networks.ipv6, rest)],
+    steps: [...enterSteps(pid), ...gone.flatMap(removeInsideSteps), ...routeSteps(networks.known.ipv6, rest)],
   })
   const states = Object.entries(record.networks).filter(([, state]) => state.networkID !== network.id)
   await container.update({

@@ -1,33 +1,23 @@
-/** The engine's networks at work: bridges kept ready, addresses and ports given to containers and taken back. */
-import { existsSync } from 'node:fs'
+/** Containers on the engine's networks: addresses, names and ports given to them and taken back. */
 import { readFile } from 'node:fs/promises'
-import { DewarError } from '../base/errors.ts'
 import type { NetworkSteps } from '../isolation/level.ts'
 import type { Core } from '../kernel/core-api.ts'
-import type { Step } from '../kernel/plan.ts'
-import { advertisedInterfaces, ensureBridge, readHostNetwork, subnetsInUse } from '../network/bridge.ts'
 import { type Attachment, type ContainerNetwork } from '../network/attachment.ts'
 import { bridgeSteps, guardedPorts, loopbackSteps, NO_STEPS, vethName } from '../network/container-steps.ts'
-import { networkStep, removeFirewallSteps, removeNetworkStep, tableName } from '../network/firewall.ts'
-import type { Subnet } from '../network/address.ts'
-import { ensureParent } from '../network/macvlan.ts'
 import { nameServerSteps } from '../network/name-steps.ts'
-import { hasNames, hasPlaces, type Network } from '../network/network.ts'
+import { hasNames, type Network } from '../network/network.ts'
 import { parsePortRange } from '../network/ports.ts'
 import { reconcileNetwork } from '../network/reconcile.ts'
-import { guardProblem, removeGuardStep } from '../network/source-guard.ts'
-import { Records } from '../store/records.ts'
 import { AddressBook } from './address-book.ts'
 import type { Container } from './container.ts'
 import { endpointState, macFor, type Place } from './endpoint-state.ts'
 import { NameService, type Member } from './name-service.ts'
-import { isPredefined, parseNetwork, predefinedNetworks, requestedNetwork } from './network-records.ts'
-import { privatePool6 } from './network-pools.ts'
+import { attachmentOf, portsOf } from './network-plan.ts'
+import { NetworkRegister } from './network-register.ts'
 import { idleStates, wantedNetworks, type Wanted, type Wishes } from './network-wishes.ts'
-import { attachmentOf, hasIpv6, portsOf, removeHostSteps } from './network-plan.ts'
 import type { Settings } from './options.ts'
 import type { ContainerRecord, RecordedNetwork } from './record.ts'
-import type { EndpointConfig, EndpointState, NetworkRequest } from './types.ts'
+import type { EndpointConfig, EndpointState } from './types.ts'
 
 /** What a start has decided; goes into the record before the shim starts. */
 export interface NetworkPlan {
@@ -39,157 +29,43 @@ export interface NetworkPlan {
 }
 
 export class NetworkManager {
-  readonly table: string
-  readonly ipv6: boolean
-  /** Why this kernel lets containers send under the addresses of others; undefined: it does not. */
-  guardProblem: string | undefined
-  readonly #core: Core
-  readonly #settings: Settings
-  readonly #records: Records<Network>
-  readonly #networks = new Map<string, Network>()
-  readonly #bridgeIndex = new Map<string, number>()
-  readonly #book = new AddressBook()
+  readonly known: NetworkRegister
   readonly names: NameService
+  readonly #core: Core
+  readonly #book = new AddressBook()
   readonly #vethPrefix: string
-  #ephemeral: readonly [number, number] = [49153, 65535]
-  #advertised: readonly string[] = []
+  readonly #ephemeral: readonly [number, number]
 
-  private constructor(core: Core, settings: Settings) {
+  private constructor(core: Core, settings: Settings, known: NetworkRegister, portRange: string) {
     this.#core = core
-    this.#settings = settings
-    this.#records = new Records(settings.folders.networks, { parse: parseNetwork, kind: 'network' })
+    this.known = known
     this.#vethPrefix = `dw${settings.instance.slice(0, 4)}`
-    this.table = tableName(settings.bridge)
-    this.ipv6 = existsSync('/proc/sys/net/ipv6')
+    this.#ephemeral = parsePortRange(portRange)
     this.names = new NameService(core)
   }
 
-  /** Bridges are ready and containers' addresses known when this resolves; `settle` comes once shims are found. */
+  /** Bridges are ready when this resolves; `settle` comes once shims are found. */
   static async open(core: Core, settings: Settings): Promise<NetworkManager> {
-    const manager = new NetworkManager(core, settings)
-    const host = await readHostNetwork(core)
-    manager.#advertised = advertisedInterfaces(host)
-    manager.guardProblem = await guardProblem(core, manager.table)
-    manager.#ephemeral = parsePortRange(
-      await readFile('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').catch(() => ''),
-    )
-    const { records } = await manager.#records.load()
-    for (const network of records.values()) manager.#networks.set(network.id, network)
-    await manager.#rememberPredefined(subnetsInUse(host, settings.bridge))
-    for (const network of manager.list().filter(hasPlaces)) {
-      if (isPredefined(network)) await manager.#raise(network)
-      // Its parent may come later (a card, a VLAN), or another interface has its name now; who starts on it is told.
-      else await manager.#raise(network).catch(() => undefined)
-    }
-    return manager
-  }
-
-  /** The host may have got or lost IPv6 since the bridge was recorded. */
-  async #rememberPredefined(taken: readonly Subnet[]): Promise<void> {
-    const { bridge, subnet, instance } = this.#settings
-    const ipv6 = hasIpv6() ? privatePool6(instance) : undefined
-    for (const network of predefinedNetworks({ bridge, subnet, taken, ipv6 })) {
-      const known = this.lookup(network.name)
-      if (known === undefined) await this.#remember(network)
-      else if (known.ipv6?.subnet !== network.ipv6?.subnet) {
-        const { ipv6: _, ...rest } = known
-        await this.#remember({ ...rest, ...(network.ipv6 === undefined ? {} : { ipv6: network.ipv6 }) })
-      }
-    }
-  }
-
-  list(): Network[] {
-    return [...this.#networks.values()]
-  }
-
-  /** By id, name, or unique id prefix. `default` is the bridge. */
-  lookup(ref: string): Network | undefined {
-    const name = ref === 'default' ? 'bridge' : ref
-    const exact = this.#networks.get(ref) ?? this.list().find((network) => network.name === name)
-    if (exact !== undefined || !/^[0-9a-f]{1,63}$/.test(ref)) return exact
-    const matches = this.list().filter((network) => network.id.startsWith(ref))
-    if (matches.length > 1)
-      throw new DewarError(
-        'invalid-argument',
-        `network ${ref} is ambiguous (${matches.length} matches found on ID prefix)`,
-      )
-    return matches[0]
-  }
-
-  find(ref: string): Network {
-    const network = this.lookup(ref)
-    if (network === undefined) throw new DewarError('not-found', `network ${ref} not found`)
-    return network
-  }
-
-  async create(request: NetworkRequest): Promise<Network> {
-    const host = await readHostNetwork(this.#core)
-    const network = requestedNetwork(request, {
-      others: this.list(),
-      taken: subnetsInUse(host, this.#settings.bridge),
-      links: host.links.map(({ name }) => name),
-      instance: this.#settings.instance,
-    })
-    // First, so that no other can have its name, and an engine that is killed now leaves nothing that nobody knows of.
-    await this.#remember(network)
-    try {
-      if (hasPlaces(network)) await this.#raise(network)
-      if (network.driver === 'bridge')
-        await this.#core.run({ steps: [networkStep('host', this.table, network, this.ipv6)] })
-    } catch (error) {
-      await this.#core.run({ steps: removeHostSteps(network) }).catch(() => undefined)
-      await this.#forget(network)
-      throw error
-    }
-    return network
+    const [known, portRange] = await Promise.all([
+      NetworkRegister.open(core, settings),
+      readFile('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').catch(() => ''),
+    ])
+    return new NetworkManager(core, settings, known, portRange)
   }
 
   async remove(network: Network): Promise<void> {
-    const rules =
-      network.driver === 'bridge' ? [removeNetworkStep('host', this.table, network, this.ipv6)] : []
-    const steps = [...rules, ...this.#removeHostSteps(network)]
-    if (steps.length > 0) await this.#core.run({ steps })
-    await this.#forget(network)
-  }
-
-  /** Nothing for one that was not there to be used: what has its name is somebody else's. */
-  #removeHostSteps(network: Network): Step[] {
-    return this.#bridgeIndex.has(network.id) ? removeHostSteps(network) : []
-  }
-
-  async #forget(network: Network): Promise<void> {
-    this.#networks.delete(network.id)
-    this.#bridgeIndex.delete(network.id)
+    await this.known.remove(network)
     this.names.forgetNetwork(network.id)
-    await this.#records.remove(network.id)
-  }
-
-  async #remember(network: Network): Promise<void> {
-    this.#networks.set(network.id, network)
-    await this.#records.write(network.id, network)
-  }
-
-  async #raise(network: Network): Promise<void> {
-    const index =
-      network.macvlan !== undefined
-        ? await ensureParent(this.#core, network)
-        : await ensureBridge(this.#core, network, { ipv6: this.ipv6, advertised: this.#advertised })
-    this.#bridgeIndex.set(network.id, index)
   }
 
   /** Looks for the parents of a container's networks again, and for what was not there when the engine opened. */
   async ready(record: Wishes): Promise<void> {
-    for (const { network } of this.wanted(record)) await this.readyFor(network)
-  }
-
-  async readyFor(network: Network): Promise<void> {
-    const isMissing = hasPlaces(network) && !this.#bridgeIndex.has(network.id)
-    if (network.macvlan !== undefined || isMissing) await this.#raise(network)
+    for (const { network } of this.wanted(record)) await this.known.readyFor(network)
   }
 
   /** Networks a container asks for, the default route's first. Empty for none, host and container modes. */
   wanted(record: Wishes): Wanted[] {
-    return wantedNetworks(record, (ref) => this.find(ref))
+    return wantedNetworks(record, (ref) => this.known.find(ref))
   }
 
   /** Decides addresses and ports and holds them until `free`. `busy`: ports found taken while trying. */
@@ -229,7 +105,7 @@ export class NetworkManager {
 
   /** How the networks of a container that does not run are shown. */
   idle(record: Wishes): Record<string, EndpointState> {
-    return idleStates(record, (ref) => this.lookup(ref))
+    return idleStates(record, (ref) => this.known.lookup(ref))
   }
 
   /** Takes an address of each family; `release` gives them back. */
@@ -259,7 +135,7 @@ export class NetworkManager {
   servesNames({ network }: ContainerRecord): boolean {
     if (network.resolver !== undefined) return network.resolver
     return network.attachments.some(({ networkId }) => {
-      const one = this.#networks.get(networkId)
+      const one = this.known.byId(networkId)
       return one !== undefined && hasNames(one)
     })
   }
@@ -267,7 +143,7 @@ export class NetworkManager {
   #members(record: ContainerRecord): Member[] {
     const states = Object.values(record.networks)
     return record.network.attachments.flatMap((place) => {
-      const network = this.#networks.get(place.networkId)
+      const network = this.known.byId(place.networkId)
       const endpoint = states.find((state) => state.networkID === place.networkId)
       return network === undefined || endpoint === undefined ? [] : [{ ...place, network, endpoint }]
     })
@@ -282,7 +158,7 @@ export class NetworkManager {
   attachments(record: ContainerRecord): Attachment[] {
     const states = Object.values(record.networks)
     return record.network.attachments.flatMap((place, n) => {
-      const network = this.#networks.get(place.networkId)
+      const network = this.known.byId(place.networkId)
       const state = states.find((one) => one.networkID === place.networkId)
       const filled = { ...place, slot: place.slot ?? n }
       return network === undefined ? [] : [this.attachment(network, filled, state ?? {})]
@@ -290,7 +166,7 @@ export class NetworkManager {
   }
 
   attachment(network: Network, place: Place, endpoint: EndpointConfig): Attachment {
-    return attachmentOf(network, this.#bridgeIndex.get(network.id) ?? 0, place, endpoint)
+    return attachmentOf(network, this.known.interfaceOf(network), place, endpoint)
   }
 
   /** What steps for a container of this record need to know. */
@@ -299,9 +175,9 @@ export class NetworkManager {
       containerId: record.id,
       start: startedAt,
       vethPrefix: this.#vethPrefix,
-      table: this.table,
-      ipv6: this.ipv6,
-      guard: this.guardProblem === undefined,
+      table: this.known.table,
+      ipv6: this.known.ipv6,
+      guard: this.known.guardProblem === undefined,
       attachments: this.attachments(record),
       published: record.network.published,
     }
@@ -318,21 +194,10 @@ export class NetworkManager {
     return { ...steps, guest: [...steps.guest, ...nameServerSteps('guest', record.id)] }
   }
 
-  /** Nothing runs and the engine goes: bridges and rules go with it; the next engine makes them again. */
-  async takeDown(): Promise<void> {
-    await this.#core.run({
-      steps: [
-        ...this.list().flatMap((network) => this.#removeHostSteps(network)),
-        ...removeFirewallSteps('host', this.table),
-        removeGuardStep('host', this.table),
-      ],
-    })
-  }
-
   /** Removes interfaces and published ports that belong to no running container. */
   async settle(running: readonly ContainerRecord[]): Promise<string[]> {
     return reconcileNetwork(this.#core, {
-      networks: this.list().filter((network) => network.driver === 'bridge'),
+      networks: this.known.list().filter((network) => network.driver === 'bridge'),
       veths: new Set(
         running.flatMap(({ id, network }) =>
           network.attachments.map(({ slot }, n) => vethName(this.#vethPrefix, id, slot ?? n)),
@@ -340,10 +205,10 @@ export class NetworkManager {
       ),
       published: running.flatMap((record) => record.network.published),
       vethPrefix: this.#vethPrefix,
-      table: this.table,
-      ipv6: this.ipv6,
+      table: this.known.table,
+      ipv6: this.known.ipv6,
       guarded:
-        this.guardProblem === undefined
+        this.known.guardProblem === undefined
           ? running.flatMap((record) => guardedPorts(this.frame(record, 0)))
           : undefined,
     })

@@ -21,29 +21,29 @@ export class NetworkService implements Networks {
   }
 
   async list(filters: Filters): Promise<NetworkView[]> {
-    return this.#services.networks
+    return this.#services.networks.known
       .list()
       .filter((network) => this.#matches(network, filters))
       .map((network) => networkView(network, this.#members(network)))
   }
 
   async inspect(ref: string): Promise<NetworkView> {
-    const network = this.#services.networks.find(ref)
+    const network = this.#services.networks.known.find(ref)
     return networkView(network, this.#members(network))
   }
 
   async create(options: NetworkRequest): Promise<{ id: string; warning: string }> {
-    const network = await this.#services.networks.create(options)
+    const network = await this.#services.networks.known.create(options)
     this.#emit(network, 'create')
     return { id: network.id, warning: '' }
   }
 
   async remove(ref: string): Promise<void> {
-    const network = this.#services.networks.find(ref)
+    const network = this.#services.networks.known.find(ref)
     if (isPredefined(network)) {
       throw new DewarError('forbidden', `${network.name} is a pre-defined network and cannot be removed`)
     }
-    checkConfigUnused(network, this.#services.networks.list())
+    checkConfigUnused(network, this.#services.networks.known.list())
     const members = this.#members(network)
     if (members.length > 0) {
       throw new DewarError(
@@ -57,7 +57,7 @@ export class NetworkService implements Networks {
 
   async connect(ref: string, containerRef: string, endpoint: EndpointConfig): Promise<void> {
     const { networks } = this.#services
-    const network = networks.find(ref)
+    const network = networks.known.find(ref)
     const container = this.#services.containers.find(containerRef)
     await container.lock.run(async () => {
       const { record, running } = container
@@ -72,7 +72,7 @@ export class NetworkService implements Networks {
       const change = endpointsWith(record, network, endpoint)
       if (running === undefined) await this.#update(container, change)
       else {
-        await networks.readyFor(network)
+        await networks.known.readyFor(network)
         const wish = { network, endpoint, change }
         await running.shim.whilePid(() => plugIn(this.#services, container, running, wish))
       }
@@ -82,7 +82,7 @@ export class NetworkService implements Networks {
 
   async disconnect(ref: string, containerRef: string, force: boolean): Promise<void> {
     const { networks, containers } = this.#services
-    const network = networks.find(ref)
+    const network = networks.known.find(ref)
     // With force dockerd looks for an endpoint that has no container any more; here there are none.
     if (force && containers.lookup(containerRef) === undefined)
       throw new DewarError('not-found', `endpoint ${containerRef} not found`)
@@ -101,7 +101,7 @@ export class NetworkService implements Networks {
           'container cannot be disconnected from host network or connected to host network',
         )
       }
-      const change = endpointsWithout(record, network, (name) => networks.lookup(name))
+      const change = endpointsWithout(record, network, (name) => networks.known.lookup(name))
       if (running === undefined) await this.#update(container, change)
       else {
         const wish = { network, change }
@@ -112,7 +112,7 @@ export class NetworkService implements Networks {
   }
 
   async prune(filters: Filters): Promise<{ deleted: readonly string[] }> {
-    const { networks } = this.#services
+    const networks = this.#services.networks.known
     const { rest, oldEnough } = withoutUntil(filters)
     const unused = networks
       .list()

@@ -38,7 +38,7 @@ export async function reconcile(reconciler: Reconciler): Promise<string[]> {
   await Promise.all(wereRunning.map((container) => findRunning(reconciler, container)))
   await removeStrayRuns(services)
   await removeStrayCgroups(services)
-  const { guardProblem } = services.networks
+  const { guardProblem } = services.networks.known
   if (guardProblem !== undefined) services.warn(guardWarning(guardProblem))
   await services.networks.settle(runningRecords(services))
   await services.volumes.settle().catch((error: unknown) => warnings.push(messageOf(error)))

@@ -191,7 +191,7 @@ export function emitNetworkEvents(
   action: 'connect' | 'disconnect',
 ): void {
   for (const [name, { networkID }] of Object.entries(record.networks)) {
-    const type = services.networks.lookup(networkID)?.driver ?? 'bridge'
+    const type = services.networks.known.lookup(networkID)?.driver ?? 'bridge'
     services.bus.emit('network', action, networkID, { container: record.id, name, type })
   }
 }

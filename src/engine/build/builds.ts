@@ -112,6 +112,7 @@ export class BuildService implements Builds {
       stages,
     )
     out.text(`Successfully built ${shortId(id)}\n`)
+    this.#rooms.steps.tellBuilt(id)
     for (const tag of tags) {
       await this.#rooms.images.tag(id, tag)
       out.text(`Successfully tagged ${tag}\n`)

@@ -220,6 +220,11 @@ export const execRows: readonly Row[] = [
     shows: /bogus/,
   },
   {
+    name: 'events of images have their labels',
+    script: `t=$(date +%s); echo x >f; tar c f | docker import -c 'LABEL who=me' - mine >/dev/null; docker tag mine mine:2; docker rmi mine:2 mine >/dev/null; docker image prune -f --filter label=who=me; docker events --since $t --until $(($(date +%s)+1)) --filter type=image --format '{{.Action}} {{.Actor.Attributes.who}} {{.Actor.Attributes.reclaimed}}'`,
+    shows: /import me[^]*delete <no value>[^]*prune <no value> 0$/m,
+  },
+  {
     name: 'events of a short life',
     script: `sleep 1; s=$(date +%s); docker run --rm --name cx busybox true; ${untilTold('destroy')} docker events --since $s --until $(($(date +%s)+2)) --filter container=cx --filter type=container --format '{{.Action}} {{.Actor.Attributes.image}} {{.Actor.Attributes.exitCode}}'`,
     shows: /start busybox/,
