@@ -1,16 +1,7 @@
 // What the tests want of the machine, installed where apt is there and root runs them. Nothing here is needed to run
 // Dewar. A package that cannot be had is no error: the tests that need it say so and are skipped.
 import { spawnSync } from 'node:child_process'
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-} from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** Program looked for → Debian package that has it. */
@@ -72,31 +63,6 @@ export function installPackages(say) {
     if (!aptInstall(packages)) for (const name of packages) aptInstall([name])
   }
   return missing()
-}
-
-/**
- * A kernel for the suites that boot a machine, unpacked beside the system: installing one would change what this
- * machine boots. `suites/limits/virtual-machine.ts` looks for it here.
- */
-const KERNEL = join(process.env.DEWAR_TEST_CACHE ?? '/var/cache/dewar-tests', 'kernel')
-
-export function fetchKernel(say) {
-  if (process.arch !== 'x64' || process.getuid() !== 0 || existsSync(KERNEL) || !found('apt-get')) return
-  if (existsSync('/boot') && readdirSync('/boot').some((name) => /^vmlinuz-.*amd64$/.test(name))) return
-  const { stdout } = spawnSync('apt-cache', ['depends', 'linux-image-cloud-amd64'], { encoding: 'utf8' })
-  const name = /Depends: (linux-image-\S+)/.exec(stdout ?? '')?.[1]
-  if (name === undefined) return
-  say(`fetching ${name}`)
-  mkdirSync(join(KERNEL, '..'), { recursive: true })
-  const work = mkdtempSync(`${KERNEL}-work-`)
-  try {
-    if (!apt(['download', name], { cwd: work })) return
-    const [archive = ''] = readdirSync(work)
-    const unpacked = spawnSync('dpkg-deb', ['-x', join(work, archive), join(work, 'root')])
-    if (unpacked.status === 0) renameSync(join(work, 'root', 'boot'), KERNEL)
-  } finally {
-    rmSync(work, { recursive: true, force: true })
-  }
 }
 
 function aptInstall(packages) {

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { fetchKernel, installPackages } from './setup-tests.mjs'
+import { installPackages } from './setup-tests.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const MINUTES = 60_000
@@ -55,7 +55,6 @@ function prepare() {
   }
   const missing = installPackages((text) => say(`── ${text}`))
   if (missing.length > 0) say(`── not there, tests that need it are skipped: ${missing.join(', ')}`)
-  fetchKernel((text) => say(`── ${text}`))
   say('── build')
   must(process.execPath, [join(root, 'scripts', 'build.mjs')])
 }

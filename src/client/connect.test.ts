@@ -111,3 +111,14 @@ test('parseAddress reads docker’s notation and refuses what it cannot reach', 
   assert.deepEqual(parseAddress('tcp://host'), { kind: 'tcp', host: 'host', port: 2375 })
   for (const bad of ['ssh://x', 'unix://', '', 'x']) assert.throws(() => parseAddress(bad), ClientError)
 })
+
+test('connect says what to check when nothing answers over TCP', async () => {
+  // Port 1 (tcpmux): nobody listens there; and a name that no resolver knows.
+  for (const socket of ['tcp://127.0.0.1:1', 'tcp://nowhere.invalid:2375'])
+    await assert.rejects(connect({ socket }), (error) => {
+      assert.ok(error instanceof ClientError)
+      assert.match(error.message, /nowhere\.invalid|127\.0\.0\.1:1/)
+      assert.match(error.message, /\(check host and port of -H or DOCKER_HOST/)
+      return true
+    })
+})

@@ -131,7 +131,7 @@ export class Transport {
     if (code === 'ENOENT' || code === 'ECONNREFUSED') {
       return new ClientError(
         0,
-        `Cannot connect to the Docker daemon at ${where}. Is the docker daemon running?`,
+        `Cannot connect to the Docker daemon at ${where}. Is the docker daemon running?${this.#remedy}`,
         { cause: error, code },
       )
     }
@@ -142,7 +142,14 @@ export class Transport {
         { cause: error, code },
       )
     }
-    return new ClientError(0, `error during connect to ${where}: ${error.message}`, { cause: error, code })
+    const why = `error during connect to ${where}: ${error.message}${this.#remedy}`
+    return new ClientError(0, why, { cause: error, code })
+  }
+
+  /** Over TCP there is no socket to look at; for the local one Docker's words say it all. */
+  get #remedy(): string {
+    if (this.address.kind === 'unix') return ''
+    return ' (check host and port of -H or DOCKER_HOST, and that an engine was started with that -H; an engine with --tlsverify is reached by the docker client)'
   }
 }
 

@@ -4,8 +4,9 @@
  * away. A crash at any point leaves a staged folder, which the next opening removes, and never half a layer.
  */
 import type { Stats } from 'node:fs'
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { errnoOf } from '../base/errors.ts'
 import { digestSchema, hexOf } from './digest.ts'
@@ -13,9 +14,12 @@ import type { Digest } from './digest.ts'
 import { encodeEntry, FLAG, MAGIC, STREAM_END } from './ops.ts'
 import type { TarToOpsOptions } from './tar-to-ops.ts'
 import { Records } from './records.ts'
+import { removeTree } from './remove-tree.ts'
 import { unpackOps, unpackTar } from './unpack.ts'
 import type { Sandbox } from './unpack.ts'
 import { makeFolder, storageError, temporaryName } from './write-whole.ts'
+
+const ERASE_TRIES = 10
 
 const LAYER_RECORD = z.object({
   chainId: digestSchema,
@@ -169,8 +173,18 @@ export class FolderLayers implements Layers {
       if (errnoOf(error) === 'ENOENT') return
       throw storageError(`Removing ${folder}`, error)
     }
-    // An unpacker that was told to stop may still put a file in between the listing and the rmdir (ENOTEMPTY).
-    await rm(doomed, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+    // An unpacker that was told to stop may still put a file in between the listing and the rmdir.
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await removeTree(doomed, () => temporaryName(this.#folder))
+        return
+      } catch (error) {
+        if (errnoOf(error) === 'ENOTDIR') return unlink(doomed) // nobody's layer
+        if (errnoOf(error) !== 'ENOTEMPTY' || tries === ERASE_TRIES)
+          throw storageError(`Removing ${folder}`, error)
+      }
+      await sleep(20)
+    }
   }
 }
 

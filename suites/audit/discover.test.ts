@@ -19,6 +19,8 @@ import { startEngine } from '../harness/start-engine.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
 import { noMachine, recordInMachine, thisKernel } from './reference-machine.ts'
 
+const withoutMachine = await noMachine()
+
 const PROGRAM = join(PROJECT, 'native', 'build', 'dewar-probe')
 /** Channels of the literature (ContainerLeaks, DSN 2017), which the discoverer is not told. */
 const MOVING = ['/proc/stat', '/proc/meminfo', '/proc/vmstat', '/proc/uptime']
@@ -68,7 +70,7 @@ test(
 describe('discover with a reference', { skip: missing('unshare', 'ip'), concurrency: 1 }, () => {
   test(
     'a reference of another machine takes constants away and leaves the well-known channels',
-    { skip: noMachine() },
+    { skip: withoutMachine },
     async () => {
       await using folder = await tempFolder('discover')
       const reference = await parseReference(await recordInMachine(), 'reference.json')

@@ -33,6 +33,12 @@ export async function unpackedPackages(packages: Packages): Promise<{ readonly f
   return { folder }
 }
 
+/** A kernel for machines that the suites boot. */
+export function cloudKernel(): Promise<{ readonly folder: string } | string> {
+  const names = ['linux-image-cloud-amd64']
+  return unpackedPackages({ release: 'bookworm', architecture: 'amd64', names, following: 'linux-image-' })
+}
+
 export function debianArchitecture(): string {
   return process.arch === 'arm64' ? 'arm64' : 'amd64'
 }

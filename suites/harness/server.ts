@@ -37,6 +37,8 @@ export async function serverOf(parts: ServerParts): Promise<Server> {
     DOCKER_HOST: `unix://${socket}`,
     DOCKER_CONFIG: `${folder}/client`,
     DOCKER_CLI_HINTS: 'false',
+    // What a client is killed over (clones of git contexts) goes with the folder.
+    TMPDIR: folder,
   }
   const server: Server = {
     name,

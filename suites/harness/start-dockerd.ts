@@ -36,7 +36,8 @@ export async function startDockerd(options: DockerdOptions): Promise<Server> {
       ...(options.arguments ?? []),
     ],
     join(folder, 'dockerd.log'),
-    { env },
+    // What it is killed over (clones of git contexts) goes with the folder.
+    { env: { ...env, TMPDIR: folder } },
   )
   const server = await serverOf({
     name: 'dockerd',

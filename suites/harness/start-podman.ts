@@ -14,7 +14,7 @@ export interface Podman extends AsyncDisposable {
 
 /** Podman's API service with storage of its own, on runc since crun refuses hybrid cgroups. */
 export async function startPodman(folder: string, network: NetworkNamespace): Promise<Podman> {
-  await mkdir(folder, { recursive: true })
+  await mkdir(join(folder, 'tmp'), { recursive: true })
   const socket = join(folder, 'podman.sock')
   // Its default limit of open files is above what root may set on some machines.
   await writeFile(
@@ -53,7 +53,8 @@ export async function startPodman(folder: string, network: NetworkNamespace): Pr
       `unix://${socket}`,
     ],
     join(folder, 'podman.log'),
-    { env: { CONTAINERS_CONF: join(folder, 'containers.conf') } },
+    // What it is killed over (api_load.tar…) goes with the folder.
+    { env: { CONTAINERS_CONF: join(folder, 'containers.conf'), TMPDIR: join(folder, 'tmp') } },
   )
   try {
     await until('podman to answer', async () => {

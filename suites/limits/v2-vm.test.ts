@@ -24,7 +24,7 @@ import type { Step } from '../../src/kernel/plan.ts'
 import { compileC } from './compile-c.ts'
 import { noMachine, runMachine, section } from './virtual-machine.ts'
 
-const skip = noMachine()
+const skip = await noMachine()
 const folder = mkdtempSync(join(tmpdir(), 'dewar-v2-'))
 after(() => rmSync(folder, { recursive: true }))
 

@@ -5,33 +5,37 @@ import { execFileSync, spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { cloudKernel } from '../harness/debian-packages.ts'
 
 const QEMU = '/usr/bin/qemu-system-x86_64'
 const BUSYBOX = '/bin/busybox'
 
-/** Where Debian's kernels are: installed, or unpacked by scripts/setup-tests.mjs. */
-const KERNELS = ['/boot', join(process.env['DEWAR_TEST_CACHE'] ?? '/var/cache/dewar-tests', 'kernel')]
+/** Debian's: the newest that is installed, or one unpacked beside the system; else why there is none. */
+async function kernel(): Promise<{ readonly path: string } | string> {
+  const installed = newestIn('/boot')
+  if (installed !== undefined) return { path: installed }
+  const unpacked = await cloudKernel()
+  if (typeof unpacked === 'string') return unpacked
+  const path = newestIn(join(unpacked.folder, 'boot'))
+  return path === undefined ? `no kernel in ${unpacked.folder}` : { path }
+}
 
-/** The newest kernel of the first folder that has one. */
-function kernel(): string | undefined {
-  const newest = KERNELS.filter(existsSync).map((folder) =>
-    readdirSync(folder)
-      .filter((name) => /^vmlinuz-.*amd64$/.test(name))
-      .toSorted()
-      .map((name) => join(folder, name))
-      .at(-1),
-  )
-  return newest.find((path) => path !== undefined)
+function newestIn(folder: string): string | undefined {
+  if (!existsSync(folder)) return undefined
+  const names = readdirSync(folder).filter((name) => /^vmlinuz-.*amd64$/.test(name))
+  return names
+    .toSorted()
+    .map((name) => join(folder, name))
+    .at(-1)
 }
 
 /** Why there can be no such machine here, or false. */
-export function noMachine(): string | false {
+export async function noMachine(): Promise<string | false> {
   if (process.arch !== 'x64') return 'the machine is written for x86-64'
   if (!existsSync(QEMU)) return `${QEMU} is missing (apt-get install qemu-system-x86)`
   if (!existsSync(BUSYBOX)) return `${BUSYBOX} is missing (apt-get install busybox-static)`
-  return kernel() === undefined
-    ? `no kernel in ${KERNELS.join(' or ')} (npm test fetches one where apt is)`
-    : false
+  const found = await kernel()
+  return typeof found === 'string' ? found : false
 }
 
 export interface Machine {
@@ -61,6 +65,8 @@ export async function runMachine({
   timeoutMs,
   memory = 512,
 }: Machine): Promise<string> {
+  const booted = await kernel()
+  if (typeof booted === 'string') throw new Error(`booting a machine: ${booted}`)
   const folder = mkdtempSync(join(tmpdir(), 'dewar-vm-'))
   try {
     const disk = ramDisk(folder, { ...files }, script)
@@ -94,7 +100,7 @@ export async function runMachine({
       'stdio',
       '-no-reboot',
       '-kernel',
-      kernel() ?? '',
+      booted.path,
       '-initrd',
       disk,
       '-append',

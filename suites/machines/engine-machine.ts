@@ -6,7 +6,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
-import { debianArchitecture, unpackedPackages } from '../harness/debian-packages.ts'
+import { cloudKernel } from '../harness/debian-packages.ts'
 import { PROJECT } from '../harness/project.ts'
 import { findProgram } from '../harness/requirement.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
@@ -181,12 +181,7 @@ function run(
 /** This machine's own programs, on Debian's kernel. */
 export async function partsOfHost(): Promise<Parts | string> {
   if (process.arch !== 'x64') return 'the machine is written for x86-64'
-  const kernel = await unpackedPackages({
-    release: 'bookworm',
-    architecture: debianArchitecture(),
-    names: ['linux-image-cloud-amd64'],
-    following: 'linux-image-',
-  })
+  const kernel = await cloudKernel()
   if (typeof kernel === 'string') return kernel
   const listed = execFileSync('ldd', [process.execPath], { encoding: 'utf8' })
   const libraries = [...listed.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => [path, path] as const)
