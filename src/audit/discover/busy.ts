@@ -1,22 +1,24 @@
 /** What the host does while the guest is read: processes, memory, open files, traffic in a network of its own, a disk. */
 import { spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openGuest } from '../guest.ts'
 import { internetAddress } from '../guest-files.ts'
 import { processOfChild } from '../guest-process.ts'
 import { hostCommand } from '../host-command.ts'
+import { openMany } from '../open-many.ts'
 
 const PROCESSES = 1500
 const MEBIBYTES = 96
-const FILES = 1500
+/** Many, so that what others open and close meanwhile is little beside it. */
+const FILES = 6000
 const PACKETS = 4000
 const DISK_MEBIBYTES = 16
 
 /** Bounded; what it holds is let go of when the answer is called. `folder` is for a file without a name. */
 export async function makeBusy(program: string, folder: string): Promise<() => void> {
-  const files = Array.from({ length: FILES }, () => openSync('/dev/null', 'r'))
+  const files = openMany(FILES)
   let memory: Buffer | undefined = Buffer.allocUnsafeSlow(MEBIBYTES << 20).fill(1)
   await Promise.all([startProcesses(), sendPackets(program), writeDisk(folder)])
   return () => {

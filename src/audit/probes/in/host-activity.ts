@@ -1,7 +1,8 @@
 /** What the host does, seen in counters inside: the host makes a change of a known size, and the guest's file moves with it. */
-import { closeSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import type { Guest } from '../../guest-types.ts'
 import { hostCommand } from '../../host-command.ts'
+import { openMany } from '../../open-many.ts'
 import type { Probe } from '../../probe.ts'
 import type { Control, Evidence } from '../../types.ts'
 import { absent, conclude } from '../../verdict.ts'
@@ -166,7 +167,10 @@ export const memoryDelta: Probe = lookingProbe(
     }),
 )
 
-const FILES = 2000
+/** Many, so that what others open and close meanwhile is little beside it. */
+const FILES = 6000
+/** A limit of open files may allow no more than 4,096. */
+const LEAST_FILES = 1600
 
 export const fileCounters: Probe = lookingProbe(
   {
@@ -185,9 +189,9 @@ export const fileCounters: Probe = lookingProbe(
         ...['/proc/sys/fs/file-nr', '/proc/sys/fs/inode-nr', '/proc/sys/fs/inode-state'],
         ...['/proc/sys/fs/dentry-state', '/proc/sys/fs/aio-nr'],
       ],
-      least: FILES * 0.8,
+      least: LEAST_FILES,
       act: async () => {
-        const files = Array.from({ length: FILES }, () => openSync('/dev/null', 'r'))
+        const files = openMany(FILES)
         return () => files.forEach((file) => closeSync(file))
       },
       leak: 'A guest reads how many files the host has open.',
