@@ -7,7 +7,7 @@ import { busyboxTree } from '../harness/image-recipes.ts'
 import type { ImageRecipe, Member } from '../harness/oci-layout.ts'
 import { startRegistry } from '../harness/registry.ts'
 import { findProgram } from '../harness/requirement.ts'
-import { freePort } from '../harness/test-images.ts'
+import { freePort } from '../harness/free-port.ts'
 import { REAPER_MEMBERS } from './reaper-image.ts'
 
 const CACHE = process.env['DEWAR_TEST_CACHE'] ?? '/var/cache/dewar-tests'

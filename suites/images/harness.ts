@@ -3,7 +3,6 @@ import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -15,6 +14,7 @@ import type { Core } from '../../src/kernel/core-api.ts'
 import type { TarEntry } from '../../src/store/tar-header.ts'
 import { encodeTarHeader, TAR_END, tarPadding } from '../../src/store/tar-write.ts'
 import { unpackFilter } from '../../src/store/unpack-filter.ts'
+import { freePort } from '../harness/free-port.ts'
 
 export interface Scratch extends Disposable {
   readonly path: string
@@ -55,15 +55,6 @@ export async function openStore(
       rmSync(run, { recursive: true, force: true })
     },
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 export interface Registry extends AsyncDisposable {
