@@ -14,7 +14,8 @@ export async function runScenario(
   env: Readonly<Record<string, string | undefined>> = {},
 ): Promise<void> {
   const result = await server.run(argv, {
-    timeout: 120_000,
+    // For what hangs; a slow machine takes two minutes.
+    timeout: 600_000,
     env: {
       REGISTRY,
       NODE_TEST_CONTEXT: undefined,

@@ -241,9 +241,11 @@ describe('bad input', { skip: needs, concurrency: 1 }, () => {
       ['events'],
       ['stats', 'stays'],
       ['pull', '127.0.0.1:5000/layers3'],
-      ['run', '--name', 'cut', 'busybox', 'sleep', '30'],
     ])
-      await world.server.run(['timeout', '-s', 'KILL', '0.4', 'docker', ...argv], { timeout: 10_000 })
+      await world.server.run(['timeout', '-s', 'KILL', '0.4', 'docker', ...argv], { timeout: 60_000 })
+    const script =
+      'docker run --name cut busybox sleep 30 & until docker inspect cut >/dev/null; do sleep 0.05; done; kill -9 $!; wait'
+    await world.server.run(['sh', '-c', script], { timeout: 60_000 })
     assert.equal(await world.server.docker('exec', 'stays', 'echo', 'fine'), 'fine')
     await world.server.docker('rm', '-f', 'stays', 'cut')
     await world.server.run(['docker', 'pull', '-q', '127.0.0.1:5000/layers3'])
