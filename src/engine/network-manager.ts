@@ -11,6 +11,7 @@ import { reconcileNetwork } from '../network/reconcile.ts'
 import { AddressBook } from './address-book.ts'
 import type { Container } from './container.ts'
 import { endpointState, macFor, type Place } from './endpoint-state.ts'
+import { interfaceSettings } from './endpoint-sysctls.ts'
 import { NameService, type Member } from './name-service.ts'
 import { attachmentOf, portsOf } from './network-plan.ts'
 import { NetworkRegister } from './network-register.ts'
@@ -75,8 +76,10 @@ export class NetworkManager {
     const wanted = this.wanted(record)
     const attachments: Place[] = []
     try {
-      for (const [slot, { network, endpoint }] of wanted.entries())
+      for (const [slot, { network, endpoint }] of wanted.entries()) {
+        interfaceSettings(endpoint)
         attachments.push(this.place(network, endpoint, slot))
+      }
       const members = wanted.map((one, n) => ({ ...one, ...attachments[n] }))
       const decided = portsOf(container, members, {
         taken: () => this.#book.published(),

@@ -43,7 +43,19 @@ export function attachmentOf(
     slot,
     gatewayPriority: endpoint.gwPriority ?? 0,
     unguarded: isUnguarded(network, endpoint),
-    settings: interfaceSettings(endpoint),
+    settings: settingsOf(endpoint),
+  }
+}
+
+/**
+ * A record may hold what an earlier engine let pass. Who looks, or takes things back, goes on without; the next start is
+ * refused with the reason (`NetworkManager.plan`).
+ */
+function settingsOf(endpoint: EndpointConfig): ReturnType<typeof interfaceSettings> {
+  try {
+    return interfaceSettings(endpoint)
+  } catch {
+    return []
   }
 }
 

@@ -1,6 +1,8 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { home, skip } from './fixture.ts'
 
 const isThere = (link: string): boolean => spawnSync('ip', ['link', 'show', link]).status === 0
@@ -74,3 +76,39 @@ test('a bridge that was there before its network outlives it, and the engine', {
     if (isThere(bridge)) execFileSync('ip', ['link', 'delete', bridge])
   }
 })
+
+test(
+  'a record with a setting of its interface that is none now lists, ends and goes; its next start tells why not',
+  { skip },
+  async () => {
+    await using house = await home()
+    const ids: string[] = []
+    const driverOpts = { 'com.docker.network.endpoint.sysctls': 'net.ipv4.nonsense' }
+    {
+      await using rig = await house.open()
+      await rig.importBusybox()
+      await rig.engine.networks.create({ name: 'own', options: {} })
+      ids.push(await rig.create({ cmd: ['true'] }, { networkMode: 'own' }))
+      ids.push(await rig.run(['sleep', '60'], { networkMode: 'own' }))
+    }
+    const spoilt = (key: string, value: unknown): unknown => {
+      if (key === 'endpoints') return { own: { driverOpts } }
+      return key === 'own' && typeof value === 'object' ? { ...value, driverOpts } : value
+    }
+    for (const id of ids) {
+      const folder = join(house.options.root ?? '', 'containers', id)
+      // What it was made with, and what changes at each start.
+      for (const name of readdirSync(folder).filter((one) => one.endsWith('.json'))) {
+        const path = join(folder, name)
+        writeFileSync(path, JSON.stringify(JSON.parse(readFileSync(path, 'utf8'), spoilt)))
+      }
+    }
+    const [created = '', running = ''] = ids
+    await using rig = await house.open()
+    assert.equal((await rig.engine.containers.inspect(running, { size: false })).state.running, true)
+    await assert.rejects(rig.engine.containers.start(created), /unrecognised network interface sysctl/)
+    await rig.engine.containers.kill(running, 'SIGKILL')
+    await assert.rejects(rig.engine.containers.start(running), /unrecognised network interface sysctl/)
+    for (const id of ids) await rig.engine.containers.remove(id, { force: true, volumes: true, link: false })
+  },
+)
