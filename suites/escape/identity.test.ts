@@ -211,3 +211,18 @@ test('/dev, /dev/shm and /dev/pts have their sizes, modes and owners', { skip },
     pts.join(),
   )
 })
+
+test('of a guest’s /etc/group 512 KiB are read, for an exec too: it holds up nobody', { skip }, async () => {
+  // Lines of 64 bytes, 10,000 of them, before the last group.
+  const filler = `f${'i'.repeat(54)}:x:1:`
+  const script = `(echo early:x:66:web; seq 10000 | while read n; do echo ${filler}; done; echo late:x:77:web) >/etc/group; echo ready; sleep 60`
+  const id = await rig().run(['sh', '-c', script])
+  try {
+    while (!(await rig().logs(id)).includes('ready')) await new Promise((resolve) => setTimeout(resolve, 20))
+    const { output } = await rig().exec(id, STATUS, { user: 'web' })
+    assert.equal(fieldsOf(output).get('Groups'), '33 66')
+    assert.match((await rig().exec(id, ['sh', '-c', 'stat -c %s /etc/group'])).output, /^6\d{5}$/m)
+  } finally {
+    await rig().engine.containers.kill(id, 'SIGKILL')
+  }
+})

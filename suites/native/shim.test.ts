@@ -1,6 +1,6 @@
 /** What a shim keeps to when its clients or its container are against it. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { startCore } from '../../src/kernel/core.ts'
@@ -171,3 +171,21 @@ test('a core with locked secure bits makes user namespaces, and keeps the bits',
   const shim = await core.launch(plan, options(folder.path))
   assert.equal((await shim.exited).code, 3)
 })
+
+test(
+  'the sockets of the core can be opened by our own user alone, whatever our umask',
+  { skip },
+  async () => {
+    await using folder = await tempFolder('shim')
+    await using core = await startCore({
+      runDir: folder.path,
+      program: startedBy(folder.path, 'umask 0; exec'),
+    })
+    const o = options(folder.path)
+    const shim = await core.launch(shell('sleep 60'), o)
+    for (const path of [join(folder.path, 'spawner.sock'), join(o.runDir, 'shim.sock')])
+      assert.equal(statSync(path).mode & 0o077, 0, path)
+    await shim.signal(9)
+    await shim.exited
+  },
+)
