@@ -239,7 +239,7 @@ test('networks carry aliases and are connected while a container runs', async ()
   const two = await sleeper()
   await network.connect({ Container: two.id })
   const exec = await two.exec({
-    Cmd: ['ping', '-c1', '-W5', 'first'],
+    Cmd: ['ping', '-c1', '-W60', 'first'],
     AttachStdout: true,
     AttachStderr: true,
   })

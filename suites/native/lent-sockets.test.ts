@@ -47,8 +47,8 @@ test('Core lends sockets of another network namespace, hundreds of them', { skip
       'python3',
       '-c',
       `import socket
-u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.settimeout(5); u.sendto(b'x', ('127.0.0.11', 5300)); print(u.recv(99).decode())
-t = socket.create_connection(('127.0.0.11', 5300), 5); print(t.recv(99).decode())`,
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.settimeout(60); u.sendto(b'x', ('127.0.0.11', 5300)); print(u.recv(99).decode())
+t = socket.create_connection(('127.0.0.11', 5300), 60); print(t.recv(99).decode())`,
     ],
     { check: true },
   )

@@ -5,7 +5,7 @@ import type { Published } from '../../src/network/firewall.ts'
 import { command } from '../harness/command.ts'
 import type { NetworkNamespace } from '../harness/network-namespace.ts'
 import { missing } from '../harness/requirement.ts'
-import { World, ask } from './world.ts'
+import { World, ask, askInVain } from './world.ts'
 import type { TestContainer } from './world.ts'
 
 const skip = missing('ip', 'nft', 'python3', 'nsenter')
@@ -81,13 +81,13 @@ describe('a published port', { skip }, () => {
 
     test(`${protocol} on 127.0.0.1 is reached on the host only`, async () => {
       assert.equal(await ask(world.host, protocol, '127.0.0.1', 8081), '10.201.1.1')
-      assert.notEqual(await ask(world.host, protocol, '203.0.113.1', 8081), '203.0.113.1')
-      assert.match(await ask(outside, protocol, '203.0.113.1', 8081), /ECONNREFUSED|timeout/)
+      assert.notEqual(await askInVain(world.host, protocol, '203.0.113.1', 8081), '203.0.113.1')
+      assert.match(await askInVain(outside, protocol, '203.0.113.1', 8081), /ECONNREFUSED|timeout/)
     })
 
     test(`${protocol} on one address of the host is reached there only`, async () => {
       assert.equal(await ask(outside, protocol, '203.0.113.1', 8082), '203.0.113.2')
-      assert.match(await ask(world.host, protocol, '127.0.0.1', 8082), /ECONNREFUSED|timeout/)
+      assert.match(await askInVain(world.host, protocol, '127.0.0.1', 8082), /ECONNREFUSED|timeout/)
     })
   }
 
@@ -109,7 +109,7 @@ describe('a published port', { skip }, () => {
     await ip('ip addr del 127.0.0.1/8 dev lo')
     await ip('ip route add 127.0.0.0/8 via 203.0.113.1 src 203.0.113.2')
     await ip('ip rule add pref 0 to 127.0.0.0/8 lookup main')
-    assert.equal(await ask(outside, 'tcp', '127.0.0.1', 8081), 'timeout')
+    assert.equal(await askInVain(outside, 'tcp', '127.0.0.1', 8081), 'timeout')
     const guard = await command(
       [...world.host.enter, 'nft', '-a', 'list', 'chain', 'ip', world.table, 'prerouting'],
       { check: true },

@@ -5,7 +5,7 @@ import { firewallStep } from '../../src/network/firewall.ts'
 import type { Published } from '../../src/network/firewall.ts'
 import { missing } from '../harness/requirement.ts'
 import { guardTableStep } from '../../src/network/source-guard.ts'
-import { World, ask } from './world.ts'
+import { World, ask, askInVain } from './world.ts'
 
 const skip = missing('ip', 'nft', 'python3', 'nsenter')
 
@@ -37,7 +37,7 @@ describe('several', { skip }, () => {
     assert.equal(await ask(both, 'tcp', '10.201.1.2', 80), '10.201.1.3')
     assert.equal(await ask(both, 'tcp', '10.201.2.2', 80), '10.201.2.3')
     assert.equal(await ask(second, 'tcp', '10.201.2.3', 80), '10.201.2.2')
-    assert.equal(await ask(first, 'tcp', '10.201.2.2', 80), 'timeout')
+    assert.equal(await askInVain(first, 'tcp', '10.201.2.2', 80), 'timeout')
     const links = await world.links()
     assert.ok(links.includes('dwtv33333333') && links.includes('dwtv333333331'))
   })
@@ -67,8 +67,8 @@ describe('several', { skip }, () => {
     })
     assert.equal(await ask(world.host, 'tcp', '127.0.0.1', 8080), '10.201.1.1')
     assert.equal(await ask(world.host, 'tcp', '127.0.0.1', 8090), '10.201.2.1')
-    assert.equal(await ask(a, 'tcp', '10.201.2.4', 80), 'timeout')
-    assert.equal(await ask(b, 'tcp', '10.201.1.4', 80), 'timeout')
+    assert.equal(await askInVain(a, 'tcp', '10.201.2.4', 80), 'timeout')
+    assert.equal(await askInVain(b, 'tcp', '10.201.1.4', 80), 'timeout')
     // The other engine's bridge is the outside: its containers see this one's host address there.
     assert.equal(await ask(a, 'tcp', '10.201.2.1', 8090), '10.201.2.1')
     assert.equal(await ask(b, 'tcp', '10.201.1.1', 8080), '10.201.1.1')

@@ -70,9 +70,9 @@ while True:
 /** Prints what the server answered, or the name of the error. */
 const CLIENT = `
 import errno, socket, sys
-kind, address, port, source = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+kind, address, port, source, patience = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], float(sys.argv[5])
 s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_STREAM if kind == 'tcp' else socket.SOCK_DGRAM)
-s.settimeout(0.8)
+s.settimeout(patience)
 try:
     if source: s.bind((source, 0))
     s.connect((address, port))
@@ -285,14 +285,32 @@ function containerPlan(steps: ContainerSteps, argv: readonly string[]): Plan {
   return { steps: [...steps.host, ...steps.after, clone, idmap, ...steps.parent, ...steps.guest, user, exec] }
 }
 
-/** What the server answered to a client in `from`: the address it saw, or "timeout", "ECONNREFUSED"… */
-export async function ask(
+type Question = readonly [
   from: { readonly enter: readonly string[] },
   protocol: 'tcp' | 'udp',
   address: string,
   port: number,
-  source = '',
+  source?: string,
+]
+
+/** What the server answered to a client in `from`: the address it saw, or "timeout", "ECONNREFUSED"… */
+export function ask(...question: Question): Promise<string> {
+  return askFor(30, question)
+}
+
+/** The same where no answer is to come: for nothing one does not wait long. */
+export function askInVain(...question: Question): Promise<string> {
+  return askFor(0.8, question)
+}
+
+/** An answer that is to come may take its time on a busy machine. */
+async function askFor(
+  seconds: number,
+  [from, protocol, address, port, source = '']: Question,
 ): Promise<string> {
-  const argv = [...from.enter, 'python3', '-c', CLIENT, protocol, address, String(port), source]
+  const argv = [
+    ...[...from.enter, 'python3', '-c', CLIENT],
+    ...[protocol, address, String(port), source, String(seconds)],
+  ]
   return (await command(argv, { check: true })).stdout.trim()
 }
