@@ -29,6 +29,8 @@ export interface CommandSpec {
   /** The first word that is no flag ends the flags: what follows belongs to the container's command. */
   readonly stopsAtWord: boolean
   readonly examples: readonly Example[]
+  /** Exit code for flags that are none: 125 as of docker, where nothing else is said. */
+  readonly misuse: number
   readonly run: (
     values: ReadonlyMap<string, unknown>,
     given: ReadonlySet<string>,
@@ -77,6 +79,7 @@ export function command<F extends Table>(spec: {
   readonly flags: F
   readonly stopsAtWord?: boolean
   readonly examples: readonly Example[]
+  readonly misuse?: number
   readonly run: (flags: ValuesOf<F>, args: readonly string[], cli: Cli) => Promise<number | void>
 }): CommandSpec {
   const table: Record<string, AnyFlag> = {}
@@ -86,6 +89,7 @@ export function command<F extends Table>(spec: {
   return {
     aliases: [],
     stopsAtWord: false,
+    misuse: 125,
     ...spec,
     flags: table,
     run: async (values, given, args, cli) => {

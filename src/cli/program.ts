@@ -71,7 +71,7 @@ function parseOrExplain(
     if (!(error instanceof FlagError)) throw error
     throw new Failure(
       `${error.message}\n\n${usageLine(path, spec)}\n\nRun '${path} --help' for more information`,
-      125,
+      spec.misuse,
     )
   }
 }

@@ -201,12 +201,40 @@ describe('outputs of dewar audit', { skip: missing('unshare', 'python3'), concur
       [['--probe', 'X99'], /--probe X99 fits none \(there are: .*O01/],
       [['--run-args', '--nosuch'], /nosuch/],
       [['--html', '/nowhere/page.html'], /make the folder/],
+      [['--html', folder], /it is a folder/],
+      [['--limit', '0'], /--limit 0 leaves no time/],
+      [['--limit', 'soon'], /--limit/],
+      [['--nosuch'], /unknown flag: --nosuch/],
     ] as const) {
       const result = await command([DEWAR, 'audit', ...words, target])
       assert.equal(result.code, 2, told([...words], result))
       assert.match(result.stderr, says)
       assert.doesNotMatch(result.stderr, /Audit of/)
     }
+  })
+
+  test('a report that cannot be written whole is shown all the same, and ends with 2', async () => {
+    const result = await command([DEWAR, 'audit', '--json', '--probe', 'I21', '--html', '/dev/full', target])
+    assert.equal(result.code, 2, told(['--html /dev/full'], result))
+    assert.equal((JSON.parse(result.stdout) as Report).results.length, 1)
+    assert.match(result.stderr, /writing \/dev\/full failed: ENOSPC/)
+    const full = await command(['sh', '-c', `${DEWAR} audit show ${path('a.json')} >/dev/full`])
+    assert.equal(full.code, 2, told(['>/dev/full'], full))
+    assert.match(full.stderr, /writing the output failed: ENOSPC/)
+  })
+
+  test('where nothing could be judged no leak is not what is said', async () => {
+    const result = await command([DEWAR, 'audit', '--probe', 'I21', NOWHERE])
+    assert.equal(result.code, 2, told([NOWHERE], result))
+    assert.doesNotMatch(result.stdout + result.stderr, /No leak was found|It starts containers/)
+    assert.match(result.stdout, /Nothing was judged/)
+    assert.match(result.stderr, /podman is not here:/)
+  })
+
+  test('audit show takes one report', async () => {
+    const result = await command([DEWAR, 'audit', 'show', path('a.json'), path('a.json')])
+    assert.equal(result.code, 2)
+    assert.match(result.stderr, /it takes one/)
   })
 
   test('audit diff tells what no-new-privileges won, and is silent about itself', async () => {

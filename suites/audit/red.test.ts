@@ -87,6 +87,7 @@ describe('red', { skip: needs, concurrency: 1 }, () => {
     ['that leaves a folder open', weak.withOpenFolder],
     ['that goes inside with a program of the host', weak.withOwnProgram],
     ['that gives its containers eight times the weight', weak.withHeavyContainers],
+    ['whose containers share one limit of writing', weak.withOneSlowDisk],
   ] as const)
     test(`a runtime ${name} is caught by ${idsOf(name).join(', ')}`, async () => {
       assert.ok(idsOf(name).length > 0)

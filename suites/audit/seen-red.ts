@@ -20,7 +20,8 @@ const PLACES: Readonly<Record<string, string>> = {
   'a socket open to all': 'O18',
   'audit.test.ts, on a disk of its own': 'O22 O23 O24 A07 A08',
   'podman 4.3.1 by hand (docs/AUDIT.md)': 'I37',
-  'by hand (docs/AUDIT.md)': 'A04 A05',
+  'whose containers share one limit of writing': 'A05',
+  'by hand (docs/AUDIT.md)': 'A04',
   'machines/audit.test.ts, in an emulated machine whose kernel has what this one lacks':
     'I17 I24 I25 A18 A30',
 }

@@ -97,7 +97,8 @@ class Page {
   findings(report: Report): void {
     const findings = findingsOf(report)
     if (findings.length === 0) {
-      this.lines.push(this.#paint.good('No leak was found.'), '')
+      const nothing = report.results.length === 0
+      this.lines.push(nothing ? 'Nothing was judged.' : this.#paint.good('No leak was found.'), '')
       return
     }
     this.lines.push(this.#paint.bold('Leaks, the worst first'), '')

@@ -1,5 +1,5 @@
 /** What `dewar audit` and `dewar audit show` do with a report: show it, write it, hold it against a policy. */
-import { accessSync, constants, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { judgePolicy, policyExitCode, renderPolicy } from '../../audit/policy/judge-policy.ts'
 import { parsePolicy, type Policy } from '../../audit/policy/policy.ts'
@@ -48,14 +48,29 @@ export function prepareOutputs(flags: OutputValues, known: readonly ProbeDescrip
   return { deliver: (report) => deliver(report, flags, policy, cli) }
 }
 
+/** Shown first: it took minutes, and must not be lost to a file that cannot be written. */
 function deliver(report: Report, flags: OutputValues, policy: Policy | undefined, cli: Cli): number {
-  for (const kind of FILES) if (flags[kind] !== '') writeWhole(flags[kind], RENDER[kind](report))
   cli.stdout.write(flags.json ? `${JSON.stringify(report, undefined, 2)}\n` : matrix(report, flags, cli))
-  if (policy === undefined) return 0
+  const failed = FILES.filter((kind) => flags[kind] !== '').flatMap((kind) => {
+    try {
+      writeWhole(flags[kind], RENDER[kind](report))
+      return []
+    } catch (error) {
+      return [messageOf(error)]
+    }
+  })
+  const code = judged(report, flags, policy, cli)
+  for (const message of failed) cli.warn(message)
+  // A policy that is broken is so whatever could not be written.
+  return code === 0 && failed.length > 0 ? 2 : code
+}
+
+function judged(report: Report, { json }: OutputValues, policy: Policy | undefined, cli: Cli): number {
+  if (policy === undefined) return report.targets.every(({ missing }) => missing !== undefined) ? 2 : 0
   const outcome = judgePolicy(report, policy, new Date())
   const text = renderPolicy(outcome, report)
   // With --json stdout is for machines.
-  if (flags.json) cli.stderr.write(text)
+  if (json) cli.stderr.write(text)
   else cli.stdout.write(`\n${text}`)
   return policyExitCode(outcome)
 }
@@ -93,6 +108,8 @@ export function readText(file: string): string {
 }
 
 export function checkWritable(file: string): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true)
+    throw new Failure(`writing ${file} failed: it is a folder (name a file in it)`, 2)
   const folder = dirname(resolve(file))
   try {
     accessSync(folder, constants.W_OK)
@@ -107,13 +124,13 @@ export function checkWritable(file: string): void {
 
 /** Whole or not at all; a device or a pipe (`/dev/stdout`) is written as it is. */
 export function writeWhole(file: string, text: string): void {
-  if (file.startsWith('/dev/')) return writeFileSync(file, text)
-  const temporary = `${file}.${process.pid}.part`
+  const temporary = file.startsWith('/dev/') ? file : `${file}.${process.pid}.part`
   try {
     writeFileSync(temporary, text)
-    renameSync(temporary, file)
+    if (temporary !== file) renameSync(temporary, file)
   } catch (error) {
-    rmSync(temporary, { force: true })
-    throw new Failure(`writing ${file} failed: ${messageOf(error)}`, 2, error)
+    if (temporary !== file) rmSync(temporary, { force: true })
+    const why = errnoOf(error) ?? messageOf(error)
+    throw new Failure(`writing ${file} failed: ${why} (make room, or name another file)`, 2, error)
   }
 }

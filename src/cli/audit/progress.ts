@@ -57,8 +57,12 @@ export function announcement(
   const loud = probes.filter(({ interference }) => load || interference !== 'load')
   const pressing = loud.filter(({ interference }) => interference !== 'none').length
   const heavy = probes.length - loud.length
+  const absent = missing.map(
+    ({ name, missing: why }) => `${name} is not here: ${why?.reason} (${why?.remedy})`,
+  )
+  if (targets.length === 0) return absent.flatMap((text) => wrapped(plainText(text), columns))
   const paragraphs = [
-    `Audit of ${targets.join(', ') || 'nothing'}: ${counted(probes.length, 'probe')} on each, about ${aboutTime(each * targets.length)}.`,
+    `Audit of ${targets.join(', ')}: ${counted(probes.length, 'probe')} on each, about ${aboutTime(each * targets.length)}.`,
     'It starts containers of its own, plants random words in them, looks for these words from inside, from neighbours and on this host, and removes all of it, also after Ctrl-C.',
     ...(pressing === 0
       ? []
@@ -68,7 +72,7 @@ export function announcement(
     ...(discover
       ? ['The discoverer reads /proc and /sys and keeps this machine busy for some seconds.']
       : []),
-    ...missing.map(({ name, missing: why }) => `${name} is not here: ${why?.reason} (${why?.remedy})`),
+    ...absent,
   ]
   return paragraphs.flatMap((text) => wrapped(plainText(text), columns))
 }
@@ -82,7 +86,7 @@ function log(cli: Cli): Progress {
   return {
     show: (event) => {
       if (event.kind === 'target')
-        cli.warn(`${event.target.name} ${event.target.version}: ${event.probes} probes`)
+        cli.warn(`${event.target.name} ${event.target.version}: ${counted(event.probes, 'probe')}`)
       if (event.kind === 'probe-ended') {
         const { result, probe } = event
         cli.warn(`  ${result.verdict.padEnd(12)} ${probe.id.padEnd(4)} ${probe.slug}  ${result.duration} ms`)

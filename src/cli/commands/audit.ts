@@ -45,6 +45,8 @@ export const audit = command({
   summary: 'Find out what leaks out of containers, into them, and between them',
   usage: '[OPTIONS] [TARGET... | container NAME [ENGINE] | show FILE | diff BEFORE AFTER | reference]',
   arity: atLeast(0),
+  // 1 would say that a policy is broken.
+  misuse: 2,
   flags: FLAGS,
   examples: [
     { command: 'dewar audit', about: 'Judge the engine of this machine' },
@@ -75,6 +77,11 @@ async function carryOut(flags: Flags, [verb = '', ...files]: readonly string[], 
   const words = verb === '' ? files : [verb, ...files]
   if (verb === 'diff') return diffFiles(files, flags, cli)
   if (verb === 'show') {
+    if (files.length > 1)
+      throw new Failure(
+        'showing a report failed: it takes one (dewar audit show FILE; two are compared by dewar audit diff)',
+        2,
+      )
     const report = readReport(files[0] ?? '-')
     return prepareOutputs(flags, [...PROBES, ...report.probes], cli).deliver(report)
   }
@@ -84,6 +91,8 @@ async function carryOut(flags: Flags, [verb = '', ...files]: readonly string[], 
       2,
     )
   if (verb === 'reference') return sayReference(cli)
+  if (flags.limit < 1)
+    throw new Failure(`auditing failed: --limit ${flags.limit} leaves no time (give seconds, 170 for all)`, 2)
   if (flags.reference !== '' && !flags.discover)
     throw new Failure('auditing failed: --reference is for the discoverer (add --discover)', 2)
   const outputs = prepareOutputs(flags, PROBES, cli)

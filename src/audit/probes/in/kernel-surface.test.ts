@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isToldApart, reached } from './kernel-surface.ts'
+import { errorOf, isToldApart, reached } from './kernel-surface.ts'
 
 test('reached tells a refusal from the kernel’s own answer to nonsense', () => {
   for (const error of ['', 'EFAULT', 'EINVAL', 'EBADF', 'EOPNOTSUPP']) assert.ok(reached(error), error)
@@ -13,4 +13,14 @@ test('isToldApart asks nothing that the host itself is refused, or that its kern
   assert.ok(isToldApart('EOPNOTSUPP'))
   assert.ok(!isToldApart('EPERM'), 'a refusal inside would prove nothing')
   assert.ok(!isToldApart('EAFNOSUPPORT'))
+})
+
+test('errorOf takes no call for answered that did not come back', () => {
+  const answer = (error: string) => ({ value: -1n, errno: -1, error, out: [] })
+  for (const error of ['TIMEOUT', 'NOT-MADE', 'SIGKILL'])
+    assert.throws(() => errorOf(answer(error)), /was not answered/, error)
+  assert.throws(() => errorOf(undefined), /was not answered/)
+  // A filter's own way to refuse.
+  assert.equal(errorOf(answer('SIGSYS')), 'SIGSYS')
+  assert.equal(errorOf(answer('EPERM')), 'EPERM')
 })

@@ -33,7 +33,7 @@ async function answers(guest: Guest, questions: readonly Question[]): Promise<re
 }
 
 /** What did not come back says nothing of what would have been answered. */
-function errorOf(answer: Answer | undefined): string {
+export function errorOf(answer: Answer | undefined): string {
   const error = answer?.error ?? 'NOT-MADE'
   if (['NOT-MADE', 'TIMEOUT', 'SIGKILL'].includes(error))
     throw new Error(`a call was not answered (${error})`)
