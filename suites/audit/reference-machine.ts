@@ -2,17 +2,15 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
+import { section, type Kernel } from '../harness/emulated-machine.ts'
 import { PROJECT } from '../harness/project.ts'
-import { noMachine, runMachine, section } from '../limits/virtual-machine.ts'
-
-export { noMachine }
+import { runMachine } from '../limits/virtual-machine.ts'
 
 /** What `dewar audit reference` says there. */
-export async function recordInMachine(): Promise<string> {
-  const text = await runMachine({
+export async function recordInMachine(kernel: Kernel): Promise<string> {
+  const text = await runMachine(kernel, {
     append: '',
     memory: 1024,
-    timeoutMs: 900_000,
     files: files(),
     script: [
       'export PATH=/usr/bin:/bin',

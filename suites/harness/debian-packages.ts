@@ -28,15 +28,21 @@ export async function unpackedPackages(packages: Packages): Promise<{ readonly f
   try {
     if (!existsSync(folder)) await unpackInto(folder, packages)
   } catch (error) {
-    return `unpacking Debian’s packages: ${String(error)}`
+    return `fetching ${names.join(', ')} of Debian (${release}): ${complaintOf(error)}`
   }
   return { folder }
 }
 
-/** A kernel for machines that the suites boot. */
+/** A kernel for machines that the suites boot, beside the system: installing it would change what this machine boots. */
 export function cloudKernel(): Promise<{ readonly folder: string } | string> {
   const names = ['linux-image-cloud-amd64']
   return unpackedPackages({ release: 'bookworm', architecture: 'amd64', names, following: 'linux-image-' })
+}
+
+/** Of what a program wrote, apt's own word, so that the reason of a skip is a line. */
+export function complaintOf(error: unknown): string {
+  const text = String(error)
+  return /(?:^|stderr: )([EW]: .*)/m.exec(text)?.[1] ?? text.split('\n', 1)[0] ?? ''
 }
 
 export function debianArchitecture(): string {
@@ -66,15 +72,10 @@ async function download(
   folder: string,
   { release, architecture, names, following }: Packages,
 ): Promise<void> {
-  const targets = await command(
-    ['apt-get', 'indextargets', '--format', '$(ORIGIN) $(REPO_URI)', 'Created-By: Packages'],
-    { check: true },
-  )
-  const mirror = /^Debian (\S+)$/m.exec(targets.stdout)?.[1]
-  if (mirror === undefined) throw new Error('no Debian mirror among the sources of apt')
   for (const path of ['lists/partial', 'cache/archives/partial', 'state', 'root'])
     await mkdir(join(folder, path), { recursive: true })
   await writeFile(join(folder, 'status'), '')
+  const mirror = await debianMirror(join(folder, 'lists'))
   const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg'
   await writeFile(join(folder, 'sources.list'), `deb [signed-by=${keyring}] ${mirror} ${release} main\n`)
   const settings = {
@@ -92,9 +93,28 @@ async function download(
   }
   const options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])
   const get = ['apt-get', '-q', ...options]
-  await command([...get, 'update'], { check: true, timeout: 120_000 })
+  // Without this a mirror that cannot be reached is a warning, and then the packages are unknown.
+  const strict = ['-o', 'APT::Update::Error-Mode=any']
+  await command([...get, ...strict, 'update'], { check: true, timeout: 120_000 })
   const more = following === undefined ? [] : await dependencies(options, names, following)
   await command([...get, 'download', ...names, ...more], { check: true, timeout: 300_000, cwd: folder })
+}
+
+/** What this machine's sources say. Images of machines come without apt's lists, and without them apt knows no origin. */
+export async function debianMirror(lists: string): Promise<string> {
+  const seen = await originOf([])
+  if (seen !== undefined) return seen
+  const own = ['-o', `Dir::State::lists=${lists}`, '-o', 'APT::Sandbox::User=root']
+  const { stderr } = await command(['apt-get', '-q', ...own, 'update'], { timeout: 300_000 })
+  const mirror = await originOf(own)
+  if (mirror === undefined) throw new Error(`no Debian mirror among the sources of apt\n${stderr}`)
+  return mirror
+}
+
+async function originOf(options: readonly string[]): Promise<string | undefined> {
+  const format = ['--format', '$(ORIGIN) $(REPO_URI)', 'Created-By: Packages']
+  const { stdout } = await command(['apt-get', ...options, 'indextargets', ...format], { check: true })
+  return /^Debian (\S+)$/m.exec(stdout)?.[1]
 }
 
 async function dependencies(

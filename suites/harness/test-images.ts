@@ -4,7 +4,7 @@ import { cp, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { command } from './command.ts'
+import { debianRoot } from './debian-root.ts'
 import { smallImages } from './image-recipes.ts'
 import type { ImageRecipe } from './oci-layout.ts'
 import { startRegistry } from './registry.ts'
@@ -123,31 +123,10 @@ function nginxImage(tar: string): ImageRecipe {
   }
 }
 
-/** A real Debian with nginx-light, cached by itself since it takes longest. */
+/** A real Debian with nginx-light. */
 async function nginxTar(): Promise<string | undefined> {
-  const path = join(CACHE, 'debian-nginx.tar')
-  if (existsSync(path)) return path
-  if (findProgram('mmdebstrap') === undefined) return undefined
-  const fresh = `${path}.${process.pid}`
-  const made = await command(
-    [
-      'mmdebstrap',
-      '--quiet',
-      '--variant=minbase',
-      '--include=nginx-light',
-      '--format=tar',
-      'bookworm',
-      fresh,
-    ],
-    { timeout: 300_000 },
-  )
-  if (made.code !== 0) {
-    process.stderr.write(
-      `making the nginx image: mmdebstrap failed, tests with it are skipped\n${made.stderr}\n`,
-    )
-    await rm(fresh, { force: true })
-    return undefined
-  }
-  await rename(fresh, path)
-  return path
+  const root = await debianRoot(['nginx-light'])
+  if (typeof root !== 'string') return root.tar
+  process.stderr.write(`making the nginx image, without which its tests are skipped: ${root}\n`)
+  return undefined
 }

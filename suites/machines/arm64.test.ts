@@ -6,11 +6,11 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { unpackedPackages } from '../harness/debian-packages.ts'
+import { kernelIn, section } from '../harness/emulated-machine.ts'
 import { packagedNode } from '../harness/packaged-node.ts'
 import { PROJECT } from '../harness/project.ts'
 import { missing } from '../harness/requirement.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
-import { section } from '../limits/virtual-machine.ts'
 import { ARM_GETPID, ARM_MOUNT, armProgram, CLOSED } from './arm64-calls.ts'
 import { tell } from './engine-machine.ts'
 import type { Parts } from './engine-machine.ts'
@@ -27,7 +27,7 @@ const LIBRARIES = [
 
 test(
   'on arm64 the core is built without a warning, containers are what they are elsewhere, and the filter holds by both entries',
-  { skip: missing('qemu-system-aarch64', 'aarch64-linux-gnu-gcc', 'mke2fs', 'busybox', 'npm') },
+  { skip: missing('qemu-system-aarch64', 'setpriv', 'aarch64-linux-gnu-gcc', 'mke2fs', 'busybox', 'npm') },
   async (t) => {
     const parts = await arm64Parts()
     if (typeof parts === 'string') return t.skip(parts)
@@ -37,7 +37,6 @@ test(
       module: 'story-arm64.js',
       programs,
       alsoOutside: true,
-      timeoutMs: 900_000,
     })
     assert.doesNotMatch(text, /FAILED/, text)
     const has = (name: string, ...expected: readonly RegExp[]) => {
@@ -111,7 +110,7 @@ async function arm64Parts(): Promise<Parts | string> {
     // No newer processor: authenticated pointers, which newer ones have, are slow to emulate.
     qemu: ['qemu-system-aarch64', '-M', 'virt', '-cpu', 'cortex-a57'],
     console: 'ttyAMA0',
-    kernel: packages.folder,
+    kernel: kernelIn(packages.folder),
     busybox: join(packages.folder, 'bin/busybox'),
     node,
     libraries: Object.fromEntries([...libraries, ['/lib/libstdc++.so.6', standard]]) as Record<

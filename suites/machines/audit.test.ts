@@ -6,16 +6,16 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { section } from '../harness/emulated-machine.ts'
 import { PROJECT } from '../harness/project.ts'
 import { missing } from '../harness/requirement.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
-import { section } from '../limits/virtual-machine.ts'
 import { partsOfHost, tell } from './engine-machine.ts'
 import { thermalZone } from './thermal-zone.ts'
 
 test(
   'I17, I24, I25, A18, A30 and I13 say LEAK where a kernel has what they look for, and CONTAINED where it is closed',
-  { skip: missing('qemu-system-x86_64', 'mke2fs', 'busybox', 'ldd', 'unshare') },
+  { skip: missing('qemu-system-x86_64', 'mke2fs', 'busybox', 'setpriv', 'ldd', 'unshare') },
   async (t) => {
     const parts = await partsOfHost()
     if (typeof parts === 'string') return t.skip(parts)
@@ -32,7 +32,6 @@ test(
       alsoOutside: true,
       acpi,
       append: 'log_buf_len=4M printk.devkmsg=on',
-      timeoutMs: 900_000,
     })
     assert.doesNotMatch(text, /FAILED/, text)
     const has = (name: string, ...expected: readonly RegExp[]) => {

@@ -6,7 +6,7 @@ import { until } from '../harness/until.ts'
 
 /** Under emulation, on a machine with other things to do. */
 const PATIENCE = 300_000
-export const SOCKET = '/run/dewar.sock'
+export const SOCKET = '/run/dewar/dewar.sock'
 
 export async function api(method: string, path: string, body?: unknown): Promise<ApiAnswer> {
   const answer = await callApi(SOCKET, method, path, body, {
@@ -19,13 +19,17 @@ export async function api(method: string, path: string, body?: unknown): Promise
 
 /** Waits for the engine and gives it the image `bb`. */
 export async function begin(): Promise<void> {
+  await engineAnswers()
+  await api('POST', '/images/create?fromSrc=-&repo=bb', readFileSync('/image.tar'))
+}
+
+export async function engineAnswers(): Promise<void> {
   const answers = (): Promise<boolean> =>
     callApi(SOCKET, 'GET', '/_ping').then(
       ({ status }) => status === 200,
       () => false,
     )
   await until('the engine', answers, PATIENCE, 100)
-  await api('POST', '/images/create?fromSrc=-&repo=bb', readFileSync('/image.tar'))
 }
 
 /** Begins a section of the report. */

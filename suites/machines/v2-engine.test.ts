@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { section } from '../limits/virtual-machine.ts'
+import { section } from '../harness/emulated-machine.ts'
 import { missing } from '../harness/requirement.ts'
 import { partsOfHost, tell } from './engine-machine.ts'
 
@@ -16,7 +16,7 @@ test(
   async (t) => {
     const parts = await partsOfHost()
     if (typeof parts === 'string') return t.skip(parts)
-    const text = await tell(parts, { module: 'story-v2.js', timeoutMs: 900_000 })
+    const text = await tell(parts, { module: 'story-v2.js' })
     assert.doesNotMatch(text, /FAILED/, text)
     const has = (name: string, ...expected: readonly RegExp[]) => {
       for (const one of expected) assert.match(section(text, name), one, `${name}\n${text}`)
