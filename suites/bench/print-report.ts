@@ -14,26 +14,37 @@ export function printReport(machine: Readonly<Record<string, string | number>>, 
   for (const group of groups) {
     print(`\n${group}`)
     const found = report.findings.filter((finding) => finding.group === group)
-    const own = found.find(({ subject }) => subject.startsWith('limit'))?.summary.median
-    for (const finding of found) print(line(finding, own ?? limit))
+    const medianOf = (name: string) => found.find(({ subject }) => subject.startsWith(name))?.summary.median
+    const beside = { limit: medianOf('limit') ?? limit, dewar: medianOf('dewar') }
+    for (const finding of found) print(line(finding, beside))
   }
   if (report.absences.length > 0) print('\nnot measured')
   for (const { group, subject, reason } of report.absences) print(`  ${subject} (${group}): ${reason}`)
 }
 
-function line({ subject, unit, summary, note, group }: Finding, limit: number | undefined): string {
+interface Beside {
+  readonly limit: number | undefined
+  readonly dewar: number | undefined
+}
+
+function line({ subject, unit, summary, note, group }: Finding, { limit, dewar }: Beside): string {
   const { median, p10, p90, count } = summary
   const spread = count > 1 ? `${digits(p10)}–${digits(p90)}` : 'one run'
   const comparable =
     unit === 'ms' && /\/bin\/true|create\+start|at once/.test(group) && !group.startsWith('exec')
-  const ratio = comparable && limit !== undefined ? `${(median / limit).toFixed(1)}× limit` : ''
+  const isPeer = !/^(dewar|limit)/.test(subject)
   const cells = [
     subject.padEnd(18),
     `${digits(median)} ${unit}`.padStart(13),
     spread.padStart(15),
-    ratio.padStart(13),
+    ratio(median, comparable ? limit : undefined, 'limit').padStart(13),
+    ratio(median, isPeer ? dewar : undefined, 'dewar').padStart(13),
   ]
-  return `  ${cells.join('  ')}${note === undefined ? '' : `  ${note}`}`
+  return `  ${cells.join('  ')}${note === undefined ? '' : `  ${note}`}`.trimEnd()
+}
+
+function ratio(median: number, other: number | undefined, name: string): string {
+  return other === undefined ? '' : `${digits(median / other)}× ${name}`
 }
 
 function digits(value: number): string {
