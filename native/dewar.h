@@ -92,11 +92,11 @@ int send_with(int to, const void *data, size_t size, int fd);
 
 struct run {
 	struct plan plan;
-	int slot[SLOTS];  /* -1: empty */
-	int conn;	  /* the engine's connection, for data frames and operation streams */
-	int sync;	  /* the child's end of the socket between it and its parent */
-	pid_t child;	  /* in the parent; 0 when there is none or it has ended */
-	int pidfd, tty;	  /* the child's, and the master of its terminal, or -1 */
+	int slot[SLOTS];	/* -1: empty */
+	int conn;		/* the engine's connection, for data frames and operation streams */
+	int sync;		/* the child's end of the socket between it and its parent */
+	pid_t child;		/* in the parent; 0 when there is none or it has ended */
+	int pidfd, tty, parent; /* the child's, the master of its terminal, and the child's parent's pidfd; or -1 */
 	int root;	  /* its overlay: the last to let go waits for the disk, and that is to be the shim; or -1 */
 	struct failure f; /* f.step is the step being carried out */
 };

@@ -1,5 +1,4 @@
 /* Files in and out of a tree, as an operation stream (its format: src/store/ops.ts).
- *
  * The enemy wrote the stream (an image layer, an archive for `docker cp`) or the tree (a container's files).
  * Protection, outside in: the plan that ends here has pivoted into the target and holds nothing else; every
  * folder is resolved with openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS); the last component is never followed.

@@ -39,8 +39,7 @@ static int consistent(const struct step *s) {
 	}
 }
 
-/* One step: actor, op (u8 each), counts of numbers and strings (u16), the numbers (u64), the strings
- * (u32 length, bytes, NUL). Little endian. */
+/* One step: actor, op (u8), counts of numbers and strings (u16), numbers (u64), strings (u32 length, bytes, NUL). */
 static int decode_step(struct cursor *c, struct step *s, uint64_t *num, struct text *str) {
 	*s = (struct step){.num = num, .str = str};
 	if (take(c, &s->actor, 1) || take(c, &s->op, 1) || take(c, &s->nnum, 2) || take(c, &s->nstr, 2)) return -1;

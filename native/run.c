@@ -155,10 +155,12 @@ static uint32_t early_end(const struct run *r) {
 static void child_main(struct run *r, const int stdio[3], int parent_sync) {
 	char go;
 	struct iovec iov[2] = {{&go, 1}, {r->slot, sizeof r->slot}};
+	struct pollfd p[2] = {{.fd = r->sync, .events = POLLIN}, {.fd = r->parent, .events = POLLIN}};
 	uint32_t early = early_end(r);
 	/* Not readable by those inside before execve: /proc/PID/exe and fd of a joining process (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (run_actor(r, GUEST, 0, early)) give_up(r);
+	if (poll(p, 2, -1) < 0 || !p[0].revents) _exit(BROKEN); /* a dead parent's end stays open in the shared table */
 	if (readv(r->sync, iov, 2) != 1 + (ssize_t)sizeof r->slot || unshare(CLONE_FILES)) _exit(BROKEN);
 	tell(r->sync, (struct message){.type = 'u'}, -1);
 	close(parent_sync);
@@ -185,7 +187,7 @@ static int make_child(struct run *r, const struct step *s, const int stdio[3]) {
 			       .pidfd = (uint64_t)(uintptr_t)&r->pidfd,
 			       .exit_signal = SIGCHLD,
 			       .cgroup = (uint64_t)SLOT(NUM(1))};
-	r->sync = pair[1];
+	r->sync = pair[1], r->parent = (int)sys_pidfd_open(getpid());
 	pid_t pid = NUM(2) != NONE && become((uid_t)NUM(2)) ? -1 : (pid_t)sys_clone3(&a);
 	if (pid == 0) child_main(r, stdio, pair[0]);
 	if (pid > 0) r->child = pid;
@@ -213,7 +215,7 @@ static int follow(struct run *r, int sync, char until) {
 		while (poll(p, 2, -1) < 0 && errno == EINTR) {}
 		/* Only the pidfd shows an end before the child had its own descriptors: the socket's other end is open here. */
 		if (!p[0].revents || hear(sync, &m, &fd)) return exec ? 0 : reap_child(r, !until);
-		if (m.type == 'u') close_fd(&r->sync);
+		if (m.type == 'u') close_fd(&r->sync), close_fd(&r->parent);
 		if (m.type == 't') r->tty = fd;
 		if (m.type == 'e') r->root = fd;
 		if (m.type == 'F') return r->f = m.f, -1;

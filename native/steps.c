@@ -263,7 +263,7 @@ int step_run(struct run *r, const struct step *s) {
 }
 
 void run_init(struct run *r, int conn) {
-	*r = (struct run){.conn = conn, .sync = -1, .pidfd = -1, .tty = -1, .root = -1};
+	*r = (struct run){.conn = conn, .sync = -1, .pidfd = -1, .tty = -1, .parent = -1, .root = -1};
 	memset(r->slot, 0xff, sizeof r->slot);
 }
 

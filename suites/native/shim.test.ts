@@ -1,6 +1,15 @@
 /** What a shim keeps to when its clients or its container are against it. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { startCore } from '../../src/kernel/core.ts'
@@ -12,7 +21,7 @@ import { missing } from '../harness/requirement.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
 import { until } from '../harness/until.ts'
 
-const skip = missing('sh', 'setpriv')
+const skip = missing('sh', 'setpriv', 'mkfifo')
 const CORE = join(PROJECT, 'native/build/dewar-core')
 const [NEW_PID, NEW_USER] = [0x2000_0000, 0x1000_0000]
 const LOOPBACK = Uint8Array.from([127, 0, 0, 1])
@@ -154,6 +163,53 @@ test(
     }
   },
 )
+
+/** Processes that work in a folder: a shim's socket is there. */
+function workingIn(folder: string): number[] {
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid) && linkOf(`/proc/${pid}/cwd`) === folder)
+    .map(Number)
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+const parentOf = (pid: number): number =>
+  Number(/^PPid:\s(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+
+test('a child whose shim is killed while it waits for it does not wait for ever', { skip }, async () => {
+  await using folder = await tempFolder('shim')
+  await using core = await startCore({ runDir: folder.path })
+  const fifo = join(folder.path, 'fifo')
+  execFileSync('mkfifo', [fifo])
+  // Nobody writes to it: the shim stays at this step.
+  const stay: Step = { actor: 'parent', op: 'open', path: fifo, slot: 0, flags: 0 }
+  const o = options(folder.path)
+  const launched = core.launch(
+    { steps: [{ actor: 'host', op: 'clone', flags: NEW_PID }, stay, run('true')] },
+    o,
+  )
+  launched.catch(() => undefined)
+  const both = await until('the child to be there', () => {
+    const found = workingIn(o.runDir)
+    return found.length === 2 ? found : undefined
+  })
+  const child = both.find((pid) => both.includes(parentOf(pid)))
+  assert.ok(child !== undefined)
+  process.kill(parentOf(child), 'SIGKILL')
+  try {
+    await until('the child to end', () => workingIn(o.runDir).length === 0, 10_000)
+  } finally {
+    for (const pid of workingIn(o.runDir)) process.kill(pid, 'SIGKILL')
+  }
+  // It had held the connection open, too: the start would not have ended either.
+  await assert.rejects(launched, /gone/)
+})
 
 test('a core with locked secure bits makes user namespaces, and keeps the bits', { skip }, async () => {
   await using folder = await tempFolder('shim')
