@@ -83,10 +83,10 @@ describe('the commands of the documents', { skip: needs, concurrency: 1 }, () =>
   /** Files that the documents take as there, as their own commands make them. */
   async function keepReports(): Promise<void> {
     const line = 'dewar audit --json --probe O05,I21 docker > before.json && cp before.json after.json'
-    await command(['sh', '-c', line], { env, cwd: folder, check: true, timeout: 600_000 })
+    await command(['sh', '-c', line], { env, cwd: folder, check: true, timeout: 900_000 })
     // Of another machine, as far as anybody can tell.
     const other = 'dewar audit reference | sed \'s/"machine": "[^"]*"/"machine": "another"/\' > other.json'
-    await command(['sh', '-c', other], { env, cwd: folder, check: true, timeout: 600_000 })
+    await command(['sh', '-c', other], { env, cwd: folder, check: true, timeout: 900_000 })
   }
 
   test('the documents have commands and a policy', () => {
@@ -97,7 +97,7 @@ describe('the commands of the documents', { skip: needs, concurrency: 1 }, () =>
   for (const line of COMMANDS)
     test(`runs: ${line}`, async () => {
       const used = line.includes('> other.json') ? line.replace('> other.json', '> own.json') : line
-      const result = await command(['sh', '-c', shortened(used)], { env, cwd: folder, timeout: 600_000 })
+      const result = await command(['sh', '-c', shortened(used)], { env, cwd: folder, timeout: 900_000 })
       if (line.includes('--policy')) {
         assert.match(result.stdout, /^policy (held|BROKEN|NOT PROVEN):/m, told([line], result))
         assert.ok(result.code <= 2 && !/is no policy|reading /.test(result.stderr), told([line], result))
