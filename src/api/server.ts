@@ -42,6 +42,8 @@ export async function createApiServer(engine: EngineApi, product: Product): Prom
   volumeRoutes(room)
   absentRoutes(room)
   const server = app.server
+  // fastify takes a 0 for its own default, 72 s.
+  server.keepAliveTimeout = 0
   serveUpgrades(
     server,
     engine,
@@ -59,7 +61,6 @@ function createApp(headers: Readonly<Record<string, string>>): FastifyInstance {
     exposeHeadRoutes: false,
     // Uploads (load, cp) take as long as they take; clients keep idle connections and must not find them closed.
     requestTimeout: 0,
-    keepAliveTimeout: 0,
     connectionTimeout: 0,
     http: { maxHeaderSize: MAX_HEADER_BYTES },
     rewriteUrl: (request) => withoutVersion(request.url ?? '/'),

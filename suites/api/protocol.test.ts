@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { DewarError } from '../../src/base/errors.ts'
 import { fakeEngine, serve } from './fake-engine.ts'
@@ -25,6 +26,17 @@ test('_ping says what clients negotiate with, with GET and HEAD, with and withou
       )
     }
   }
+})
+
+test('an idle connection is never closed: a client would find that out by its next request', async () => {
+  await using served = await serve(fakeEngine())
+  const accepted = new Promise<Socket>((resolve) => served.server.once('connection', resolve))
+  const client = await dial(served)
+  client.write('GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n')
+  const answer = await new Promise<Buffer>((resolve) => client.once('data', resolve))
+  assert.match(String(answer), /^HTTP\/1.1 200 /)
+  assert.equal((await accepted).timeout ?? 0, 0)
+  client.destroy()
 })
 
 test('a version that is not served is refused in dockerd’s words', async () => {
