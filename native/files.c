@@ -76,7 +76,7 @@ static const char *next_name(DIR *list, int *bad) {
 	return d ? d->d_name : NULL;
 }
 
-static int remove_at(int dir, const char *name, int depth) {
+int remove_at(int dir, const char *name, int depth) {
 	int bad = 0;
 	if (!unlinkat(dir, name, 0) || errno == ENOENT) return 0;
 	if (errno != EISDIR && errno != EPERM) return -1;
@@ -161,8 +161,7 @@ static int put_file(FILE *in, int dir, const char *name) {
 	autoclose int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || take_data(in, fd) || set_attributes(fd)) return -1;
 	int written = fd;
-	fd = -1;
-	return close(written); /* may be what tells that the disk is full */
+	return fd = -1, close(written); /* may be what tells that the disk is full */
 }
 
 /* `was`: what lies there already, if anything. A folder that takes the place of a whiteout hides what the lower
@@ -250,8 +249,7 @@ static int give(const void *from, size_t n) {
 		buffered = 0;
 	}
 	memcpy(buffer + buffered, from, n);
-	buffered += n;
-	return 0;
+	return buffered += n, 0;
 }
 
 static int give_entry(uint8_t kind, const char *link) {
@@ -264,8 +262,7 @@ static int give_entry(uint8_t kind, const char *link) {
 
 static void describe(const struct stat *st) {
 	entry = (struct header){.mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid};
-	entry.mtime = st->st_mtim.tv_sec;
-	entry.mtime_ns = (uint32_t)st->st_mtim.tv_nsec;
+	entry.mtime = st->st_mtim.tv_sec, entry.mtime_ns = (uint32_t)st->st_mtim.tv_nsec;
 }
 
 /* An inode with several links, and the name that it was packed under. */
@@ -390,8 +387,7 @@ static int pack_node(int dir, const char *name, size_t end, int depth) {
 
 int files_pack(const char *what, int conn, struct failure *f) {
 	const char *slash = strrchr(what, '/'), *name = ".";
-	out = conn;
-	buffered = 0;
+	out = conn, buffered = 0;
 	strcpy(path, ".");
 	autoclose int dir = is_plain(slash ? slash + 1 : what) ? open_parent(AT_FDCWD, what, &name)
 							       : open_in(AT_FDCWD, what, O_PATH | O_DIRECTORY, 0);

@@ -7,9 +7,7 @@
 
 int log_open(struct log *log, const char *path, uint64_t max, uint32_t files) {
 	struct stat st;
-	log->path = path;
-	log->max = max;
-	log->files = files;
+	log->path = path, log->max = max, log->files = files;
 	log->out = malloc(OUT_SIZE);
 	log->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (!log->out || log->fd < 0 || fstat(log->fd, &st)) return -1;
@@ -28,8 +26,7 @@ static void rotate(struct log *log) {
 	int fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (fd < 0) return; /* goes on in the old file rather than lose lines */
 	close(log->fd);
-	log->fd = fd;
-	log->size = 0;
+	log->fd = fd, log->size = 0;
 }
 
 /* A full disk loses lines, not the container: dockerd does the same. */
@@ -64,8 +61,7 @@ static char *escape(char *o, const char *text, size_t n) {
 		} else if ((k = utf8(p, (size_t)(end - p)))) {
 			o = mempcpy(o, p, k);
 		} else {
-			o = mempcpy(o, "\\ufffd", 6);
-			k = 1;
+			o = mempcpy(o, "\\ufffd", 6), k = 1;
 		}
 	}
 	return o;

@@ -257,8 +257,7 @@ int run_plan(struct run *r, const int stdio[3], int init) {
 		r->child = 0;
 		run_after(r, r->f.step);
 		run_close_slots(r);
-		close_fd(&r->sync);
-		close_fd(&r->tty);
+		close_fd(&r->sync), close_fd(&r->tty);
 	}
 	if (!r->child) close_fd(&r->pidfd);
 	return rc;

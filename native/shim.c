@@ -166,6 +166,8 @@ static void request(struct conn *c, uint8_t type, uint8_t *b, size_t n) {
 		send_started(c);
 	} else if (type == 'A' && n == 1) {
 		do_attach(c, b[0]);
+	} else if (type == 'D' && shim.exited && n && !b[n - 1]) {
+		answer(c, remove_at(AT_FDCWD, (char *)b, 0), (char *)b);
 	} else if (shim.exited) {
 		answer(c, -1, "the process has ended");
 	} else if (type == 'E') {
@@ -228,9 +230,10 @@ static void finish(void) {
 	/* The first one's socket stays: without an exit it tells that there was a start. */
 	*shim.str[DIR].s ? record_exit(exit, (size_t)n) : (void)unlink(shim.str[SOCKET].s);
 	for (struct conn *c = conns; c < conns + conn_count; c++)
-		if (c->watches) conn_send(c, 'X', exit, (size_t)n);
+		c->watches ? conn_send(c, 'X', exit, (size_t)n) : (void)close(c->fd); /* a stream ends now */
+	/* To let go of the layers waits until all of them is on the disk; what is to be deleted is deleted before. */
 	for (struct conn *c = conns; c < conns + conn_count; c++)
-		while (c->watches && recv(c->fd, exit, sizeof exit, 0) > 0) {}
+		while (c->watches && !c->dead) read_control(c);
 	waitpid(shim.run.child, NULL, 0); /* if it has not been */
 	close_fd(&shim.run.root);
 	_exit(0);
@@ -265,8 +268,7 @@ static void watch_all(void) {
 }
 
 static struct conn *add_conn(int fd) {
-	if (fd < 0) return NULL;
-	return conns[conn_count] = (struct conn){.fd = fd}, &conns[conn_count++];
+	return fd < 0 ? NULL : (conns[conn_count] = (struct conn){.fd = fd}, &conns[conn_count++]);
 }
 
 static void serve(struct conn *c, short client, short input) {

@@ -2,7 +2,7 @@
 import { Duplex, PassThrough } from 'node:stream'
 import { DewarError, errnoOf } from '../base/errors.ts'
 import type { Shim } from '../kernel/core-api.ts'
-import { ShimGone } from '../kernel/shim.ts'
+import { ShimGone } from '../kernel/shim-control.ts'
 import type { Container, PendingAttach } from './container.ts'
 import { DetachFilter, parseDetachKeys } from './detach-keys.ts'
 import { LateStream } from './late-stream.ts'

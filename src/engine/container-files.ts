@@ -134,7 +134,7 @@ export class ContainerFiles implements Archive {
   /** A layer that the shim of the run before has not let go of is not mounted again (EBUSY with overlay's index=on). */
   async #find(ref: string): Promise<Container> {
     const container = this.#services.containers.find(ref)
-    await container.gone
+    await container.settled()
     return container
   }
 

@@ -76,6 +76,8 @@ export class Container {
   live: Live = { kind: 'idle' }
   /** Resolves when nothing of the last run is left: its end is on disk, its layers are free, its run folder is gone. */
   gone: Promise<unknown> = Promise.resolve()
+  /** Of the last run, as long as it holds the layers. */
+  departing: Shim | undefined
   health: HealthMonitor | undefined
   readonly paths: ContainerPaths
   /** Held by what starts, removes or changes it; never while waiting for an exit that needs nobody. */
@@ -113,6 +115,12 @@ export class Container {
   /** What is remembered is on disk too; false on a full disk, until a later write succeeds. */
   get saved(): boolean {
     return this.#retry === undefined
+  }
+
+  /** When the layers are wanted again. */
+  async settled(): Promise<void> {
+    this.departing?.letGo()
+    await this.gone
   }
 
   /** Remembers at once and on disk; without the latter it is an error. */

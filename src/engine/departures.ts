@@ -11,7 +11,7 @@ import { removeRunFolder } from './starter.ts'
 
 export class Departures {
   readonly #services: Services
-  readonly #leaving = new Set<Promise<unknown>>()
+  readonly #leaving = new Map<Promise<unknown>, Shim | undefined>()
 
   constructor(services: Services) {
     this.#services = services
@@ -25,8 +25,12 @@ export class Departures {
     const recorded = turn().then(() => this.record(container))
     const gone = Promise.allSettled([recorded, shim?.gone, this.#removeGroups(container)])
     container.gone = gone
-    this.#leaving.add(gone)
-    void gone.then(() => this.#leaving.delete(gone))
+    container.departing = shim
+    this.#leaving.set(gone, shim)
+    void gone.then(() => {
+      this.#leaving.delete(gone)
+      if (container.gone === gone) container.departing = undefined
+    })
     return recorded
   }
 
@@ -57,6 +61,7 @@ export class Departures {
   }
 
   async all(): Promise<void> {
-    await Promise.all(this.#leaving)
+    for (const shim of this.#leaving.values()) shim?.letGo()
+    await Promise.all(this.#leaving.keys())
   }
 }

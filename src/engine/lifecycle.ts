@@ -57,7 +57,7 @@ export class Lifecycle {
 
   async #launch(container: Container, counters: StartCounters): Promise<void> {
     try {
-      await container.gone
+      await container.settled()
       await this.#starter.launch(container, counters)
     } catch (error) {
       if (container.record.hostConfig.autoRemove) await this.#remove(container, { removeVolumes: true })
@@ -224,7 +224,8 @@ export class Lifecycle {
     if (containers.byId(container.id) !== container) return
     container.live = { kind: 'removing' }
     abandonPending(container)
-    const deleted = this.#trash.take(container.paths.folder)
+    const { departing, paths } = container
+    const deleted = this.#trash.take(paths.folder, departing && ((path) => departing.discard(path)))
     containers.delete(container)
     if (container.record.range !== null) ranges.release(container.id, container.record.range)
     const anonymous = container.record.mounts

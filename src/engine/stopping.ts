@@ -1,7 +1,7 @@
 /** Ending and freezing what runs: stop, kill, pause. Nothing here starts anything. */
 import { DewarError } from '../base/errors.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
-import { ShimGone } from '../kernel/shim.ts'
+import { ShimGone } from '../kernel/shim-control.ts'
 import { isFrozen } from '../kernel/cgroup.ts'
 import { parseSignal, SIGNALS } from '../kernel/signals.ts'
 import type { Container, Running } from './container.ts'

@@ -38,6 +38,25 @@ test('Trash.take is done when nothing of it can be read any more', async () => {
   rmSync(folder, { recursive: true })
 })
 
+test('Trash.take leaves the deletion to who is quicker, and does it when that failed', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dwt-eng-trash-'))
+  const bin = join(folder, 'trash')
+  await using trash = new Trash(bin)
+  for (const quicker of [true, false]) {
+    mkdirSync(join(folder, 'c/upper'), { recursive: true })
+    const asked: string[] = []
+    await trash.take(join(folder, 'c'), async (path) => {
+      asked.push(path)
+      if (quicker) rmSync(path, { recursive: true })
+      return quicker
+    })
+    assert.equal(asked.length, 1)
+    assert.equal(asked[0]?.startsWith(bin), true)
+    assert.deepEqual(readdirSync(bin), [])
+  }
+  rmSync(folder, { recursive: true })
+})
+
 const unprivileged = process.getuid?.() === 0 ? false : 'needs root, to mount'
 
 test('Trash deletes all it can, and tells what it could not', { skip: unprivileged }, async () => {

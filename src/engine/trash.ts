@@ -26,8 +26,9 @@ export class Trash implements AsyncDisposable {
   /**
    * Gone from where it was when this returns, deleted when the promise resolves: who is told that a container was removed
    * may rely on it that nothing of it can be read. A path that is not there is fine. The trash must be on its filesystem.
+   * `quicker` may delete it in our stead, and answers whether it did.
    */
-  take(path: string): Promise<void> {
+  take(path: string, quicker?: (path: string) => Promise<boolean>): Promise<void> {
     const target = this.#newName()
     try {
       renameSync(path, target)
@@ -35,7 +36,7 @@ export class Trash implements AsyncDisposable {
       if (errnoOf(error) === 'ENOENT') return Promise.resolve()
       throw storageError(`Removing ${path}`, error)
     }
-    const deletion = this.#remove(target).finally(() => this.#deleting.delete(deletion))
+    const deletion = this.#remove(target, quicker).finally(() => this.#deleting.delete(deletion))
     this.#deleting.add(deletion)
     return deletion
   }
@@ -56,7 +57,8 @@ export class Trash implements AsyncDisposable {
     await Promise.all(this.#deleting)
   }
 
-  async #remove(path: string): Promise<void> {
+  async #remove(path: string, quicker?: (path: string) => Promise<boolean>): Promise<void> {
+    if (await quicker?.(path)) return
     await removeTree(path, () => this.#newName()).catch((error: unknown) =>
       this.#warn(
         `Deleting ${path} failed: ${messageOf(error)} (the next start of the engine tries it again; chattr -i lets go of what was made immutable)`,

@@ -88,6 +88,13 @@ export interface Shim {
    * Throws `conflict` when it has ended.
    */
   whilePid<T>(work: (pid: number) => Promise<T>): Promise<T>
+  /**
+   * For a moment after `exited` it still holds the layers, so that what is deleted now is never written to the disk: deletes
+   * a tree. False when it could not, or is not there any more.
+   */
+  discard(path: string): Promise<boolean>
+  /** Lets go of the layers now: nothing of the container is to be deleted. Only after `exited`. */
+  letGo(): void
   /** Forget the connection (the shim lives on). */
   close(): void
 }

@@ -12,7 +12,8 @@ import { encodePlan } from './encode.ts'
 import { connectUnix, failureOf, frame, onFrames, type Frame } from './frames.ts'
 import { takeLent, type OnLent } from './lent-sockets.ts'
 import type { Plan } from './plan.ts'
-import { Control, SHIM_SOCKET, ShimClient, ShimGone, shimStep } from './shim.ts'
+import { Control, ShimGone } from './shim-control.ts'
+import { SHIM_SOCKET, ShimClient, shimStep } from './shim.ts'
 
 /** Where `native/build.mjs` put the program: beside the package this file belongs to. */
 function corePath(): string {
@@ -140,6 +141,7 @@ class NativeCore implements Core {
   async launch(plan: Plan, options: ShimOptions): Promise<Shim> {
     const bytes = encodePlan(plan, shimStep(options, options))
     const control = new Control(await this.#runner(), options.runDir, plan)
+    control.linger()
     try {
       const started = await control.ask(frame('P', bytes))
       return new ShimClient(control, options.runDir, started.payload)
@@ -154,6 +156,7 @@ class NativeCore implements Core {
   async reconnect(runDir: string): Promise<Shim | undefined> {
     try {
       const control = new Control(await connectUnix(join(runDir, SHIM_SOCKET)), runDir)
+      control.linger()
       const started = await control.ask(frame('W'))
       return new ShimClient(control, runDir, started.payload)
     } catch (error) {

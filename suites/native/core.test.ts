@@ -12,7 +12,8 @@ import { encodePlan } from '../../src/kernel/encode.ts'
 import { connectUnix, frame } from '../../src/kernel/frames.ts'
 import type { Plan, Step } from '../../src/kernel/plan.ts'
 import { PlanFailed } from '../../src/kernel/plan-failed.ts'
-import { exitOf, shimStep } from '../../src/kernel/shim.ts'
+import { exitOf } from '../../src/kernel/shim-control.ts'
+import { shimStep } from '../../src/kernel/shim.ts'
 
 const NEW_PID = 0x2000_0000
 const NEW_NS = 0x2_0000

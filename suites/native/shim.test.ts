@@ -1,6 +1,7 @@
 /** What a shim keeps to when its clients or its container are against it. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   existsSync,
   mkdirSync,
@@ -23,7 +24,7 @@ import { until } from '../harness/until.ts'
 
 const skip = missing('sh', 'setpriv', 'mkfifo')
 const CORE = join(PROJECT, 'native/build/dewar-core')
-const [NEW_PID, NEW_USER] = [0x2000_0000, 0x1000_0000]
+const [NEW_PID, NEW_USER, NEW_MOUNTS, PRIVATE] = [0x2000_0000, 0x1000_0000, 0x2_0000, 0x4_4000]
 const LOOPBACK = Uint8Array.from([127, 0, 0, 1])
 let count = 0
 
@@ -43,6 +44,18 @@ const run = (script: string): Step => ({
 
 const shell = (script: string): Plan => ({
   steps: [{ actor: 'host', op: 'clone', flags: NEW_PID }, run(script)],
+})
+
+/** With a root of its own, as containers have it: the host's once more. */
+const rooted = (folder: string, script: string): Plan => ({
+  steps: [
+    { actor: 'host', op: 'clone', flags: NEW_PID | NEW_MOUNTS },
+    { actor: 'guest', op: 'propagation', flags: PRIVATE },
+    { actor: 'guest', op: 'clone-mount', path: '/', slot: 1, recursive: true },
+    { actor: 'guest', op: 'attach-mount', path: folder, slot: 1, create: false },
+    { actor: 'guest', op: 'pivot', slot: 1 },
+    run(script),
+  ],
 })
 
 /** The core, started by another program. */
@@ -245,3 +258,45 @@ test(
     await shim.exited
   },
 )
+
+test(
+  'a shim deletes what it is asked to as long as it holds an ended container’s layers, and then lets go',
+  { skip },
+  async () => {
+    await using folder = await tempFolder('shim')
+    await using core = await startCore({ runDir: folder.path })
+    const tree = join(folder.path, 'tree')
+    mkdirSync(join(tree, 'work/work'), { recursive: true })
+    writeFileSync(join(tree, 'hosts'), 'secret')
+    const shim = await core.launch(rooted(folder.path, 'exit 3'), options(folder.path))
+    assert.equal((await shim.exited).code, 3)
+    assert.equal(await shim.discard(tree), true)
+    assert.equal(existsSync(tree), false)
+    await shim.gone
+    assert.equal(await shim.discard(tree), false, 'nobody is there any more')
+  },
+)
+
+test('a shim that holds an ended container’s layers ends its streams at once', { skip }, async () => {
+  await using folder = await tempFolder('shim')
+  await using core = await startCore({ runDir: folder.path })
+  const o = options(folder.path, { expectAttach: 1 })
+  const shim = await core.launch(rooted(folder.path, 'exit 3'), o)
+  const order: string[] = []
+  const stream = await shim.attach({ stdin: false })
+  const ended = once(stream.resume(), 'end').then(() => order.push('stream'))
+  const gone = shim.gone.then(() => order.push('shim'))
+  await Promise.all([ended, gone])
+  assert.deepEqual(order, ['stream', 'shim'])
+})
+
+test('a shim lets go of the layers by itself, and when the engine does', { skip }, async () => {
+  await using folder = await tempFolder('shim')
+  await using core = await startCore({ runDir: folder.path })
+  const left = await core.launch(rooted(folder.path, 'exit 3'), options(folder.path))
+  await left.gone
+  const shim = await core.launch(rooted(folder.path, 'exit 3'), options(folder.path))
+  await shim.exited
+  shim.close()
+  await until('the shim to end', () => stateOf(shim.shimPid) === undefined)
+})
