@@ -106,7 +106,8 @@ function tailOf(query: URLSearchParams): number {
 
 /** Headers go out as soon as the wait is armed: `docker run` starts the container only when it has them. */
 async function wait(call: Call, containers: Containers): Promise<FastifyReply> {
-  const asked = textOf(call.query, 'condition') ?? 'not-running'
+  // Before API 1.30 there was one way to wait.
+  const asked = (call.minor < 30 ? undefined : textOf(call.query, 'condition')) ?? 'not-running'
   const condition = CONDITIONS.find((known) => known === asked)
   if (condition === undefined)
     throw new DewarError('invalid-argument', `invalid condition: ${JSON.stringify(asked)}`)

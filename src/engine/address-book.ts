@@ -4,10 +4,14 @@ import { allocateAddress, claimAddress } from '../network/ipam.ts'
 import { poolOf, type IpPool } from '../network/network.ts'
 import type { RecordedNetwork } from './record.ts'
 
+type Place = RecordedNetwork['attachments'][number]
+
 export class AddressBook {
   readonly #used = new Map<string, Set<string>>()
   readonly #held = new Map<string, RecordedNetwork>()
   readonly #published = new Map<string, readonly Published[]>()
+  /** Given, and in no container's record yet. */
+  #coming: readonly Place[] = []
 
   /** A free address, or the wanted one; taken from now on. undefined when the network has no such family. */
   give(networkId: string, pool: IpPool | undefined, wanted: string | undefined): string | undefined {
@@ -19,8 +23,19 @@ export class AddressBook {
     return address
   }
 
+  expect(place: Place): void {
+    this.#coming = [...this.#coming, place]
+  }
+
+  /** Whether a container is on the network or about to be. */
+  isPlaced(networkId: string): boolean {
+    const places = [...this.#held.values()].flatMap(({ attachments }) => attachments)
+    return [...places, ...this.#coming].some((place) => place.networkId === networkId)
+  }
+
   hold(containerId: string, network: RecordedNetwork): void {
     this.#held.set(containerId, network)
+    this.#arrived(network.attachments)
     for (const place of network.attachments) {
       for (const address of addressesOf(place)) this.#usedOf(place.networkId).add(address)
     }
@@ -33,7 +48,14 @@ export class AddressBook {
     this.#published.delete(containerId)
   }
 
-  release(places: RecordedNetwork['attachments']): void {
+  #arrived(places: readonly Place[]): void {
+    this.#coming = this.#coming.filter(
+      (one) => !places.some(({ networkId, mac }) => one.networkId === networkId && one.mac === mac),
+    )
+  }
+
+  release(places: readonly Place[]): void {
+    this.#arrived(places)
     for (const place of places) {
       for (const address of addressesOf(place)) this.#usedOf(place.networkId).delete(address)
     }
@@ -50,6 +72,6 @@ export class AddressBook {
   }
 }
 
-function addressesOf(place: RecordedNetwork['attachments'][number]): string[] {
+function addressesOf(place: Place): string[] {
   return [place.address, place.address6].filter((address) => address !== undefined)
 }

@@ -55,6 +55,8 @@ export async function createContainer(services: Services, request: CreateContain
     services.ranges.forget(id)
     await services.trash.discard(join(services.settings.folders.containers, id))
     throw error
+  } finally {
+    services.volumes.claims.drop(id)
   }
 }
 
@@ -174,7 +176,7 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
   const level = await services.levels.choose(host)
   const inherited = inheritedMounts(services, host.volumesFrom ?? [])
   const requests = mountRequests({ ...host, volumes: config.volumes }, inherited)
-  const mounts = await resolveMounts(requests, mountSources(services))
+  const mounts = await resolveMounts(requests, mountSources(services, id))
   const joined = joinedRange(host, services.containers)
   const range = joined !== undefined ? joined.range : runsInHostUserns(host) ? null : services.ranges.take(id)
   const links = resolveLinks(services, host)
@@ -209,9 +211,9 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
 }
 
 /** Overlayfs stacks two layers at least: there is an empty one below the image's. */
-function mountSources({ volumes, image, settings }: Services): MountSources {
+function mountSources({ volumes, image, settings }: Services, id: string): MountSources {
   return {
-    volumes,
+    volumes: { ensure: (request) => volumes.ensure(request, id) },
     async image(ref) {
       const { id, lower } = await image(ref, undefined)
       return { id, lower: [...lower, ...emptyLayers(settings.root).slice(lower.length > 0 ? 1 : 0)] }

@@ -90,7 +90,8 @@ export class ExecService implements Execs {
     if (exec.process === undefined || exec.state !== 'running') {
       throw new DewarError('conflict', `exec ${id} is not running`)
     }
-    await exec.process.resize(rows, cols)
+    // Without a terminal there is nothing to resize, as with the container's own process.
+    if (exec.config.tty) await exec.process.resize(rows, cols)
   }
 
   async inspect(id: string): Promise<ExecView> {

@@ -16,12 +16,17 @@ export class ImageNames {
   }
 
   async give(reference: Reference, id: Digest): Promise<void> {
+    if (await this.bring(reference, id)) this.#onEvent('tag', id, { name: familiarReference(reference) })
+  }
+
+  /** With the image itself, of whose coming is told: by a pull or load. Answers whether it is new. */
+  async bring(reference: Reference, id: Digest): Promise<boolean> {
     const image = this.#images.get(id)
     if (image === undefined)
       throw new DewarError('system', `Naming image ${id} failed: it has just been removed`)
-    if (this.#images.named(canonical(reference)) === id) return
+    if (this.#images.named(canonical(reference)) === id) return false
     await this.#images.name(reference, id)
     await this.#images.add({ ...image, lastTagTime: Date.now() })
-    this.#onEvent('tag', id, { name: familiarReference(reference) })
+    return true
   }
 }

@@ -79,7 +79,7 @@ export class RegistryImages {
     })
     const { domain, path } = reference
     await this.#room.shop.images.name({ domain, path, digest }, id)
-    if (reference.digest === undefined) await this.#room.names.give(reference, id)
+    if (reference.digest === undefined) await this.#room.names.bring(reference, id)
     const shown = familiarReference(reference)
     onProgress({ status: `Digest: ${digest}` })
     const news = before === id ? 'Image is up to date for' : 'Downloaded newer image for'

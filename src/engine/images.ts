@@ -218,7 +218,7 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
       )
       for (const { image, names } of loaded) {
         for (const name of names) {
-          await this.#names.give(name, image.id)
+          await this.#names.bring(name, image.id)
           onProgress({ stream: `Loaded image: ${familiarReference(name)}\n` })
         }
         if (names.length === 0) onProgress({ stream: `Loaded image ID: ${image.id}\n` })

@@ -21,6 +21,7 @@ export function parseMount(mount: Mount): MountRequest {
       if (mount.volumeOptions !== undefined) throw misplaced('VolumeOptions', mount)
       if (mount.imageOptions !== undefined) throw extra('ImageOptions')
       if (mount.source) throw extra('Source')
+      for (const option of mount.tmpfsOptions?.options ?? []) checkTmpfsOption(option, refuse)
       return { type: 'tmpfs', byMount: true, options: tmpfsOptions(mount), ...common }
     case 'image':
       return { ...imageMount(mount, refuse), ...common, rw: false }
@@ -77,6 +78,8 @@ function volumeMount(mount: Mount, refuse: (why: string) => DewarError) {
   if (mount.imageOptions !== undefined) throw refuse('field ImageOptions must not be specified')
   const options = mount.volumeOptions
   const subpath = options?.subpath ?? ''
+  if (mount.readOnly === true && !mount.source)
+    throw refuse('must not set ReadOnly mode when using anonymous volumes')
   if (subpath !== '' && !mount.source) throw refuse('must not set Subpath when using anonymous volumes')
   if (subpath !== '' && !isLocal(subpath)) throw refuse(OUTSIDE)
   return {
@@ -108,6 +111,12 @@ const OUTSIDE = 'subpath must be a relative path within the volume'
 function isLocal(path: string): boolean {
   const clean = posix.normalize(path)
   return !clean.startsWith('/') && clean !== '..' && !clean.startsWith('../') && !path.includes('\0')
+}
+
+function checkTmpfsOption(option: readonly string[], refuse: (why: string) => DewarError): void {
+  if (option.length < 1 || option.length > 2) throw refuse('invalid option array length')
+  const [name = ''] = option
+  if (name !== 'exec' && name !== 'noexec') throw refuse(`invalid option: ${name}`)
 }
 
 function tmpfsOptions(mount: Mount): string[] {

@@ -111,17 +111,26 @@ export class NetworkManager {
     return idleStates(record, (ref) => this.known.lookup(ref))
   }
 
+  /** A container is on it or about to be: it starts, or is being connected. */
+  isPlaced(network: Network): boolean {
+    return this.#book.isPlaced(network.id)
+  }
+
   /** Takes an address of each family; `release` gives them back. */
   place(network: Network, endpoint: EndpointConfig, slot: number): Place {
+    // It may have been removed while something was waited for.
+    this.known.find(network.id)
     const address = this.#book.give(network.id, network.ipv4, endpoint.ipamConfig?.ipv4Address)
     const address6 = this.#book.give(network.id, network.ipv6, endpoint.ipamConfig?.ipv6Address)
-    return {
+    const place = {
       networkId: network.id,
       ...(address === undefined ? {} : { address }),
       ...(address6 === undefined ? {} : { address6 }),
       mac: endpoint.macAddress || macFor(address ?? address6),
       slot,
     }
+    this.#book.expect(place)
+    return place
   }
 
   release(place: Place): void {

@@ -37,6 +37,12 @@ export function checkDriver(driver: string): void {
 export function checkRequest(request: Partial<NetworkView>): void {
   if (request.ingress === true)
     throw new DewarError('forbidden', 'Ingress network can only be global scope network')
+  const driver = request.ipam?.driver ?? ''
+  if (driver !== '' && driver !== 'default') {
+    throw new DewarError('not-found', `plugin "${driver}" not found`, {
+      remedy: 'addresses are given by the IPAM driver default alone',
+    })
+  }
   const problems = (request.ipam?.config ?? []).flatMap(poolProblems)
   if (problems.length > 0)
     throw new DewarError('invalid-argument', `invalid network config:\n${problems.join('\n')}`)

@@ -117,7 +117,14 @@ export class NetworkRegister {
     const rules =
       network.driver === 'bridge' ? [removeNetworkStep('host', this.table, network, this.ipv6)] : []
     const steps = [...rules, ...this.#removeHostSteps(network)]
-    if (steps.length > 0) await this.#core.run({ steps })
+    // First, so that no container is placed on it while it goes.
+    this.#networks.delete(network.id)
+    try {
+      if (steps.length > 0) await this.#core.run({ steps })
+    } catch (error) {
+      this.#networks.set(network.id, network)
+      throw error
+    }
     await this.#forget(network)
   }
 

@@ -51,6 +51,10 @@ export class NetworkService implements Networks {
         `error while removing network: network ${network.name} has active endpoints (${members.map((m) => `name:"${m.name}" id:"${m.id.slice(0, 12)}"`).join(', ')})`,
       )
     }
+    if (this.#services.networks.isPlaced(network)) {
+      const why = `network ${network.name} has active endpoints (a container is just coming)`
+      throw new DewarError('forbidden', `error while removing network: ${why}`)
+    }
     await this.#services.networks.remove(network)
     this.#emit(network, 'destroy')
   }
@@ -112,15 +116,15 @@ export class NetworkService implements Networks {
   }
 
   async prune(filters: Filters): Promise<{ deleted: readonly string[] }> {
-    const networks = this.#services.networks.known
+    const { networks } = this.#services
     const { rest, oldEnough } = withoutUntil(filters)
-    const unused = networks
+    const unused = networks.known
       .list()
       .filter(
         (network) =>
           !isPredefined(network) &&
           network.config === undefined &&
-          this.#members(network).length === 0 &&
+          !networks.isPlaced(network) &&
           oldEnough(network.created) &&
           this.#matches(network, rest),
       )

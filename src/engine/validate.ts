@@ -79,6 +79,7 @@ function validateNetworkMode(request: CreateContainer, host: HostConfig): void {
     )
   }
   if (!mode.startsWith('container:')) return
+  if (mode === 'container:') refuse('Invalid network mode: invalid container format container:<name|id>')
   if (hostname !== '') refuse('conflicting options: hostname and the network mode')
   if ((host.links?.length ?? 0) > 0) {
     refuse(

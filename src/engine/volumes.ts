@@ -14,6 +14,7 @@ import { booleanFilter } from './filter-values.ts'
 import { checkVolumeName, type VolumeRequest } from './mount-parts.ts'
 import type { VolumeSource } from './mount-points.ts'
 import { Mutex } from './mutex.ts'
+import { VolumeClaims } from './volume-claims.ts'
 import { VolumeMounts } from './volume-mounts.ts'
 import { checkVolumeOptions } from './volume-options.ts'
 import { treeSize } from './walk.ts'
@@ -39,13 +40,14 @@ export interface VolumeStoreOptions {
   readonly core: Core
 }
 
-export class VolumeStore implements Volumes, VolumeSource {
+export class VolumeStore implements Volumes {
   readonly #options: VolumeStoreOptions
   readonly #records: Records<VolumeRecord>
   readonly #volumes = new Map<string, VolumeRecord>()
   /** Creation and removal decide by what is there, so one at a time. */
   readonly #lock = new Mutex()
   readonly #mounts: VolumeMounts
+  readonly claims = new VolumeClaims()
 
   private constructor(options: VolumeStoreOptions) {
     this.#options = options
@@ -110,11 +112,12 @@ export class VolumeStore implements Volumes, VolumeSource {
     )
   }
 
-  async ensure(request: VolumeRequest): ReturnType<VolumeSource['ensure']> {
+  /** Nobody removes it until the claim is dropped: by then the container is there to name it, or was not made. */
+  async ensure(request: VolumeRequest, container: string): ReturnType<VolumeSource['ensure']> {
     checkDriver(request.driver, request.driverOptions)
     const labels = Object.keys(request.labels).length === 0 ? null : request.labels
     const given = Object.keys(request.driverOptions).length === 0 ? null : request.driverOptions
-    const record = await this.#create(request.name, labels, given)
+    const record = await this.#create(request.name, labels, given, container)
     const mounted = record.options !== null && Object.keys(record.options).length > 0
     return { name: record.name, mountpoint: this.mountpoint(record.name), driver: 'local', mounted }
   }
@@ -150,24 +153,36 @@ export class VolumeStore implements Volumes, VolumeSource {
     name: string | undefined,
     labels: VolumeRecord['labels'],
     options: VolumeRecord['options'],
+    container?: string,
   ): Promise<VolumeRecord> {
     return this.#lock.run(async () => {
-      const known = name === undefined ? undefined : this.#volumes.get(checkVolumeName(name))
-      if (known !== undefined) return known
-      const record: VolumeRecord = {
-        name: name ?? randomBytes(32).toString('hex'),
-        createdAt: Date.now(),
-        labels: name === undefined ? { [ANONYMOUS_LABEL]: '', ...labels } : labels,
-        options,
-        anonymous: name === undefined,
-      }
-      // Recorded first: a crash in between leaves a volume whose folder the next engine makes.
-      await this.#records.write(record.name, record)
-      await mkdir(this.mountpoint(record.name), { recursive: true, mode: 0o755 })
-      this.#volumes.set(record.name, record)
-      this.#options.bus.emit('volume', 'create', record.name, { driver: 'local' })
+      const record = await this.#found(name, labels, options)
+      if (container !== undefined) this.claims.add(record.name, container)
       return record
     })
+  }
+
+  /** The lock is held. */
+  async #found(
+    name: string | undefined,
+    labels: VolumeRecord['labels'],
+    options: VolumeRecord['options'],
+  ): Promise<VolumeRecord> {
+    const known = name === undefined ? undefined : this.#volumes.get(checkVolumeName(name))
+    if (known !== undefined) return known
+    const record: VolumeRecord = {
+      name: name ?? randomBytes(32).toString('hex'),
+      createdAt: Date.now(),
+      labels: name === undefined ? { [ANONYMOUS_LABEL]: '', ...labels } : labels,
+      options,
+      anonymous: name === undefined,
+    }
+    // Recorded first: a crash in between leaves a volume whose folder the next engine makes.
+    await this.#records.write(record.name, record)
+    await mkdir(this.mountpoint(record.name), { recursive: true, mode: 0o755 })
+    this.#volumes.set(record.name, record)
+    this.#options.bus.emit('volume', 'create', record.name, { driver: 'local' })
+    return record
   }
 
   async remove(name: string, force: boolean): Promise<void> {
@@ -175,20 +190,16 @@ export class VolumeStore implements Volumes, VolumeSource {
       const record = this.#volumes.get(name)
       if (record === undefined && force) return
       this.#find(name)
-      const users = this.#users(name)
-      if (users.length > 0) {
-        throw new DewarError(
-          'conflict',
-          `remove ${name}: volume is in use - [${users.map((user) => user.id).join(', ')}]`,
-        )
-      }
+      const users = this.#userIds(name)
+      if (users.length > 0)
+        throw new DewarError('conflict', `remove ${name}: volume is in use - [${users.join(', ')}]`)
       await this.#delete(name)
     })
   }
 
   /** Anonymous volumes of a container that goes, unless another one uses them. */
   async removeUnused(names: readonly string[]): Promise<void> {
-    for (const name of names) if (this.#users(name).length === 0) await this.remove(name, true)
+    for (const name of names) if (this.#userIds(name).length === 0) await this.remove(name, true)
   }
 
   async prune(filters: Filters): Promise<{ deleted: readonly string[]; reclaimed: number }> {
@@ -198,7 +209,7 @@ export class VolumeStore implements Volumes, VolumeSource {
     for (const record of [...this.#volumes.values()]) {
       if (
         (!record.anonymous && !all) ||
-        this.#users(record.name).length > 0 ||
+        this.#userIds(record.name).length > 0 ||
         !this.#matches(record, withoutAll(filters))
       )
         continue
@@ -217,6 +228,11 @@ export class VolumeStore implements Volumes, VolumeSource {
     await this.#records.remove(name)
     this.#volumes.delete(name)
     this.#options.bus.emit('volume', 'destroy', name, { driver: 'local' })
+  }
+
+  #userIds(name: string): string[] {
+    const users = this.#users(name).map(({ id }) => id)
+    return [...new Set([...users, ...this.claims.of(name)])]
   }
 
   #users(name: string): Container[] {

@@ -86,13 +86,25 @@ const namespaces: readonly FieldRow[] = [
   { field: `${H}IpcMode`, value: 'bogus', refused: [400, /invalid IPC mode: bogus/] },
   { field: `${H}PidMode`, value: 'host', inside: ['ls /proc | grep -c "^[0-9]"', /^\d\d+$/] },
   { field: `${H}PidMode`, value: 'bogus', refused: [400, /invalid PID mode: bogus/] },
-  { field: `${H}UTSMode`, value: 'host' },
+  {
+    field: `${H}UTSMode`,
+    value: 'host',
+    inside: [
+      'test "$(hostname)" = "$(cat /proc/sys/kernel/hostname)" && hostname | grep -cE "^[0-9a-f]{12}$"',
+      /^0$/,
+    ],
+  },
   { field: `${H}UTSMode`, value: 'bogus', refused: [400, /invalid UTS mode: bogus/] },
   { field: `${H}UsernsMode`, value: 'host', inside: ['cat /proc/self/uid_map', /0 +0 +4294967295/] },
   { field: `${H}UsernsMode`, value: 'bogus', refused: [400, /invalid (userns|user) ?(namespace )?mode/i] },
   { field: `${H}CgroupnsMode`, value: 'private', inside: ['cat /proc/self/cgroup', /:\/$/m] },
   { field: `${H}CgroupnsMode`, value: 'host', inside: ['cat /proc/self/cgroup', /dewar-/] },
   { field: `${H}CgroupnsMode`, value: 'bogus', refused: [400, /invalid cgroup namespace mode: bogus/] },
+  {
+    field: `${H}NetworkMode`,
+    value: 'container:',
+    refused: [400, /Invalid network mode: invalid container format container:<name\|id>/],
+  },
   { field: `${H}NetworkMode`, value: 'none', inside: ['ls /sys/class/net', /^lo$/] },
   { field: `${H}Cgroup`, value: '' },
   { field: `${H}Isolation`, value: 'hyperv', refused: [400, /isolation|hyperv/] },
@@ -125,7 +137,7 @@ const powers: readonly FieldRow[] = [
         ],
       })}`,
     ],
-    inside: ['chroot / true; sync && echo synced', /Operation not permitted\nsynced$/],
+    inside: ['chroot / true 2>&1; sync && echo synced', /Operation not permitted\nsynced$/],
   },
   { field: `${H}SecurityOpt`, value: ['bogus=1'], refused: [400, /invalid --security-opt/] },
   { field: `${H}MaskedPaths`, value: [], inside: ['cat /proc/cmdline | wc -c', /^[1-9]/] },
@@ -139,6 +151,11 @@ const powers: readonly FieldRow[] = [
     field: `${H}Sysctls`,
     value: { 'net.ipv4.ip_unprivileged_port_start': '77' },
     inside: ['cat /proc/sys/net/ipv4/ip_unprivileged_port_start', /^77$/],
+  },
+  {
+    field: `${H}Sysctls`,
+    value: { 'net/ipv4/ip_default_ttl': '77', 'kernel.msgmax': '9000' },
+    inside: ['cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/msgmax', /^77\n9000$/],
   },
   { field: `${H}Sysctls`, value: { 'kernel.panic': '1' }, refused: [400, /sysctl.*kernel\.panic/] },
   {
@@ -235,7 +252,17 @@ const limits: readonly FieldRow[] = [
   { field: `${H}IOMaximumBandwidth`, value: 5, refused: [400, /Invalid QoS settings/] },
   { field: `${H}ShmSize`, value: 32 * MB, inside: ['df -k /dev/shm', /32768/] },
   { field: `${H}ShmSize`, value: -1, refused: [400, /SHM size can not be less than 0/] },
-  { field: `${H}CgroupParent`, value: '/dwta/parent', inside: ['true', /^$/] },
+  {
+    field: `${H}CgroupParent`,
+    value: '/dwta/parent',
+    with: { [`${H}CgroupnsMode`]: 'host' },
+    inside: ['cat /proc/self/cgroup', /:\/dwta\/parent\/[0-9a-f]{64}$/m],
+  },
+  {
+    field: `${H}CgroupParent`,
+    value: '../../up',
+    refused: [400, /invalid cgroup parent/],
+  },
 ]
 
 const files: readonly FieldRow[] = [
@@ -264,11 +291,32 @@ const files: readonly FieldRow[] = [
   },
   { field: `${H}Mounts`, value: [{ Type: 'bogus', Target: '/t' }], refused: [400, /mount type unknown/] },
   {
+    field: `${H}Mounts`,
+    value: [{ Type: 'tmpfs', Target: '/t', TmpfsOptions: { Options: [['exec']] } }],
+    inside: ['grep " /t " /proc/mounts | grep -c noexec', /^0$/],
+  },
+  {
+    field: `${H}Mounts`,
+    value: [{ Type: 'tmpfs', Target: '/t', TmpfsOptions: { Options: [['suid']] } }],
+    refused: [400, /invalid mount config for type .*tmpfs.*: invalid option: suid/],
+  },
+  {
+    field: `${H}Mounts`,
+    value: [{ Type: 'volume', Target: '/t', ReadOnly: true }],
+    refused: [400, /must not set ReadOnly mode when using anonymous volumes/],
+  },
+  {
     field: `${H}Devices`,
     value: [{ PathOnHost: '/dev/zero', PathInContainer: '/dev/mine', CgroupPermissions: 'rwm' }],
     inside: ['head -c 3 /dev/mine | wc -c', /^3$/],
   },
-  { field: `${H}DeviceCgroupRules`, value: ['c 1:5 rwm'] },
+  {
+    field: `${H}DeviceCgroupRules`,
+    value: ['c 10:229 rwm'],
+    with: { [`${H}CapAdd`]: ['MKNOD'], [`${H}UsernsMode`]: 'host' },
+    // Who may not is told "Operation not permitted", whatever the kernel has there.
+    inside: ['mknod /f c 10 229 && : <>/f && echo opened', /^opened$|No such device/],
+  },
   {
     field: `${H}DeviceCgroupRules`,
     value: ['nonsense'],
@@ -279,6 +327,12 @@ const files: readonly FieldRow[] = [
     value: [{ Driver: '', Count: -1, Capabilities: [['gpu']] }],
     shows: [{ Driver: '', Count: -1, DeviceIDs: null, Capabilities: [['gpu']], Options: null }],
     fails: [500, /could not select device driver .* with capabilities: \[\[gpu\]\]/],
+  },
+  // As dockerd without specifications of CDI devices.
+  {
+    field: `${H}DeviceRequests`,
+    value: [{ Driver: 'cdi', Count: 0, DeviceIDs: ['vendor.com/class=name'], Capabilities: [], Options: {} }],
+    fails: [500, /could not select device driver \\"cdi\\" with capabilities: \[\]/],
   },
   {
     field: `${H}StorageOpt`,
@@ -330,6 +384,11 @@ const network: readonly FieldRow[] = [
     inside: ['cat /etc/resolv.conf', /search example\.org/],
   },
   { field: `${H}ExtraHosts`, value: ['other:10.9.8.7'], inside: ['cat /etc/hosts', /10\.9\.8\.7\tother/] },
+  {
+    field: `${H}ExtraHosts`,
+    value: ['gate:host-gateway'],
+    inside: ['cat /etc/hosts', /^172\.27\.0\.1\tgate$/m],
+  },
   { field: `${H}ExtraHosts`, value: ['nonsense'], refused: [400, /nonsense/] },
   { field: `${H}RestartPolicy`, value: { Name: 'on-failure', MaximumRetryCount: 3 } },
   { field: `${H}RestartPolicy`, value: { Name: 'bogus' }, refused: [400, /unknown policy 'bogus'/] },

@@ -71,6 +71,8 @@ test('paths nobody serves are answered with 404 page not found', async () => {
     ['GET', '/images/x/nope'],
     ['GET', '/vx/info'],
     ['PATCH', '/containers/x'],
+    ['GET', '/debug/vars'],
+    ['GET', '/v1.48/debug/pprof/heap'],
   ] as const) {
     const reply = await ask(served, path, { method })
     assert.deepEqual([path, reply.status, reply.body], [path, 404, '{"message":"page not found"}\n'])

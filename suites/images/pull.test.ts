@@ -75,7 +75,7 @@ test('pull fetches an image that skopeo put into a registry, and says what Docke
     encoding: 'utf8',
   })
   assert.match(opaque, /trusted\.overlay\.opaque="y"/)
-  assert.deepEqual(store.events, [`tag ${ref}`, `pull ${registry.host}/lib/app`])
+  assert.deepEqual(store.events, [`pull ${registry.host}/lib/app`])
 
   const again = listener()
   await store.service.pull(ref, pullOptions(again.onProgress))
