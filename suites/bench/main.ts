@@ -1,6 +1,7 @@
 /**
  * `npm run bench [-- --quick] [--json] [--only=PART,…]`: how fast this engine is, beside what else is there
  * and the kernel's own limit, in one run. Reports, never judges: machines differ, so read the ratios.
+ * A life is measured by Node's client, as before, and by one in C, which takes next to nothing of the time.
  * Parts: runtimes, life, exec, memory, log, pull, client, docker-run, build, cp, list, compose, events.
  */
 import { cpus, release } from 'node:os'

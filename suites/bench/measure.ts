@@ -1,5 +1,6 @@
 import { DEWAR } from '../harness/project.ts'
 import { findProgram } from '../harness/requirement.ts'
+import { Scope } from '../harness/scope.ts'
 import { command } from '../harness/command.ts'
 import { idOf } from './api-client.ts'
 import { kernelLimit } from './kernel-limit.ts'
@@ -8,6 +9,7 @@ import { family, helpers, totalPss } from './memory.ts'
 import type { Programs } from './programs.ts'
 import { runRepeat } from './run-repeat.ts'
 import { summarise, type Absence, type Finding } from './sample.ts'
+import { SmallClient } from './small-client.ts'
 import type { Subject } from './subjects.ts'
 
 /** How often each thing is done. */
@@ -83,27 +85,41 @@ export async function measureLifeCycles(
   for (const network of ['none', 'bridge'] as const) {
     const group = `create+start+wait+remove through the API, network ${network}`
     const able = await ableSubjects(subjects, network, group, report)
-    const lives = new Map<Subject, LifeCycle[]>(able.map((subject) => [subject, []]))
+    await using clients = new Scope()
+    const lives = able.map(({ name, api, socket }) => ({
+      name,
+      api,
+      client: clients.use(new SmallClient(programs.life, socket, 'busybox', network)),
+      list: new Array<LifeCycle>(),
+      small: new Array<LifeCycle>(),
+    }))
     const limit: number[] = []
     for (let run = 0; run < effort.runs; run++) {
       limit.push(...(await kernelLimit(programs, 2)).slice(1))
-      for (const [subject, list] of lives) list.push(await lifeCycle(subject.api, 'busybox', network))
+      for (const { api, list, client, small } of lives) {
+        list.push(await lifeCycle(api, 'busybox', network))
+        small.push(await client.lifeCycle())
+      }
     }
-    report.findings.push({ group, subject: 'limit (bare C)', unit: 'ms', summary: summarise(limit) })
-    for (const [subject, list] of lives) {
-      const note = PHASES.map(
-        (phase) => `${phase} ${summarise(list.map((life) => life[phase])).median.toFixed(1)}`,
-      )
+    const bySmall = `${group}, by a small client (life.c) instead of Node’s`
+    for (const title of [group, bySmall])
       report.findings.push({
-        group,
-        subject: subject.name,
+        group: title,
+        subject: 'limit (bare C)',
         unit: 'ms',
-        summary: summarise(list.map(totalOf)),
-        note: note.join(', '),
+        summary: summarise(limit),
       })
-    }
+    for (const { name, list, small } of lives)
+      report.findings.push(lifeFinding(group, name, list), lifeFinding(bySmall, name, small))
     for (const subject of able) await measureAtOnce(subject, network, effort, report)
   }
+}
+
+function lifeFinding(group: string, subject: string, lives: readonly LifeCycle[]): Finding {
+  const note = PHASES.map(
+    (phase) => `${phase} ${summarise(lives.map((life) => life[phase])).median.toFixed(1)}`,
+  )
+  return { group, subject, unit: 'ms', summary: summarise(lives.map(totalOf)), note: note.join(', ') }
 }
 
 async function ableSubjects(

@@ -10,6 +10,7 @@ export interface Programs {
   readonly rootfs: string
   readonly limit: string
   readonly repeat: string
+  readonly life: string
   readonly bundle: string
 }
 
@@ -18,11 +19,11 @@ export async function buildPrograms(folder: string): Promise<Programs> {
   const rootfs = join(folder, 'bundle', 'rootfs')
   await mkdir(rootfs, { recursive: true })
   await command(['tar', 'xf', '-', '-C', rootfs], { input: await tarOf(busyboxTree()), check: true })
-  const [limit = '', repeat = ''] = await Promise.all(
-    ['limit', 'repeat'].map((name) => compileC(`bench/${name}.c`, join(folder, name))),
+  const [limit = '', repeat = '', life = ''] = await Promise.all(
+    ['limit', 'repeat', 'life'].map((name) => compileC(`bench/${name}.c`, join(folder, name))),
   )
   await writeFile(join(folder, 'bundle', 'config.json'), JSON.stringify(bundleConfig()))
-  return { rootfs, limit, repeat, bundle: join(folder, 'bundle') }
+  return { rootfs, limit, repeat, life, bundle: join(folder, 'bundle') }
 }
 
 /** What `runc spec` writes, with the same namespaces for all: no network beyond a loopback that is down. */

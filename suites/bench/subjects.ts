@@ -16,6 +16,7 @@ import type { Absence } from './sample.ts'
 export interface Subject {
   readonly name: 'dewar' | 'dockerd' | 'podman'
   readonly api: ApiClient
+  readonly socket: string
   /** Set for those the memory of which is measured. */
   readonly server?: Server
 }
@@ -46,7 +47,7 @@ async function startSubject(name: Subject['name'], scope: Scope): Promise<Subjec
   const { server } = await startSide(name, scope)
   await server.docker('pull', '--quiet', IMAGE)
   await server.docker('tag', IMAGE, 'busybox')
-  return { name, server, api: clientOf(server.socket, scope) }
+  return { name, server, socket: server.socket, api: clientOf(server.socket, scope) }
 }
 
 /** Podman loads the image from an archive: it has no registry of its own here. */
@@ -56,7 +57,7 @@ async function startPodmanSubject(scope: Scope): Promise<Subject> {
   const podman = scope.use(await startPodman(join(path, 'podman'), network))
   const api = clientOf(podman.socket, scope)
   await loadBusybox(podman.socket)
-  return { name: 'podman', api }
+  return { name: 'podman', api, socket: podman.socket }
 }
 
 async function loadBusybox(socket: string): Promise<void> {
