@@ -109,3 +109,47 @@ test('createByVersion warns that the driver of the container is not that of its 
   assert.deepEqual(warned(48, [named, { type: 'tmpfs', target: '/t' }]), [])
   assert.deepEqual(at(48, mounted(volume)).warnings, [])
 })
+
+test('createByVersion keeps for versions before 1.40 and 1.25 what their clients count on', () => {
+  const bind = { type: 'bind', source: '/', target: '/v', bindOptions: { nonRecursive: true } } as const
+  const host = { mounts: [bind], autoRemove: true }
+  assert.deepEqual(at(40, { host }).request.hostConfig, host)
+  assert.deepEqual(at(39, { host }).request.hostConfig, {
+    mounts: [{ ...bind, bindOptions: {} }],
+    autoRemove: true,
+    ipcMode: 'shareable',
+  })
+  assert.equal(at(39, { host: { ipcMode: 'private' } }).request.hostConfig.ipcMode, 'private')
+  assert.equal(at(25, { host }).request.hostConfig.autoRemove, true)
+  assert.equal(at(24, { host }).request.hostConfig.autoRemove, undefined)
+})
+
+test("createByVersion gives eth0's settings to the endpoint up to 1.46, and refuses them later", () => {
+  const sysctls = { 'net.ipv4.conf.eth0.forwarding': '1', 'net.core.somaxconn': '5' }
+  const key = 'com.docker.network.endpoint.sysctls'
+  const moved = at(46, { host: { sysctls } })
+  assert.deepEqual(moved.request.hostConfig.sysctls, { 'net.core.somaxconn': '5' })
+  assert.deepEqual(moved.request.endpoints, {
+    default: { driverOpts: { [key]: 'net.ipv4.conf.IFNAME.forwarding=1' } },
+  })
+  assert.deepEqual(moved.warnings, [
+    `Migrated sysctl "net.ipv4.conf.eth0.forwarding" to DriverOpts{"${key}":"net.ipv4.conf.IFNAME.forwarding=1"}.`,
+  ])
+  const endpoints = { net: { driverOpts: { [key]: 'net.ipv4.conf.IFNAME.log_martians=1' } } }
+  assert.equal(
+    at(46, { host: { sysctls, networkMode: 'net' }, endpoints }).request.endpoints['net']?.driverOpts?.[key],
+    'net.ipv4.conf.IFNAME.forwarding=1,net.ipv4.conf.IFNAME.log_martians=1',
+  )
+  assert.throws(() => at(47, { host: { sysctls } }), /must be supplied using driver option/)
+  assert.throws(
+    () => at(46, { host: { sysctls: { 'net.ipv4.conf.eth1.forwarding': '1' } } }),
+    /unable to determine/,
+  )
+  assert.throws(
+    () => at(46, { host: { sysctls, networkMode: 'a' }, endpoints: { b: {} } }),
+    /unable to find a network/,
+  )
+  for (const networkMode of ['host', 'none', 'container:x']) {
+    assert.deepEqual(at(47, { host: { sysctls, networkMode } }).warnings, [])
+  }
+})

@@ -108,7 +108,7 @@ test('create parses the body once, whatever the case of its keys, and ignores wh
         Init: false,
         ShmSize: 0,
       },
-      NetworkingConfig: { EndpointsConfig: { net: { Aliases: ['a'] }, other: null } },
+      NetworkingConfig: { EndpointsConfig: { net: { Aliases: ['a'] } } },
     },
     headers: { 'content-type': 'Application/JSON; charset=utf-8' },
   })
@@ -124,7 +124,7 @@ test('create parses the body once, whatever the case of its keys, and ignores wh
         portBindings: { '80/tcp': [{ hostIp: '', hostPort: '8080' }], '81/tcp': null },
         init: false,
       },
-      endpoints: { net: { macAddress: '02:00:00:00:00:01', aliases: ['a'] }, other: {} },
+      endpoints: { net: { macAddress: '02:00:00:00:00:01', aliases: ['a'] } },
     },
   ])
 })
