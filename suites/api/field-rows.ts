@@ -4,6 +4,8 @@ export interface FieldRow {
   /** As in the API: `HostConfig.CapAdd`. */
   readonly field: string
   readonly value: unknown
+  /** Of the API that is asked; 1.50 without it. */
+  readonly version?: string
   /** What else has to be sent for it to make sense. */
   readonly with?: Readonly<Record<string, unknown>>
   /** Refused with this status, and these words. */
@@ -156,6 +158,20 @@ const powers: readonly FieldRow[] = [
     field: `${H}Sysctls`,
     value: { 'net/ipv4/ip_default_ttl': '77', 'kernel.msgmax': '9000' },
     inside: ['cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/msgmax', /^77\n9000$/],
+  },
+  {
+    field: `${H}Sysctls`,
+    value: { 'net.ipv4.conf.eth0.log_martians': '1' },
+    with: { [`${H}NetworkMode`]: 'bridge' },
+    version: '1.46',
+    shows: undefined,
+    warns: /Migrated sysctl "net\.ipv4\.conf\.eth0\.log_martians"/,
+    inside: ['cat /proc/sys/net/ipv4/conf/eth0/log_martians', /^1$/],
+  },
+  {
+    field: `${H}Sysctls`,
+    value: { 'net.ipv4.conf.eth0.log_martians': '1' },
+    refused: [400, /must be supplied using driver option/],
   },
   { field: `${H}Sysctls`, value: { 'kernel.panic': '1' }, refused: [400, /sysctl.*kernel\.panic/] },
   {

@@ -21,7 +21,8 @@ describe('fields', { skip, concurrency: 4 }, () => {
 
 function titleOf(row: FieldRow): string {
   const end = row.refused === undefined ? 'takes effect' : `is refused with ${row.refused[0]}`
-  return `${row.field} ${JSON.stringify(row.value)} ${end}`
+  const version = row.version === undefined ? '' : ` by API ${row.version}`
+  return `${row.field} ${JSON.stringify(row.value)}${version} ${end}`
 }
 
 async function check(row: FieldRow): Promise<void> {
@@ -33,7 +34,7 @@ async function check(row: FieldRow): Promise<void> {
   }
   for (const [path, value] of [...Object.entries(row.with ?? {}), [row.field, row.value] as const])
     put(body, path, value)
-  const made = await server.api('POST', '/v1.50/containers/create', body)
+  const made = await server.api('POST', `/v${row.version ?? '1.50'}/containers/create`, body)
   if (row.refused !== undefined) {
     assert.match(`${made.status} ${made.text}`, row.refused[1])
     assert.equal(made.status, row.refused[0], made.text)
