@@ -89,6 +89,8 @@ async function removeFromEngine(planted: OnEngine): Promise<void> {
 }
 
 function nameOf(planted: Planted): string {
+  // With the engine: the run that left it may have been another's, on an engine that this one's user does not think of.
+  if ('socket' in planted) return `${planted.kind} ${planted.name} at ${planted.socket}`
   if ('name' in planted) return `${planted.kind} ${planted.name}`
   return 'path' in planted ? `${planted.kind} ${planted.path}` : `process ${planted.pid}`
 }

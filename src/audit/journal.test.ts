@@ -8,11 +8,13 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import { deadRuns, openJournal, startOf } from './journal.ts'
 
 function inFolder(work: (folder: string) => void): void {
@@ -60,6 +62,55 @@ test('deadRuns finds what a killed run left, last planted first, also after half
     run.forget()
     assert.ok(!existsSync(path))
   })
+})
+
+test('deadRuns takes a file without a first line for dead only when nobody can be writing it any more', () => {
+  inFolder((folder) => {
+    for (const name of ['a1.jsonl', 'a2.jsonl.tmp']) {
+      const path = join(folder, name)
+      writeFileSync(path, '{"ru')
+      assert.deepEqual(deadRuns(folder), [], name)
+      const long = Date.now() / 1000 - 120
+      utimesSync(path, long, long)
+      const [run] = deadRuns(folder)
+      assert.deepEqual([run?.run, run?.left], [name.slice(0, 2), []])
+      run?.forget()
+      assert.ok(!existsSync(path), name)
+    }
+  })
+})
+
+test('deadRuns passes over a journal that is gone when it is read', () => {
+  inFolder((folder) => {
+    openJournal('a1', folder).plan({ kind: 'file', path: '/one' })
+    symlinkSync(join(folder, 'nothing'), join(folder, 'a0.jsonl'))
+    assert.deepEqual(deadRuns(folder), [])
+  })
+})
+
+/** Opens and closes journals in another thread, and counts them. */
+const OTHERS = `
+const { folder, module, count } = require('node:worker_threads').workerData
+import(module).then(({ openJournal }) => {
+  for (; Atomics.load(count, 0) < 500; Atomics.add(count, 0, 1)) openJournal('b' + count[0], folder).close()
+})`
+
+test('deadRuns leaves runs alone that begin and end while it looks', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dwt-journal-'))
+  const count = new Int32Array(new SharedArrayBuffer(4))
+  const module = new URL('journal.js', import.meta.url).href
+  const worker = new Worker(OTHERS, { eval: true, workerData: { folder, module, count } })
+  const over = new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject))
+  try {
+    const deadline = performance.now() + 60_000
+    while (Atomics.load(count, 0) < 500 && performance.now() < deadline)
+      assert.deepEqual(deadRuns(folder), [])
+    assert.equal(count[0], 500)
+  } finally {
+    Atomics.store(count, 0, 500)
+    await over
+    rmSync(folder, { recursive: true })
+  }
 })
 
 const isRoot = process.geteuid?.() === 0

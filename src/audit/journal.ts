@@ -8,7 +8,9 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -39,6 +41,11 @@ export interface Journal {
 
 export const JOURNAL_FOLDER = '/var/tmp/dewar-audit'
 
+/** A journal's name, and what it is called until its first line stands in it. */
+const JOURNAL = /\.jsonl(\.tmp)?$/
+/** Within this (ms) a file without a first line may yet get one; later, whoever was to write it is gone. */
+const SOON = 60_000
+
 export interface OpenJournal extends Journal {
   /** What is still there by the journal's account. */
   open(): readonly Planted[]
@@ -50,11 +57,14 @@ export function openJournal(run: string, folder = JOURNAL_FOLDER): OpenJournal {
   // 0711: observers without privilege must reach the tool's copy, and see nothing else.
   mkdirSync(folder, { recursive: true, mode: 0o711 })
   assertOurs(folder)
-  const own = join(folder, run)
-  mkdirSync(own, { mode: 0o711 })
   const path = join(folder, `${run}.jsonl`)
   const head = { run, pid: process.pid, start: startOf(process.pid) }
-  writeFileSync(path, `${JSON.stringify(head)}\n`, { mode: 0o600, flag: 'wx' })
+  // Another audit may read at any time: it must not see a journal that does not say yet that its run lives.
+  writeFileSync(`${path}.tmp`, `${JSON.stringify(head)}\n`, { mode: 0o600, flag: 'wx' })
+  renameSync(`${path}.tmp`, path)
+  // Only now: of a run that is killed before, no folder stays that no journal tells of.
+  const own = join(folder, run)
+  mkdirSync(own, { mode: 0o711 })
   const open = new Map<number, Planted>()
   let next = 0
   return {
@@ -103,11 +113,12 @@ export function deadRuns(folder = JOURNAL_FOLDER): readonly DeadRun[] {
   const names = namesIn(folder)
   if (names.length > 0) assertOurs(folder)
   return names
-    .filter((name) => name.endsWith('.jsonl'))
+    .filter((name) => JOURNAL.test(name))
     .flatMap((name) => {
-      const lines = readFileSync(join(folder, name), 'utf8').split('\n').map(parse).filter(isRecord)
+      const lines = readJournal(join(folder, name))
+      if (lines === undefined) return []
       const [head] = lines
-      const run = name.slice(0, -'.jsonl'.length)
+      const run = name.replace(JOURNAL, '')
       if (head !== undefined && startOf(Number(head['pid'])) === head['start']) return []
       const forget = (): void => {
         rmSync(join(folder, run), { recursive: true, force: true })
@@ -115,6 +126,17 @@ export function deadRuns(folder = JOURNAL_FOLDER): readonly DeadRun[] {
       }
       return [{ run, left: leftOf(lines), forget }]
     })
+}
+
+/** Undefined of one that is gone since the folder was read (its run ended well), or that may still be in the making. */
+function readJournal(path: string): readonly Record<string, unknown>[] | undefined {
+  try {
+    const lines = readFileSync(path, 'utf8').split('\n').map(parse).filter(isRecord)
+    return lines.length === 0 && Date.now() - statSync(path).mtimeMs < SOON ? undefined : lines
+  } catch (error) {
+    if (isRecord(error) && error['code'] === 'ENOENT') return undefined
+    throw error
+  }
 }
 
 function namesIn(folder: string): readonly string[] {

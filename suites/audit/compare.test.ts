@@ -17,6 +17,7 @@ import { startEngine } from '../harness/start-engine.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
 import { until } from '../harness/until.ts'
 import { FAINT_TEXTS } from './faint-texts.ts'
+import { ownLeftovers } from './own-leftovers.ts'
 
 interface Comparison {
   readonly rounds: number
@@ -61,8 +62,8 @@ describe('dewar compare', { skip: missing('dockerd', 'busybox', 'unshare'), conc
     command([DEWAR, 'compare', '--rounds', String(ROUNDS), '--report', join(folder, 'audit.json'), ...more], {
       timeout: 600_000,
     })
-  /** Of runs that died with their engine each later one tells, too: theirs name other sockets. */
-  const isOurs = (leftover: string): boolean => leftover.includes(folder)
+  const ours = (leftovers: readonly string[]): string[] =>
+    ownLeftovers(leftovers, ...servers.map(({ socket }) => socket))
   const assertNothingLeft = async (): Promise<void> => {
     for (const server of servers) {
       const containers = await server.api('GET', '/containers/json?all=1')
@@ -88,7 +89,7 @@ describe('dewar compare', { skip: missing('dockerd', 'busybox', 'unshare'), conc
     )
     assert.match(comparison.targets[2]?.missing?.remedy ?? '', /name its socket/)
     assert.match(result.stderr, /^podman is not here: .*\n(.*\n)*round 1 of 2$/m, 'said before it measures')
-    assert.deepEqual(comparison.leftovers.filter(isOurs), [])
+    assert.deepEqual(ours(comparison.leftovers), [])
     for (const target of ['dewar', 'docker'])
       for (const part of PARTS) {
         const cost = comparison.costs.find((one) => one.target === target && one.workload === part)
@@ -105,10 +106,9 @@ describe('dewar compare', { skip: missing('dockerd', 'busybox', 'unshare'), conc
   test('compare shows cost beside gain in a table of 80 columns', async () => {
     const result = await compare(...words)
     assert.equal(result.code, 0, told(['dewar compare'], result))
-    const lines = result.stdout.split('\n')
-    const own = lines.filter((line) => !/ is still there: /.test(line) || isOurs(line))
+    const lines = ours(result.stdout.split('\n'))
     assert.deepEqual(
-      own.filter((line) => [...line].length > 80),
+      lines.filter((line) => [...line].length > 80),
       [],
     )
     const [head = '', , dewar = '', docker = ''] = [lines[0], lines[1], lines[2], lines[3]]
