@@ -10,7 +10,7 @@ import { bundleForFiles } from './launch.ts'
 import { takeBack } from './live-networks.ts'
 import { decideRestart } from './restart-policy.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
-import { emitDetached, releaseVolumes, Starter, type StartCounters } from './starter.ts'
+import { emitDetached, releaseVolumes, removeVolumes, Starter, type StartCounters } from './starter.ts'
 import { Stopping, type StopOptions } from './stopping.ts'
 import type { Trash } from './trash.ts'
 
@@ -220,18 +220,16 @@ export class Lifecycle {
 
   /** The lock is held. Gone for clients at once; who waits for the removal finds nothing of its files any more. */
   async #remove(container: Container, options: { removeVolumes: boolean }): Promise<void> {
-    const { containers, ranges, bus, volumes } = this.#services
+    const { containers, ranges, bus, networks } = this.#services
     if (containers.byId(container.id) !== container) return
     container.live = { kind: 'removing' }
     abandonPending(container)
     const { departing, paths } = container
     const deleted = this.#trash.take(paths.folder, departing && ((path) => departing.discard(path)))
     containers.delete(container)
+    networks.free(container.id)
     if (container.record.range !== null) ranges.release(container.id, container.record.range)
-    const anonymous = container.record.mounts
-      .filter((mount) => mount.anonymous)
-      .map((mount) => mount.point.name ?? '')
-    if (options.removeVolumes && anonymous.length > 0) await volumes.removeUnused(anonymous)
+    if (options.removeVolumes) await removeVolumes(this.#services, container)
     await deleted
     bus.emit('container', 'destroy', container.id, eventAttributes(container))
     container.notifyRemoved()

@@ -36,6 +36,11 @@ export async function plugIn(
   const attachment = networks.attachment(network, place, endpoint)
   const attachments = [...frame.attachments, attachment]
   const { pid } = running.shim
+  const undo = async (): Promise<void> => {
+    const inside = [...enterSteps(pid), ...removeInsideSteps(attachment)]
+    await core.run({ steps: [...unplugSteps(frame, attachment), ...inside] }).catch(() => undefined)
+    networks.release(place)
+  }
   try {
     // What an engine that was killed may have left of another attempt.
     const stale = removeInsideSteps(attachment)
@@ -50,23 +55,33 @@ export async function plugIn(
     })
     const published = await movePorts(services, frame, attachments)
     const resolver = networks.servesNames(record) || hasNames(network)
-    await container.update({
-      ...wish.change,
-      network: { attachments: [...record.network.attachments, place], published, resolver, changed: true },
-      networks: { ...record.networks, [network.name]: endpointState(network, endpoint, place, record) },
-    })
-  } catch (error) {
-    await core
-      .run({
-        steps: [...unplugSteps(frame, attachment), ...enterSteps(pid), ...removeInsideSteps(attachment)],
+    const state = endpointState(network, endpoint, place, record)
+    if (container.running === running)
+      await container.update({
+        ...wish.change,
+        network: { attachments: [...record.network.attachments, place], published, resolver, changed: true },
+        networks: { ...record.networks, [network.name]: state },
       })
-      .catch(() => undefined)
-    networks.release(place)
+  } catch (error) {
+    await undo()
     throw error
+  }
+  if (container.running !== running) {
+    await undo()
+    return noteEnded(services, container, wish.change)
   }
   networks.adopt(container.record)
   addHosts(services, container, network, place)
   await followNames(services, container, record, running.shim)
+}
+
+/** It ended meanwhile: its places are free already, perhaps another's, and its wishes are for the next start. */
+async function noteEnded(
+  { networks }: Services,
+  container: Container,
+  change: Partial<ContainerRecord>,
+): Promise<void> {
+  await container.update({ ...change, networks: networks.idle({ ...container.record, ...change }) })
 }
 
 /** Writes the new name server down, and has it listen, for a container that had none. */
@@ -106,6 +121,7 @@ export async function unplug(
     steps: [...enterSteps(pid), ...gone.flatMap(removeInsideSteps), ...routeSteps(networks.known.ipv6, rest)],
   })
   const states = Object.entries(record.networks).filter(([, state]) => state.networkID !== network.id)
+  if (container.running !== running) return noteEnded(services, container, wish.change)
   await container.update({
     ...wish.change,
     network: {
@@ -116,6 +132,7 @@ export async function unplug(
     },
     networks: Object.fromEntries(states),
   })
+  if (container.running !== running) return noteEnded(services, container, wish.change)
   for (const place of places) networks.release(place)
   networks.adopt(container.record)
   removeHosts(container, places)

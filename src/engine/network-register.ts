@@ -26,6 +26,8 @@ export class NetworkRegister {
   readonly #records: Records<Network>
   readonly #networks = new Map<string, Network>()
   readonly #bridgeIndex = new Map<string, number>()
+  /** Being removed: nobody finds them, and their names and addresses are still taken. */
+  readonly #going = new Set<string>()
   #advertised: readonly string[] = []
 
   private constructor(core: Core, settings: Settings) {
@@ -68,13 +70,13 @@ export class NetworkRegister {
   }
 
   list(): Network[] {
-    return [...this.#networks.values()]
+    return [...this.#networks.values()].filter(({ id }) => !this.#going.has(id))
   }
 
   /** By id, name, or unique id prefix. `default` is the bridge. */
   lookup(ref: string): Network | undefined {
     const name = ref === 'default' ? 'bridge' : ref
-    const exact = this.#networks.get(ref) ?? this.list().find((network) => network.name === name)
+    const exact = this.byId(ref) ?? this.list().find((network) => network.name === name)
     if (exact !== undefined || !/^[0-9a-f]{1,63}$/.test(ref)) return exact
     const matches = this.list().filter((network) => network.id.startsWith(ref))
     if (matches.length > 1)
@@ -94,7 +96,7 @@ export class NetworkRegister {
   async create(request: NetworkRequest): Promise<Network> {
     const host = await readHostNetwork(this.#core)
     const network = requestedNetwork(request, {
-      others: this.list(),
+      others: [...this.#networks.values()],
       taken: subnetsInUse(host, this.#settings.bridge),
       links: host.links.map(({ name }) => name),
       instance: this.#settings.instance,
@@ -118,14 +120,13 @@ export class NetworkRegister {
       network.driver === 'bridge' ? [removeNetworkStep('host', this.table, network, this.ipv6)] : []
     const steps = [...rules, ...this.#removeHostSteps(network)]
     // First, so that no container is placed on it while it goes.
-    this.#networks.delete(network.id)
+    this.#going.add(network.id)
     try {
       if (steps.length > 0) await this.#core.run({ steps })
-    } catch (error) {
-      this.#networks.set(network.id, network)
-      throw error
+      await this.#forget(network)
+    } finally {
+      this.#going.delete(network.id)
     }
-    await this.#forget(network)
   }
 
   /** Nothing for one that was not there to be used: what has its name is somebody else's. */
@@ -164,7 +165,7 @@ export class NetworkRegister {
   }
 
   byId(id: string): Network | undefined {
-    return this.#networks.get(id)
+    return this.#going.has(id) ? undefined : this.#networks.get(id)
   }
 
   /** Nothing runs and the engine goes: bridges and rules go with it; the next engine makes them again. */

@@ -128,12 +128,16 @@ export class NetworkService implements Networks {
           oldEnough(network.created) &&
           this.#matches(network, rest),
       )
+    const deleted: string[] = []
     for (const network of unused) {
+      // While those before it went, a container may have come to it, or somebody else removed it.
+      if (networks.known.byId(network.id) === undefined || networks.isPlaced(network)) continue
       await networks.remove(network)
       this.#emit(network, 'destroy')
+      deleted.push(network.name)
     }
     this.#services.bus.emit('network', 'prune', '', { reclaimed: '0' })
-    return { deleted: unused.map((network) => network.name) }
+    return { deleted }
   }
 
   async #update(container: Container, change: Partial<ContainerRecord>): Promise<void> {

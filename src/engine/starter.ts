@@ -203,3 +203,13 @@ function prepareContainer(services: Services, container: Container): void {
     throw storageError(`Preparing the files of container ${container.name}`, error)
   }
 }
+
+/** The anonymous ones. Who waits for the container's removal is not left waiting, whatever becomes of them. */
+export async function removeVolumes({ volumes, warn }: Services, { name, record }: Container): Promise<void> {
+  try {
+    for (const { anonymous, point } of record.mounts)
+      if (anonymous) await volumes.removeUnused(point.name ?? '')
+  } catch (error) {
+    warn(`Removing the volumes of container ${name} failed: ${messageOf(error)}`)
+  }
+}

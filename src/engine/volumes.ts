@@ -187,8 +187,7 @@ export class VolumeStore implements Volumes {
 
   async remove(name: string, force: boolean): Promise<void> {
     await this.#lock.run(async () => {
-      const record = this.#volumes.get(name)
-      if (record === undefined && force) return
+      if (!this.#volumes.has(name) && force) return
       this.#find(name)
       const users = this.#userIds(name)
       if (users.length > 0)
@@ -197,9 +196,13 @@ export class VolumeStore implements Volumes {
     })
   }
 
-  /** Anonymous volumes of a container that goes, unless another one uses them. */
-  async removeUnused(names: readonly string[]): Promise<void> {
-    for (const name of names) if (this.#userIds(name).length === 0) await this.remove(name, true)
+  /** Decided with the lock held: who waited for it before may have claimed the volume. Answers whether it went. */
+  removeUnused(name: string): Promise<boolean> {
+    return this.#lock.run(async () => {
+      if (!this.#volumes.has(name) || this.#userIds(name).length > 0) return false
+      await this.#delete(name)
+      return true
+    })
   }
 
   async prune(filters: Filters): Promise<{ deleted: readonly string[]; reclaimed: number }> {
@@ -207,14 +210,11 @@ export class VolumeStore implements Volumes {
     const deleted: string[] = []
     let reclaimed = 0
     for (const record of [...this.#volumes.values()]) {
-      if (
-        (!record.anonymous && !all) ||
-        this.#userIds(record.name).length > 0 ||
-        !this.#matches(record, withoutAll(filters))
-      )
-        continue
-      reclaimed += await treeSize(this.mountpoint(record.name))
-      await this.remove(record.name, true)
+      if ((!record.anonymous && !all) || !this.#matches(record, withoutAll(filters))) continue
+      if (this.#userIds(record.name).length > 0) continue
+      const size = await treeSize(this.mountpoint(record.name))
+      if (!(await this.removeUnused(record.name))) continue
+      reclaimed += size
       deleted.push(record.name)
     }
     this.#options.bus.emit('volume', 'prune', '', { reclaimed: String(reclaimed) })

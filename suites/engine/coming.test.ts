@@ -1,0 +1,130 @@
+/** What goes while a container is coming or ending: each of the two finds the other whole, or hears that it is gone. */
+import assert from 'node:assert/strict'
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, test } from 'node:test'
+import type { Filters } from '../../src/engine/types.ts'
+import { rigForAll, skip, type Rig } from './fixture.ts'
+
+const ALL: Filters = new Map()
+const ROUNDS = 12
+const volumesOf = async (rig: Rig, id: string): Promise<string[]> =>
+  (await rig.engine.containers.inspect(id, { size: false })).mounts.flatMap(({ name }) => name ?? [])
+const remove = (rig: Rig, id: string, volumes = true): Promise<void> =>
+  rig.engine.containers.remove(id, { force: true, volumes, link: false })
+const turnsOf = async (many: number): Promise<void> => {
+  for (let n = 0; n < many; n += 1) await turn()
+}
+/** Turns of the event loop by which each round waits longer than the one before. */
+const STEP = 40
+
+describe('who goes while another comes', { skip, concurrency: 1 }, () => {
+  const { rig: given } = rigForAll()
+
+  test('a removal comes to its end when another container takes the anonymous volumes that were to go', async () => {
+    const rig = given()
+    let kept = 0
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const first = await rig.create({ cmd: ['true'], volumes: { '/v': {} } })
+      const [volume = ''] = await volumesOf(rig, first)
+      const { seen, stop } = rig.record()
+      const removed = await rig.engine.containers.wait(first, 'removed')
+      // Each of them is a write to the disk, with the volumes' lock held.
+      const busy = Array.from({ length: 6 }, () => rig.engine.volumes.create({}))
+      // It may also come too late to find the first one.
+      const second = rig.create({ cmd: ['true'] }, { volumesFrom: [first] }).catch(() => undefined)
+      await turnsOf(round)
+      await remove(rig, first)
+      await removed.result
+      const created = await second
+      const names = (await rig.engine.volumes.list(ALL)).map(({ name }) => name)
+      if (created !== undefined) {
+        assert.ok(names.includes(volume), 'the volume of a container that came is gone')
+        kept += 1
+        await remove(rig, created)
+      }
+      for (const { name } of await Promise.all(busy)) await rig.engine.volumes.remove(name, false)
+      stop()
+      assert.equal(seen.filter(({ action, actor }) => action === 'destroy' && actor.id === first).length, 1)
+    }
+    assert.ok(kept > 0, 'no container came: nothing was tried')
+  })
+
+  test('a prune leaves the network alone on which a container has come since it began', async () => {
+    const rig = given()
+    const { networks, containers } = rig.engine
+    for (let round = 0; round < 3; round += 1) {
+      for (const name of ['p1', 'p2', 'p3', 'p4', 'p5', 'wanted']) await networks.create({ name })
+      const id = await rig.create({ cmd: ['sleep', '99'] }, { networkMode: 'wanted' })
+      const pruning = networks.prune(ALL)
+      const started = await containers.start(id).then(
+        () => true,
+        () => false,
+      )
+      const { deleted } = await pruning
+      const left = (await networks.list(ALL)).map(({ name }) => name)
+      assert.equal(left.includes('wanted'), !deleted.includes('wanted'))
+      assert.equal(started, left.includes('wanted'), 'it runs on a network that is gone')
+      await remove(rig, id)
+      await networks.prune(ALL)
+    }
+  })
+
+  test('a network goes once, also when a prune and a removal want it', async () => {
+    const rig = given()
+    const { networks } = rig.engine
+    await networks.create({ name: 'p1' })
+    const { id } = await networks.create({ name: 'twice' })
+    const { seen, stop } = rig.record()
+    const pruning = networks.prune(ALL)
+    const removal = await networks.remove('twice').then(
+      () => 1,
+      () => 0,
+    )
+    const pruned = (await pruning).deleted.includes('twice') ? 1 : 0
+    await turn()
+    stop()
+    assert.equal(removal + pruned, 1)
+    assert.equal(seen.filter(({ action, actor }) => action === 'destroy' && actor.id === id).length, 1)
+  })
+
+  test('a name is taken until its network has gone', async () => {
+    const rig = given()
+    const { networks } = rig.engine
+    for (let round = 0; round < 3; round += 1) {
+      const { id } = await networks.create({ name: 'going' })
+      const removal = networks.remove(id)
+      await assert.rejects(networks.create({ name: 'going' }), /network with name going already exists/)
+      await assert.rejects(networks.inspect(id), /not found/)
+      await removal
+      await networks.remove((await networks.create({ name: 'going' })).id)
+    }
+  })
+
+  test('a container that ends while it is connected holds no place on the network', async () => {
+    const rig = given()
+    const { networks, containers } = rig.engine
+    // So much that its record is a while on the way to the disk.
+    const labels = { much: 'x'.repeat(8 * 1024 * 1024) }
+    let whileSaved = 0
+    for (let round = 0; round < ROUNDS; round += 1) {
+      await networks.create({ name: 'first' })
+      await networks.create({ name: 'later' })
+      const id = await rig.create({ cmd: ['sleep', '99'], labels }, { networkMode: 'first' })
+      await containers.start(id)
+      const over = await containers.wait(id, 'next-exit')
+      let connected = false
+      const connecting = networks.connect('later', id, {}).finally(() => (connected = true))
+      const ending = (async () => {
+        await turnsOf(round * STEP)
+        await containers.kill(id, 'SIGKILL')
+      })()
+      const both = Promise.allSettled([connecting, ending])
+      await over.result
+      if (!connected) whileSaved += 1
+      await both
+      for (const name of ['first', 'later']) await networks.remove(name)
+      await remove(rig, id)
+    }
+    assert.ok(whileSaved > 0, 'no container ended while it was being connected')
+  })
+})
