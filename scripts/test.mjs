@@ -38,13 +38,19 @@ const total = { passed: 0, failed: 0, skipped: 0 }
 const skips = new Map()
 const failures = []
 
-for (const { name, files, concurrency } of groups) {
-  if (files.length === 0) continue
-  say(`\n── ${name}: ${files.length} files`)
-  await runGroup(files, concurrency)
+try {
+  for (const { name, files, concurrency } of groups) {
+    if (files.length === 0) continue
+    say(`\n── ${name}: ${files.length} files`)
+    await runGroup(files, concurrency)
+  }
+  if (patterns.length === 0 || groups.some(({ name, files }) => name === 'suites' && files.length > 0))
+    await checkLeaks()
+} catch (error) {
+  // What is known by then is to be told all the same.
+  total.failed++
+  failures.push({ title: 'running the tests failed', text: String(error?.stack ?? error) })
 }
-if (patterns.length === 0 || groups.some(({ name, files }) => name === 'suites' && files.length > 0))
-  await checkLeaks()
 report()
 
 /** npm ci, packages and build, each only when it is wanted. */
@@ -132,6 +138,11 @@ async function runFile(file) {
     say(`✖ ${relative(root, file)} ended with ${signal ?? code}\n${indent(tap.slice(-4000))}`)
   }
   sayFile(file, counts, performance.now() - since)
+  // Only to name the file later: a look that fails is no reason to leave the rest untested.
+  await lookAfter(file).catch((error) => say(`looking at the machine failed: ${error.message}`))
+}
+
+async function lookAfter(file) {
   const now = await hostState()
   for (const line of now) if (!firstSeen.has(line)) firstSeen.set(line, relative(root, file))
   for (const line of firstSeen.keys()) if (!now.has(line)) firstSeen.delete(line)
@@ -196,7 +207,10 @@ function indent(text) {
   return text.replace(/^/gm, '    ')
 }
 
-/** Other people's processes come and go; only those of this run count. */
+/**
+ * Other people's processes come and go: of processes only those of this run count. A mount, group, interface or rule does
+ * not say whose it is, and counts whoever made it: who starts containers of his own meanwhile is told of them here.
+ */
 async function checkLeaks() {
   const left = []
   for (const line of await leftBehind(before, async (one) => !(await isOfRun(one, run)))) {

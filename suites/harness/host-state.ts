@@ -1,6 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { command } from './command.ts'
+import { PROJECT } from './project.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** What an engine could leave behind on a host, each as a readable line. */
@@ -44,7 +45,13 @@ export async function isOfRun(line: string, run: string): Promise<boolean> {
   if (pid === undefined) return true
   const environment = (await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')).split('\0')
   const mark = environment.find((one) => one.startsWith(`${RUN}=`))
-  return mark === undefined ? /\/dwt-\w/.test(line) : mark === `${RUN}=${run}`
+  return mark === undefined ? namesTests(line) : mark === `${RUN}=${run}`
+}
+
+/** A core of another clone is started by the tests there. */
+function namesTests(line: string): boolean {
+  const [, clone = PROJECT] = /^process \d+ (\/\S*)\/native\/build\//.exec(line) ?? []
+  return /\/dwt-\w/.test(line) && (clone === PROJECT || /\/dwt-\w/.test(clone))
 }
 
 /** The line with all that can be said of it, so that whoever reads it need not look himself. */
@@ -55,7 +62,7 @@ export async function inDetail(line: string): Promise<string> {
     const status = await text(`/proc/${name}/status`)
     const parent = /^PPid:\s*(\d+)/m.exec(status)?.[1] ?? ''
     const group = (await text(`/proc/${name}/cgroup`)).split('\n').at(-1) ?? ''
-    const started = (await command(['ps', '-o', 'lstart=', '-p', name])).stdout.trim()
+    const started = await output(['ps', '-o', 'lstart=', '-p', name])
     return `${line} (since ${started}, child of ${parent} ${await commandLine(parent)}, in ${group})`
   }
   if (kind === 'cgroup') {
@@ -68,10 +75,18 @@ export async function inDetail(line: string): Promise<string> {
     return `${line} (made ${born}, in it: ${inside.join('; ') || 'nothing'})`
   }
   if (kind === 'interface') {
-    const { stdout } = await command(['ip', '-d', '-o', 'link', 'show', name])
-    return `${line} (${stdout.trim().replaceAll(/\s+/g, ' ').slice(0, 300)})`
+    const told = await output(['ip', '-d', '-o', 'link', 'show', name])
+    return `${line} (${told.replaceAll(/\s+/g, ' ').slice(0, 300)})`
   }
   return line
+}
+
+/** Or why there is none: to say less of what is left is better than to say nothing. */
+async function output(argv: readonly string[]): Promise<string> {
+  return command(argv).then(
+    ({ stdout }) => stdout.trim(),
+    (error: unknown) => String(error),
+  )
 }
 
 async function mounts(): Promise<string[]> {
@@ -87,12 +102,19 @@ async function mounts(): Promise<string[]> {
 
 /** Of the engines that the suites start; a host makes and removes others of its own at any time. */
 async function cgroups(): Promise<string[]> {
-  const names = '.*/[^/]*\\(dewar\\|dwt\\|docker\\|libpod\\|crun\\|runc\\|runsc\\)[^/]*.*'
-  const found = await command(['find', '/sys/fs/cgroup', '-type', 'd', '-regex', names])
-  return found.stdout
-    .trim()
-    .split('\n')
-    .map((path) => `cgroup ${path}`)
+  const groups = await foldersUnder('/sys/fs/cgroup')
+  return groups.filter((path) => OF_ENGINES.test(path)).map((path) => `cgroup ${path}`)
+}
+
+const OF_ENGINES = /dewar|dwt|docker|libpod|crun|runc|runsc/
+
+/** Not by a program: on a machine that is short of processes the look at it would end the run. */
+async function foldersUnder(folder: string): Promise<string[]> {
+  // What is gone meanwhile has none.
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(folder, name))
+  const below = await Promise.all(folders.map(foldersUnder))
+  return [...folders, ...below.flat()]
 }
 
 async function interfaces(): Promise<string[]> {
