@@ -3,7 +3,11 @@
  * wrong reason, a refusal that nobody had asked for, a way that was not looked at.
  */
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { openGuest } from '../../src/audit/guest.ts'
@@ -106,6 +110,55 @@ describe(
       })
       assert.equal(result.verdict, 'LEAK', told(result))
       assert.match(told(result), /192\.0\.2\.1/)
+    })
+
+    /** Takes connections, and answers a request after so many ms, or never. */
+    async function slowEngine(name: string, milliseconds: number | undefined): Promise<string> {
+      const path = join(folder, name)
+      const open = new Set<Socket>()
+      const server = createServer((socket) => {
+        open.add(socket.on('error', () => undefined))
+        const answer = (): void => void socket.end('HTTP/1.0 200 OK\r\nApi-Version: 1.43\r\n\r\nOK')
+        if (milliseconds !== undefined) socket.once('data', () => setTimeout(answer, milliseconds))
+      }).listen(path)
+      await once(server, 'listening')
+      chmodSync(path, 0o666)
+      scope.defer(async () => {
+        for (const socket of open) socket.destroy()
+        server.close()
+      })
+      return `-v ${path}:/run/slow.sock`
+    }
+
+    test('I34: an engine that answers late is one', async () => {
+      const result = await verdictOf(await targetOf('dewar', await slowEngine('late.sock', 4000)), 'I34')
+      assert.equal(result.verdict, 'LEAK', told(result))
+    })
+
+    test('I34: what takes a connection and says nothing has refused nothing', async () => {
+      const result = await verdictOf(await targetOf('dewar', await slowEngine('mute.sock', undefined)), 'I34')
+      assert.equal(result.verdict, 'INCONCLUSIVE', told(result))
+      assert.match(result.reason, /silent: \/run\/slow\.sock/)
+    })
+
+    test('I34: an engine on another address of the host than the gateway’s is reached', async () => {
+      const { network } = serverOf('dockerd')
+      await command([...network.enter, 'ip', 'addr', 'add', '192.0.2.9/24', 'dev', 'docker0'], {
+        check: true,
+      })
+      const serve = `require('node:http').createServer((_, answer) => answer.end('{"Version":"1"}'))
+        .listen(2375, '192.0.2.9', () => console.log('listening'))`
+      const words = [...network.enter, process.execPath, '-e', serve]
+      const engine = spawn('env', words, { stdio: ['ignore', 'pipe', 'inherit'] })
+      scope.defer(async () => void engine.kill('SIGKILL'))
+      await once(engine.stdout, 'data')
+      const result = await verdictOf(await targetOf('dockerd'), 'I34')
+      engine.kill('SIGKILL')
+      await command([...network.enter, 'ip', 'addr', 'del', '192.0.2.9/24', 'dev', 'docker0'], {
+        check: true,
+      })
+      assert.equal(result.verdict, 'LEAK', told(result))
+      assert.match(told(result), /192\.0\.2\.9:2375/)
     })
 
     test('I60: a folder that is writable after all is told from one that merely belongs to somebody else', async () => {

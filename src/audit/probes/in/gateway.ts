@@ -52,3 +52,29 @@ export async function linksOf(guest: Guest): Promise<readonly number[]> {
     .map(([, index = '']) => index)
   return [...new Set(numbers)].map((hex) => Number.parseInt(hex, 16))
 }
+
+export interface HostPlace {
+  readonly address: string
+  /** Number of the guest's interface, for a link-local address: fe80::/10 is another one on each link. */
+  readonly link?: number
+}
+
+/** Its gateway first: that is where all containers are told to go. Without one the host is a neighbour all the same. */
+export function placesOf(
+  addresses: readonly HostAddress[],
+  gateway: string | undefined,
+  links: readonly number[],
+): readonly HostPlace[] {
+  const all = new Set([
+    ...(gateway === undefined ? [] : [gateway]),
+    ...addresses.map(({ address }) => address),
+  ])
+  const fours = [...all].filter((address) => !isIPv6(address))
+  const sixes = [...all].filter((address) => isIPv6(address))
+  return [
+    ...fours.map((address) => ({ address })),
+    ...sixes.flatMap((address): readonly HostPlace[] =>
+      /^fe[89ab]/i.test(address) ? links.map((link) => ({ address, link })) : [{ address }],
+    ),
+  ]
+}

@@ -5,16 +5,14 @@ import type { Guest } from '../../guest-types.ts'
 import type { Probe } from '../../probe.ts'
 import type { Evidence } from '../../types.ts'
 import { conclude } from '../../verdict.ts'
-import { gatewayOf, hostAddresses, hostSide, linksOf } from './gateway.ts'
-import type { HostAddress } from './gateway.ts'
+import { gatewayOf, hostAddresses, hostSide, linksOf, placesOf } from './gateway.ts'
+import type { HostPlace } from './gateway.ts'
 import { lookingProbe, sees } from './inside.ts'
+import { allTried, tryPorts } from './try-ports.ts'
+import type { Place } from './try-ports.ts'
 
 const [AF_INET, AF_INET6, STREAM] = [2, 10, 1]
 const [IPPROTO_IPV6, IPV6_V6ONLY] = [41, 26]
-/** Of each kind: on a host with many, those of its bridges and the first others. */
-const MOST = 8
-/** ms: a firewall that drops says nothing. */
-const PATIENCE = 1500
 
 /** Listens where the engine is; the port, or undefined where there are no such addresses. */
 async function listen(host: Guest, address: string): Promise<number | undefined> {
@@ -36,27 +34,8 @@ async function listen(host: Guest, address: string): Promise<number | undefined>
   return out[0]?.readUInt16BE(2)
 }
 
-interface Try {
+interface Try extends Place {
   readonly what: string
-  readonly address: string
-  readonly port: number
-  /** Number of the guest's interface, for a link-local address. */
-  readonly link?: number
-}
-
-/** undefined when connected, else the name of the error. */
-async function connects(guest: Guest, { address, port, link = 0 }: Try): Promise<string | undefined> {
-  const to = internetAddress(address, port)
-  if (isIPv6(address)) to.writeUInt32LE(link, 24)
-  const [socket, connected] = await guest.inChild(
-    [
-      { name: 'socket', args: [isIPv6(address) ? AF_INET6 : AF_INET, STREAM, 0], ends: true },
-      { name: 'connect', args: [{ result: 0 }, { in: to }, to.length] },
-    ],
-    PATIENCE,
-  )
-  const error = socket?.error || connected?.error || ''
-  return error === '' ? undefined : error
 }
 
 interface Ports {
@@ -65,36 +44,25 @@ interface Ports {
   readonly six: number | undefined
 }
 
-/** Its gateway first: that is where all containers are told to go. */
 export function triesOf(
-  addresses: readonly HostAddress[],
+  places: readonly HostPlace[],
   gateway: string | undefined,
-  links: readonly number[],
   { all, loopback, six }: Ports,
 ): readonly Try[] {
-  const four = addresses.map(({ address }) => address).filter((address) => !isIPv6(address))
-  const first = [...new Set([...(gateway === undefined ? [] : [gateway]), ...four])].slice(0, MOST)
-  const sixes = six === undefined ? [] : addresses.filter(({ address }) => isIPv6(address))
+  const fours = places.filter(({ address }) => !isIPv6(address))
+  const sixes = six === undefined ? [] : places.filter(({ address }) => isIPv6(address))
   return [
-    ...first.map((address) => ({ what: 'on all addresses', address, port: all })),
+    ...fours.map(({ address }) => ({ what: 'on all addresses', address, port: all })),
     ...(gateway === undefined
       ? []
       : [{ what: 'on the loopback, by the gateway', address: gateway, port: loopback }]),
     { what: 'on all addresses, by 127.0.0.1', address: '127.0.0.1', port: all },
     { what: 'on the loopback, by 127.0.0.1', address: '127.0.0.1', port: loopback },
-    ...sixes
-      .flatMap(({ address }) =>
-        // fe80::/10 is another address on each link.
-        /^fe[89ab]/i.test(address)
-          ? links.map((link) => ({
-              what: 'on all IPv6 addresses, by the link’s',
-              address,
-              port: six ?? 0,
-              link,
-            }))
-          : [{ what: 'on all IPv6 addresses', address, port: six ?? 0 }],
-      )
-      .slice(0, MOST),
+    ...sixes.map((place) => ({
+      ...place,
+      what: `on all IPv6 addresses${place.link === undefined ? '' : ', by the link’s'}`,
+      port: six ?? 0,
+    })),
   ]
 }
 
@@ -122,22 +90,21 @@ export const hostReach: Probe = lookingProbe(
     const own = await Promise.all([all, loopback].map((port) => host.connect({ host: '127.0.0.1', port })))
     const near = gateway === undefined || addresses.some(({ address }) => address === gateway)
     const seen: Evidence[] = []
-    const errors: string[] = []
-    for (const one of triesOf(addresses, gateway, await linksOf(guest), { all, loopback, six })) {
-      context.signal.throwIfAborted()
-      const error = await connects(guest, one)
-      if (error !== undefined) errors.push(`${one.address} ${error}`)
-      else seen.push({ kind: 'packet', text: `a service ${one.what}: ${one.address}:${one.port} answers` })
-    }
+    const tries = triesOf(placesOf(addresses, gateway, await linksOf(guest)), gateway, { all, loopback, six })
+    const tried = await tryPorts(guest, tries, context.signal)
+    for (const [index, { what, address, port }] of tries.entries())
+      if (tried[index] === '')
+        seen.push({ kind: 'packet', text: `a service ${what}: ${address}:${port} answers` })
     return conclude({
       seen,
       controls: [
         await sees(guest),
         { what: 'the host reaches its services', held: own.every((error) => error === undefined) },
         { what: 'the guest’s gateway is an address of the host', held: near },
+        allTried(tried),
       ],
       leak: 'The guest reaches services of the host that were published to nobody.',
-      contained: `Refused: ${errors.join(', ')}.`,
+      contained: `Not reached: ${tries.map(({ address }, index) => `${address} ${tried[index]}`).join(', ')}.`,
     })
   },
 )

@@ -1,22 +1,38 @@
 /** What a guest reaches over sockets: the engine's, the host's services, name servers it should not have. */
-import { isIPv4 } from 'node:net'
+import { isIPv6 } from 'node:net'
 import type { Guest } from '../../guest-types.ts'
-import { internetAddress } from '../../guest-files.ts'
 import type { Probe, ProbeContext } from '../../probe.ts'
 import type { Evidence } from '../../types.ts'
 import { conclude } from '../../verdict.ts'
-import { gatewayOf, hostAddresses } from './gateway.ts'
+import { gatewayOf, hostAddresses, linksOf, placesOf } from './gateway.ts'
 import { hostReach } from './host-reach.ts'
 import { lookingProbe, sees, short, textInside } from './inside.ts'
+import { allTried, socketAddress, tryPorts } from './try-ports.ts'
+import type { Place } from './try-ports.ts'
 
 const AF_UNIX = 1
-const AF_INET = 2
+const [AF_INET, AF_INET6] = [2, 10]
 const STREAM = 1
 
 const ENGINE = /Api-Version|Docker|Libpod|Ostype|containerd|dewar|"Version"/i
 
-/** What answers a request for an engine's version; empty when nothing does. */
-async function askEngine(guest: Guest, family: number, address: Buffer): Promise<string> {
+/** ms: that is what an answer mostly takes; and what one takes on a busy machine, of an engine with one thread. */
+const [SOON, LATE] = [1500, 15_000]
+
+interface Asked {
+  /** Empty when it closed, or could not be reached. */
+  readonly answer: string
+  /** It took the connection, or may have, and said nothing in all that time: that is no refusal. */
+  readonly silent: boolean
+}
+
+/** What answers a request for an engine's version. */
+async function askEngine(guest: Guest, family: number, address: Buffer): Promise<Asked> {
+  const soon = await askOnce(guest, family, address, SOON)
+  return soon.silent ? askOnce(guest, family, address, LATE) : soon
+}
+
+async function askOnce(guest: Guest, family: number, address: Buffer, patience: number): Promise<Asked> {
   const request = 'GET /_ping HTTP/1.0\r\nHost: x\r\n\r\n'
   const answers = await guest.inChild(
     [
@@ -25,9 +41,12 @@ async function askEngine(guest: Guest, family: number, address: Buffer): Promise
       { name: 'sendto', args: [{ result: 0 }, { in: Buffer.from(request) }, request.length, 0, 0, 0] },
       { name: 'recvfrom', args: [{ result: 0 }, { out: 1024, short: true }, 1024, 0, 0, 0] },
     ],
-    1500,
+    patience,
   )
-  return answers[3]?.out[0]?.toString('latin1') ?? ''
+  return {
+    answer: answers[3]?.out[0]?.toString('latin1') ?? '',
+    silent: answers.some(({ error }) => error === 'TIMEOUT'),
+  }
 }
 
 function unixAddress(path: string): Buffer {
@@ -65,14 +84,6 @@ async function mountedSockets(guest: Guest): Promise<readonly string[]> {
   return found
 }
 
-/** Without a gateway, as on an internal network, the host is a neighbour on the bridge all the same. */
-async function wayToHost(guest: Guest, context: ProbeContext): Promise<readonly string[]> {
-  const gateway = await gatewayOf(guest)
-  if (gateway !== undefined) return [gateway]
-  const four = (await hostAddresses(context)).map(({ address }) => address).filter((one) => isIPv4(one))
-  return four.slice(0, 4)
-}
-
 const PORTS = [2375, 2376, 4243, 5000, 6443, 8080, 10250, 10010]
 
 export const controlSockets: Probe = lookingProbe(
@@ -81,9 +92,10 @@ export const controlSockets: Probe = lookingProbe(
     slug: 'in.control.sockets',
     asset: 'control plane',
     question: 'Can a guest talk to a container engine?',
-    method: `Every unix socket in the guest’s folders and in /proc/net/unix, and ports ${PORTS.join(', ')} of the gateway (or the host’s addresses), are asked for /_ping.`,
+    method: `Every unix socket in the guest’s folders and in /proc/net/unix, and ports ${PORTS.join(', ')} of the gateway and of each of the host’s addresses, IPv4 and IPv6, are asked for /_ping.`,
     references: ['T1552.007', 'T1611'],
     remedy: 'Do not mount an engine’s socket, no --network=host, no engine on TCP.',
+    timeout: 180_000,
   },
   async (guest, context) => {
     const { signal } = context
@@ -93,29 +105,42 @@ export const controlSockets: Probe = lookingProbe(
     const files = [...(await mountedSockets(guest)), ...(await socketsIn(guest, '', 4))]
     const paths = [...new Set([...files, ...abstract])].slice(0, 200)
     const seen: Evidence[] = []
-    for (const path of paths) {
+    const silent: string[] = []
+    const ask = async (what: string, kind: Evidence['kind'], family: number, address: Buffer) => {
       signal.throwIfAborted()
-      const answer = await askEngine(guest, AF_UNIX, unixAddress(path))
-      if (ENGINE.test(answer)) seen.push({ kind: 'path', text: `${path}: ${short(answer, 60)}` })
+      const asked = await askEngine(guest, family, address)
+      if (ENGINE.test(asked.answer)) seen.push({ kind, text: `${what}: ${short(asked.answer, 60)}` })
+      if (asked.silent) silent.push(what)
     }
-    const hosts = await wayToHost(guest, context)
-    for (const host of hosts)
-      for (const port of PORTS) {
-        signal.throwIfAborted()
-        const answer = await askEngine(guest, AF_INET, internetAddress(host, port))
-        if (ENGINE.test(answer)) seen.push({ kind: 'packet', text: `${host}:${port}: ${short(answer, 60)}` })
-      }
+    for (const path of paths) await ask(path, 'path', AF_UNIX, unixAddress(path))
+    const places = await portsOfHost(guest, context)
+    const tried = await tryPorts(guest, places, signal)
+    for (const place of places.filter((_, index) => tried[index] === '')) {
+      const family = isIPv6(place.address) ? AF_INET6 : AF_INET
+      await ask(`${place.address}:${place.port}`, 'packet', family, socketAddress(place))
+    }
     const refused = await guest.connect({ unix: '@dewar-audit-nobody' })
     return conclude({
       seen,
       controls: [
         await sees(guest),
         { what: 'the guest can make sockets and try to connect', held: refused === 'ECONNREFUSED' },
+        allTried(tried),
+        {
+          what: `what took a connection answered or closed it (silent: ${silent.slice(0, 5).join(', ') || 'none'})`,
+          held: silent.length === 0,
+        },
       ],
       leak: 'A container engine answers the guest: who may talk to it is root of the host.',
-      contained: `${paths.length} sockets and ${hosts.length * PORTS.length} ports were asked; no engine answered.`,
+      contained: `${paths.length} sockets and ${places.length} ports were asked; no engine answered.`,
     })
   },
 )
+
+/** Of the gateway, and of each address of the host, since an engine may listen on one of them alone. */
+async function portsOfHost(guest: Guest, context: ProbeContext): Promise<readonly Place[]> {
+  const places = placesOf(await hostAddresses(context), await gatewayOf(guest), await linksOf(guest))
+  return places.flatMap((place) => PORTS.map((port) => ({ ...place, port })))
+}
 
 export const REACH: readonly Probe[] = [controlSockets, hostReach]
