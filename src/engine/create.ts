@@ -44,7 +44,7 @@ export async function createContainer(services: Services, request: CreateContain
   // Taken before anything is waited for: of two requests with one name, one loses at once.
   containers.reserveName(name, id)
   try {
-    const image = await services.image(request.config.image, request.platform)
+    const image = await services.image(request.config.image, request.platform, id)
     const { host, warnings } = await acceptHostConfig(services, request)
     const container = await build(services, { id, name, request, image, host })
     containers.add(container)
@@ -57,6 +57,7 @@ export async function createContainer(services: Services, request: CreateContain
     throw error
   } finally {
     services.volumes.claims.drop(id)
+    services.imageClaims.drop(id)
   }
 }
 
@@ -211,11 +212,11 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
 }
 
 /** Overlayfs stacks two layers at least: there is an empty one below the image's. */
-function mountSources({ volumes, image, settings }: Services, id: string): MountSources {
+function mountSources({ volumes, image, settings }: Services, container: string): MountSources {
   return {
-    volumes: { ensure: (request) => volumes.ensure(request, id) },
+    volumes: { ensure: (request) => volumes.ensure(request, container) },
     async image(ref) {
-      const { id, lower } = await image(ref, undefined)
+      const { id, lower } = await image(ref, undefined, container)
       return { id, lower: [...lower, ...emptyLayers(settings.root).slice(lower.length > 0 ? 1 : 0)] }
     },
   }

@@ -157,7 +157,8 @@ export class Engine implements EngineApi, AsyncDisposable {
       users: new Users(core),
       trash,
       warn,
-      image: (ref, platform) => images.forContainer(ref, platform),
+      image: (ref, platform, claimant) => images.forContainer(ref, platform, claimant),
+      imageClaims: images.claims,
     }
     const engine = new Engine(services, images, { trash, lock, warnings })
     await engine.#settle()

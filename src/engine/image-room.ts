@@ -5,6 +5,7 @@ import { unpackFilter } from '../store/unpack-filter.ts'
 import type { Container } from './container.ts'
 import type { Directory } from './directory.ts'
 import type { EventBus } from './events.ts'
+import { ImageClaims } from './image-claims.ts'
 import { ImageService } from './images.ts'
 import type { Settings } from './options.ts'
 import type { ContainerRecord } from './record.ts'
@@ -23,34 +24,46 @@ export class ImageRoom {
   /** What was found damaged when it was opened. */
   readonly warnings: readonly string[]
 
-  private constructor(service: ImageService, warnings: readonly string[]) {
+  readonly claims: ImageClaims
+
+  private constructor(service: ImageService, claims: ImageClaims, warnings: readonly string[]) {
     this.service = service
+    this.claims = claims
     this.warnings = warnings
   }
 
   static async open(options: ImageRoomOptions): Promise<ImageRoom> {
     const { settings, core, containers, bus } = options
     const filter = unpackFilter()
+    const claims = new ImageClaims()
     const service = new ImageService({
       root: join(settings.root, 'images'),
       sandbox: () => Promise.resolve({ core, ...(filter === undefined ? {} : { filter }) }),
       registry: { mirrors: settings.registryMirrors, insecure: settings.insecureRegistries },
       onEvent: (action, id, attributes) => bus.emit('image', action, id, attributes),
-      usersOf: (imageId) =>
-        [...containers.values()]
+      usersOf: (imageId) => [
+        ...[...containers.values()]
           .filter(({ record }) => record.imageId === imageId || mountedImages(record).includes(imageId))
           .map((container) => ({ id: container.id, running: container.running !== undefined })),
-      foldersInUse: () => new Set([...containers.values()].flatMap(({ record }) => layersOf(record))),
+        ...claims.of(imageId).map((id) => ({ id, running: false })),
+      ],
+      foldersInUse: () =>
+        new Set([...[...containers.values()].flatMap(({ record }) => layersOf(record)), ...claims.folders()]),
     })
     const damaged = await service.open()
-    return new ImageRoom(
-      service,
-      damaged.map((error) => error.message),
-    )
+    const warnings = damaged.map((error) => error.message)
+    return new ImageRoom(service, claims, warnings)
   }
 
-  async forContainer(ref: string, platform: string | undefined): Promise<ImageForContainer> {
-    return this.service.forContainer(ref, platform)
+  /** Found and claimed in one go: nothing removes it in between. */
+  async forContainer(
+    ref: string,
+    platform: string | undefined,
+    claimant?: string,
+  ): Promise<ImageForContainer> {
+    const image = this.service.forContainer(ref, platform)
+    if (claimant !== undefined) this.claims.add(claimant, image)
+    return image
   }
 
   /** Ids of the image and of images made from it; none for an unknown one. */

@@ -7,6 +7,7 @@ import type { Container } from './container.ts'
 import type { Directory } from './directory.ts'
 import type { EventBus } from './events.ts'
 import type { HostFacts } from './host-facts.ts'
+import type { ImageClaims } from './image-claims.ts'
 import type { IdRanges } from './id-ranges.ts'
 import type { Levels } from './levels.ts'
 import type { NetworkManager } from './network-manager.ts'
@@ -42,8 +43,9 @@ export interface Services {
   readonly trash: Trash
   /** Something went wrong that no request can be told: shown by `info`. */
   readonly warn: (text: string) => void
-  /** Throws not-found with dockerd's words. */
-  image(ref: string, platform: string | undefined): Promise<ImageForContainer>
+  /** Throws not-found with dockerd's words. It stays until the claimant, a container being made, drops its claims. */
+  image(ref: string, platform: string | undefined, claimant?: string): Promise<ImageForContainer>
+  readonly imageClaims: ImageClaims
 }
 
 export function levelOf(services: Services, container: Container): Level {

@@ -1,9 +1,10 @@
 /** What goes while a container is coming or ending: each of the two finds the other whole, or hears that it is gone. */
 import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
+import { Readable } from 'node:stream'
 import { describe, test } from 'node:test'
 import type { Filters } from '../../src/engine/types.ts'
-import { rigForAll, skip, type Rig } from './fixture.ts'
+import { busyboxTar, rigForAll, skip, type Rig } from './fixture.ts'
 
 const ALL: Filters = new Map()
 const ROUNDS = 12
@@ -47,6 +48,42 @@ describe('who goes while another comes', { skip, concurrency: 1 }, () => {
       assert.equal(seen.filter(({ action, actor }) => action === 'destroy' && actor.id === first).length, 1)
     }
     assert.ok(kept > 0, 'no container came: nothing was tried')
+  })
+
+  test('an image stays whole for the containers that are being made from it or with it', async () => {
+    const rig = given()
+    const { images, containers } = rig.engine
+    const tar = await busyboxTar()
+    let made = 0
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const changes = ['CMD ["true"]', `LABEL round=${round}`]
+      // A layer that no other image has: what follows the end of a tar is nothing.
+      const own = Readable.from([tar, Buffer.alloc(512 * (round + 1))])
+      await images.import(own, { reference: 'goer', changes, onProgress: () => undefined })
+      const from = round % 2 === 0
+      const mounts = from ? [] : [{ type: 'image' as const, source: 'goer', target: '/i' }]
+      // What the volume is filled with takes its time.
+      const config = { image: from ? 'goer' : 'busybox', cmd: ['true'], volumes: { '/bin': {} } }
+      const creating = rig.create(config, { mounts }).catch(() => undefined)
+      await turnsOf(round * 4)
+      await Promise.allSettled([
+        images.remove('goer', { force: round % 4 < 2, noPrune: false }),
+        images.prune(
+          new Map([
+            ['dangling', ['0']],
+            ['label', ['round']],
+          ]),
+        ),
+      ])
+      const id = await creating
+      if (id !== undefined) {
+        made += 1
+        await containers.start(id)
+        await remove(rig, id)
+      }
+      await images.remove('goer', { force: true, noPrune: false }).catch(() => undefined)
+    }
+    assert.ok(made > 0, 'no container was made: nothing was tried')
   })
 
   test('a prune leaves the network alone on which a container has come since it began', async () => {
