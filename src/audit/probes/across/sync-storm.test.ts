@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { judgeSyncs } from './sync-storm.ts'
+import { judgeSyncs, LONGEST, syncStorm } from './sync-storm.ts'
 import type { Left } from './sync-storm.ts'
 
 const times = (count: number, one: Left): Left[] => Array.from({ length: count }, () => one)
@@ -25,4 +25,9 @@ test('judgeSyncs takes nothing from rounds in which the data goes without a sync
 
 test('judgeSyncs is not persuaded by a part', () => {
   assert.equal(judgeSyncs(times(20, { after: 0.5, without: 0.97 })), 'unclear')
+})
+
+test('syncStorm has time for all rounds that a verdict may want, where a sync takes 3 s', () => {
+  assert.ok(LONGEST > 20 * 2 * 3000)
+  assert.ok((syncStorm.timeout ?? 0) > LONGEST + 40_000, 'and for the control, and to begin')
 })

@@ -1,13 +1,16 @@
 /** Paths that change under an engine's hands while it copies. */
 import { Readable } from 'node:stream'
 import type { Client } from '../../../client/connect.ts'
-import type { Call } from '../../guest-types.ts'
+import type { Call, Guest } from '../../guest-types.ts'
 import { tarOf, WORK_FOLDER } from '../../image.ts'
 import type { Probe } from '../../probe.ts'
 import type { Evidence } from '../../types.ts'
 import { absent, conclude } from '../../verdict.ts'
 import { insideProbe } from './inside.ts'
 import { layTrap } from './trap.ts'
+
+/** ms. */
+const [LEAST, MOST, PIECE] = [4000, 20_000, 1000]
 
 export const copyRaces: Probe = insideProbe(
   {
@@ -21,7 +24,7 @@ export const copyRaces: Probe = insideProbe(
     remedy: 'Update the engine; pause the container while copying.',
     interference: 'bounded',
     readOnly: false,
-    timeout: 45_000,
+    timeout: 90_000,
   },
   async (context) => {
     const { target, create, guest, signal } = context
@@ -37,13 +40,19 @@ export const copyRaces: Probe = insideProbe(
       in: link,
     })
     const swap: Call = { name: 'renameat2', args: [-100, { in: folder }, -100, { in: link }, 2] }
-    const swapping = swapper.repeat([swap], { milliseconds: 4000 })
     const archive = await tarOf([{ path: '/stranger', type: 'file', content: 'x' }])
-    const until = performance.now() + 4000
+    const began = performance.now()
+    let over = false
+    const swapping = swapUntil(swapper, swap, () => over)
     let copies = 0
     let [taken, put] = [0, 0]
     let out = false
-    while (performance.now() < until && !signal.aborted) {
+    // A copy may take a second of its own: until one of each went through while the path changed.
+    const wanting = (): boolean => {
+      const took = performance.now() - began
+      return took < LEAST || (took < MOST && (taken === 0 || put === 0))
+    }
+    while (wanting() && !signal.aborted) {
       copies += 1
       // Apart: at the moment the path may be a link, or gone.
       const content = await contentOf(client, subject.id, `${folder}/canary`).catch(() => undefined)
@@ -56,8 +65,8 @@ export const copyRaces: Probe = insideProbe(
         () => 0,
       )
     }
-    const { rounds, answers } = await swapping
-    const swapError = answers[0]?.[0]?.error ?? 'NOT-MADE'
+    over = true
+    const { rounds, error: swapError } = await swapping
     const seen: Evidence[] = [
       ...(out ? [{ kind: 'path' as const, text: 'copying out gave the host’s file' }] : []),
       ...trap
@@ -81,6 +90,21 @@ export const copyRaces: Probe = insideProbe(
     })
   },
 )
+
+/** Piece by piece, since nothing ends a repetition before its time. */
+async function swapUntil(
+  swapper: Guest,
+  swap: Call,
+  over: () => boolean,
+): Promise<{ readonly rounds: number; readonly error: string }> {
+  let [all, error] = [0, '']
+  do {
+    const { rounds, answers } = await swapper.repeat([swap], { milliseconds: PIECE })
+    all += rounds
+    error ||= answers[0]?.[0]?.error ?? 'NOT-MADE'
+  } while (!over() && error === '')
+  return { rounds: all, error }
+}
 
 async function contentOf(client: Client, id: string, path: string): Promise<Buffer> {
   const { body } = await client.containers.getArchive(id, path)

@@ -111,7 +111,12 @@ export const neighbourSniff: Probe = {
     // Once before, so that switch and neighbours know the way: an unknown address is flooded to all.
     await exchange(pair.from, pair.at, makeCanary('first'))
     const arrived = await exchange(pair.from, pair.at, canary)
-    const listened = typeof wire === 'string' ? undefined : await captured(third, wire, canary)
+    // The control packet is sent in the third: a copy that the bridge floods may wait on its way longer than that.
+    const look = async (fd: bigint): ReturnType<typeof captured> => {
+      await exchange(pair.from, pair.at, canary)
+      return captured(third, fd, canary)
+    }
+    const listened = typeof wire === 'string' ? undefined : await until(() => look(wire))
     const refused =
       typeof wire === 'string' ? `it may not even listen (${wire})` : 'it listens and does not see it'
     return conclude({
@@ -229,7 +234,7 @@ export const dnsNames: Probe = {
   },
 }
 
-/** A resolver of the engine's asks in its own time. */
+/** Looks again and again: a resolver of the engine's asks in its own time, and a bridge forwards in its own. */
 async function until(look: () => ReturnType<typeof captured>): ReturnType<typeof captured> {
   const drops: Control[] = []
   for (let tries = 1; ; tries += 1) {
