@@ -32,5 +32,9 @@ export async function isFelt({ what, work, load, least, signal }: Felt): Promise
     others += taken
     held = stretches + 1 >= LEAST_STRETCHES && mine > 0 && others > mine * least
   }
-  return { what: `${what} is given as much (${others} bursts to ${mine}, ${stretches} stretches)`, held }
+  const part = `at least ${Number(least.toFixed(2))} of what the work is given`
+  return {
+    what: `${what} is given its part (${part}: ${others} bursts to ${mine}, ${stretches} stretches)`,
+    held,
+  }
 }
