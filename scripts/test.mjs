@@ -119,7 +119,7 @@ async function runFile(file) {
     cwd: root,
     env: { ...env, [RUN]: run },
     stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: 40 * MINUTES,
+    timeout: 65 * MINUTES,
   })
   let tap = ''
   child.stdout.on('data', (chunk) => (tap += chunk))

@@ -7,7 +7,10 @@ import { missing } from './requirement.ts'
 
 /** Beside twenty other jobs a boot takes ten times as long as alone; but what lives says something within this (ms). */
 const SILENCE = 900_000
-/** In all: the tests' runner gives a file 40 minutes, and is not to be the one who has to end it. */
+/**
+ * In all: the tests' runner gives a file 65 minutes, and is not to be the one who has to end it. A first run also fetches a
+ * kernel (12 minutes at most) and makes a Debian (15).
+ */
 const LONGEST = 2_100_000
 /** Characters of the console that are told of a machine that failed. */
 const TOLD = 6000

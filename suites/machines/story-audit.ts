@@ -6,7 +6,10 @@ import { PROBES } from '../../src/audit/probes/index.ts'
 import { runArgumentsBody, splitWords } from '../../src/cli/run-arguments.ts'
 import { begin, part, say, SOCKET } from './story.ts'
 
-/** Under emulation everything takes longer, and nothing here is timed. */
+/**
+ * Under emulation everything takes longer. It is for a run and for each probe; within them a guest has its usual 20 s for an
+ * answer, and A30 its own 20 s until pages are merged.
+ */
 const PATIENCE = 600_000
 
 async function judge(name: string, words: string, ...ids: readonly string[]): Promise<void> {

@@ -32,7 +32,8 @@ StandardError=inherit
 
 function bySystemd(tar: string): Begin {
   return {
-    append: 'systemd.unit=story.service systemd.show_status=0',
+    // Its own 90 s for a unit's start, journald's and udevd's, too, are over on a machine that is ten times slower.
+    append: 'systemd.unit=story.service systemd.show_status=0 systemd.default_timeout_start_sec=1800',
     lay(root) {
       execFileSync('tar', ['-C', root, '-xf', tar])
       const units = join(root, 'etc/systemd/system')
