@@ -33,6 +33,13 @@ test('startFailure tells the three ways a command cannot run, in runc’s words'
     ],
     [failed('fsmount', 'ENOSPC'), 'x', 'disk-full', 128, /fsmount/],
     [
+      failed('shim', 'EDQUOT', 'session keyring'),
+      'x',
+      'system',
+      128,
+      /no room for a session keyring: unknown \(raise sysctl kernel\.keys\.root_maxkeys/,
+    ],
+    [
       failed('attach-mount', 'EINVAL', '/etc'),
       'x',
       'system',

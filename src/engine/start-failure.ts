@@ -32,6 +32,8 @@ function failure(cause: unknown, argv0: string, phrase: (words: string) => strin
   }
   if (cause.op === 'exec') return execStepFailure(cause, argv0, phrase)
   if (cause.op === 'chdir') return workdirFailure(cause, phrase)
+  if (cause.op === 'shim' && cause.path === 'session keyring' && cause.errno === 'EDQUOT')
+    return { error: keyringFailure(cause, phrase), exitCode: 128 }
   if (cause.errno === 'ENOSPC' || cause.errno === 'EDQUOT') {
     return {
       error: new DewarError('disk-full', phrase(words(cause)), { cause, remedy: 'free space on the disk' }),
@@ -39,6 +41,14 @@ function failure(cause: unknown, argv0: string, phrase: (words: string) => strin
     }
   }
   return { error: new DewarError('system', phrase(words(cause)), { cause }), exitCode: 128 }
+}
+
+/** EDQUOT is not the disk here: root has as many keys as root may have (keyrings(7)). */
+function keyringFailure(cause: PlanFailed, phrase: (words: string) => string): DewarError {
+  return new DewarError('system', phrase('no room for a session keyring'), {
+    cause,
+    remedy: 'raise sysctl kernel.keys.root_maxkeys and root_maxbytes; /proc/key-users says who has how many',
+  })
 }
 
 /** What a user can do something about, said so; anything else by its step. */

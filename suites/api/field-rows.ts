@@ -142,6 +142,11 @@ const powers: readonly FieldRow[] = [
     inside: ['chroot / true 2>&1; sync && echo synced', /Operation not permitted\nsynced$/],
   },
   { field: `${H}SecurityOpt`, value: ['bogus=1'], refused: [400, /invalid --security-opt/] },
+  {
+    field: `${H}MaskedPaths`,
+    value: ['//proc/sys/../version'],
+    inside: ['cat /proc/version | wc -c', /^0$/],
+  },
   { field: `${H}MaskedPaths`, value: [], inside: ['cat /proc/cmdline | wc -c', /^[1-9]/] },
   { field: `${H}MaskedPaths`, value: ['/proc/version'], inside: ['cat /proc/version | wc -c', /^0$/] },
   {

@@ -1,4 +1,5 @@
 /** Where paths of the kernel's file systems are looked up. Pure. */
+import { posix } from 'node:path'
 import type { Slot } from '../../kernel/plan.ts'
 
 const SYSTEM: ReadonlySet<string> = new Set(['/proc', '/sys', '/dev'])
@@ -22,8 +23,15 @@ export class Places {
   }
 
   of(path: string): { readonly at: Slot; readonly path: string; readonly within?: string } {
+    const plain = plainPath(path)
     for (const [within, at] of this.#mounts)
-      if (path.startsWith(`${within}/`)) return { at, path: path.slice(within.length), within }
-    return { at: this.#root, path }
+      if (plain.startsWith(`${within}/`)) return { at, path: plain.slice(within.length), within }
+    return { at: this.#root, path: plain }
   }
+}
+
+/** Clients choose the paths, and write //proc/kcore or /proc/../etc/x for what they mean. */
+function plainPath(path: string): string {
+  const plain = posix.normalize(path)
+  return plain.length > 1 && plain.endsWith('/') ? plain.slice(0, -1) : plain
 }
