@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { errnoOf } from '../base/errors.ts'
 import { readStats } from '../kernel/cgroup-stats.ts'
+import { HasEnded } from '../kernel/shim-control.ts'
 import { parseInterfaceStats } from '../network/interface-stats.ts'
 import type { Container } from './container.ts'
 import { cgroupsPath } from './launch.ts'
@@ -14,7 +15,7 @@ export async function containerStats(services: Services, container: Container): 
   const read = Date.now()
   if (running === undefined) return { read, ...NOTHING }
   const host = container.record.hostConfig.networkMode === 'host'
-  const networks = host ? {} : await running.shim.whilePid(interfaces)
+  const networks = host ? {} : await running.shim.whilePid(interfaces).catch(noneOfEnded)
   return { read, ...(await readStats(services.cgroups, cgroupsPath(services, container.record))), networks }
 }
 
@@ -25,6 +26,11 @@ async function interfaces(pid: number): Promise<Stats['networks']> {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH' || errnoOf(error) === 'EINVAL') return {}
     throw error
   }
+}
+
+function noneOfEnded(error: unknown): Stats['networks'] {
+  if (error instanceof HasEnded) return {}
+  throw error
 }
 
 const NOTHING: Omit<Stats, 'read'> = {

@@ -1,5 +1,6 @@
 /** Containers whose namespaces another one shares (`container:ID` modes). */
 import { DewarError } from '../base/errors.ts'
+import { HasEnded } from '../kernel/shim-control.ts'
 import type { Container } from './container.ts'
 import type { Directory } from './directory.ts'
 import type { Joins, IdRange } from './spec-namespaces.ts'
@@ -36,12 +37,21 @@ export function namedContainer(ref: string, containers: Directory<Container>): C
   return found
 }
 
-function targets(host: Modes, containers: Directory<Container>): Container[] {
-  return [host.networkMode, host.pidMode, host.ipcMode]
-    .filter((mode) => mode.startsWith('container:'))
-    .map((mode) => containers.lookup(mode.slice('container:'.length)))
-    .filter((target) => target !== undefined)
+/** What is joined, in dockerd's words. */
+const JOINED = { networkMode: 'network', pidMode: 'PID', ipcMode: 'IPC' } as const
+type Joined = keyof typeof JOINED
+
+function joined(host: Modes, containers: Directory<Container>): (readonly [Joined, Container])[] {
+  return (['networkMode', 'pidMode', 'ipcMode'] as const).flatMap((mode) => {
+    const target = host[mode].startsWith('container:')
+      ? containers.lookup(host[mode].slice('container:'.length))
+      : undefined
+    return target === undefined ? [] : [[mode, target] as const]
+  })
 }
+
+const targets = (host: Modes, containers: Directory<Container>): Container[] =>
+  joined(host, containers).map(([, target]) => target)
 
 /**
  * The uid range a container with these modes must have: that of whom it joins, `own` when it joins nobody. Throws
@@ -70,9 +80,9 @@ export function joinedRange(
  * own, which differs from the target's when that was made after it.
  */
 export function joinPids(host: Modes, containers: Directory<Container>, range: IdRange | null): Joins {
-  const network = pidOf(host.networkMode, containers, 'cannot join network of a non running container')
-  const pid = pidOf(host.pidMode, containers, 'cannot join PID of a non running container')
-  const ipc = pidOf(host.ipcMode, containers, 'cannot join IPC of a non running container')
+  const network = pidOf(host, 'networkMode', containers)
+  const pid = pidOf(host, 'pidMode', containers)
+  const ipc = pidOf(host, 'ipcMode', containers)
   const stranger = targets(host, containers).find(({ record }) => record.range?.base !== range?.base)
   if (stranger !== undefined) {
     throw new DewarError(
@@ -94,19 +104,27 @@ export function whileJoined<T>(
   containers: Directory<Container>,
   work: () => Promise<T>,
 ): Promise<T> {
-  return targets(host, containers).reduce(
-    (inner, { running }) => (running === undefined ? inner : () => running.shim.whilePid(inner)),
-    work,
-  )()
+  return joined(host, containers).reduce((inner, [mode, target]) => {
+    const shim = target.running?.shim
+    if (shim === undefined) return inner
+    return () =>
+      shim.whilePid(inner).catch((error: unknown) => {
+        throw error instanceof HasEnded ? notRunning(mode, target) : error
+      })
+  }, work)()
 }
 
-function pidOf(mode: string, containers: Directory<Container>, message: string): number | undefined {
-  if (!mode.startsWith('container:')) return undefined
-  const target = containers.find(mode.slice('container:'.length))
+function pidOf(host: Modes, mode: Joined, containers: Directory<Container>): number | undefined {
+  if (!host[mode].startsWith('container:')) return undefined
+  const target = containers.find(host[mode].slice('container:'.length))
   const pid = target.running?.shim.pid
-  if (pid === undefined)
-    throw new DewarError('conflict', `${message}: ${target.id}`, { remedy: 'start it first' })
+  if (pid === undefined) throw notRunning(mode, target)
   return pid
+}
+
+function notRunning(mode: Joined, target: Container): DewarError {
+  const message = `cannot join ${JOINED[mode]} of a non running container: ${target.id}`
+  return new DewarError('conflict', message, { remedy: 'start it first' })
 }
 
 /** Folder that stands for /dev/shm when it is shared; undefined when the container has its own. */

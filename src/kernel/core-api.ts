@@ -84,10 +84,13 @@ export interface Shim {
    */
   readonly gone: Promise<void>
   /**
-   * `work` by the number of the first process, which is nobody else's as long as it goes on, whenever the container ends.
-   * Throws `conflict` when it has ended.
+   * `work` by the number of the first process, which is nobody else's as long as it goes on, whenever the container ends:
+   * until `release` is called, and at most a second after the end, since what is to be opened by it has been opened long
+   * before. NOT held: that of a container in the PID namespace of the host or of another container, which is reaped at
+   * once (native/shim.c, `reap`).
+   * Throws HasEnded, a `conflict`, when it has ended.
    */
-  whilePid<T>(work: (pid: number) => Promise<T>): Promise<T>
+  whilePid<T>(work: (pid: number, release: () => void) => Promise<T>): Promise<T>
   /**
    * For a moment after `exited` it still holds the layers, so that what is deleted now is never written to the disk: deletes
    * a tree. False when it could not, or is not there any more.

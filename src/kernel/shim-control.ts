@@ -1,12 +1,16 @@
 /** A control connection to a shim: what is asked of it, and what it tells of the end. */
 import type { Socket } from 'node:net'
+import { basename } from 'node:path'
 import { z } from 'zod'
 import { DewarError } from '../base/errors.ts'
 import type { Exit } from './core-api.ts'
 import { failureOf, onFrames, type Frame } from './frames.ts'
 import type { Plan } from './plan.ts'
 
-/** ms in which a container that has ended may be removed more cheaply. Programs that wait for it do that next. */
+/**
+ * ms in which a container that has ended may be removed more cheaply (programs that wait for it do that next), and in
+ * which who goes by its number may come to its end.
+ */
 const LINGER = 1000
 
 interface Waiting {
@@ -21,6 +25,15 @@ export class ShimGone extends DewarError {
   }
 }
 
+/** Thrown when something was to be done by the number of a first process that has ended. */
+export class HasEnded extends DewarError {
+  constructor(runDir: string) {
+    super('conflict', `Reaching into container ${basename(runDir)} failed: it has just ended`, {
+      remedy: 'start it again',
+    })
+  }
+}
+
 /** One control connection: requests are answered in order by O, S or F; X comes by itself when a process ends. */
 export class Control {
   readonly exited: Promise<Exit>
@@ -31,8 +44,9 @@ export class Control {
   readonly #runDir: string
   #gone = false
   #told = false
+  #lingers = false
   #holds = 0
-  #lingering: NodeJS.Timeout | undefined
+  readonly #unanswered = new Set<() => void>()
 
   constructor(socket: Socket, runDir: string, plan?: Plan) {
     this.#socket = socket
@@ -44,7 +58,11 @@ export class Control {
         if (f.type !== 'X') return this.#answer(f)
         this.#told = true
         resolve(exitOf(f.payload))
+        // Whoever still holds it: the next start, or a removal, is not to wait for a client that has stopped reading.
+        const timer = setTimeout(() => socket.end(), LINGER).unref()
+        socket.once('close', () => clearTimeout(timer))
         this.#letGo()
+        this.#nobodyAnswers()
       })
       socket.on('error', () => undefined) // 'close' follows
       socket.on('end', () => socket.end())
@@ -65,38 +83,61 @@ export class Control {
     else w.resolve(f)
   }
 
-  /** Until our side of the connection ends the shim keeps its process as a zombie, and with it the number. */
-  async holding<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#told || this.#gone) throw new DewarError('conflict', 'The container has ended')
+  /**
+   * Until our side of the connection ends, for a bounded time, the shim keeps its process as a zombie, and with it the
+   * number. A zombie's namespaces cannot be opened: it is held from the asking to the opening. `release` may end that.
+   */
+  async holding<T>(work: (release: () => void) => Promise<T>): Promise<T> {
+    if (this.#told || this.#gone) throw new HasEnded(this.#runDir)
+    let held = true
     this.#holds += 1
-    try {
-      return await work()
-    } finally {
-      this.#holds -= 1
+    const release = (): void => {
+      if (held) this.#holds -= 1
+      held = false
       this.#letGo()
+    }
+    try {
+      return await work(release)
+    } finally {
+      release()
     }
   }
 
   /** The connection is to outlast the end for a moment. Asked before there is one. */
   linger(): void {
-    const begin = (): void => {
-      this.#lingering = setTimeout(() => this.settle(), LINGER).unref()
-    }
-    this.exited.then(begin, () => undefined)
-    this.#holds += 1
+    this.#lingers = true
   }
 
   /** The moment is over. */
   settle(): void {
-    if (this.#lingering === undefined) return
-    clearTimeout(this.#lingering)
-    this.#lingering = undefined
-    this.#holds -= 1
+    if (!this.#told) return
+    this.#lingers = false
     this.#letGo()
   }
 
+  /**
+   * Waits for the shim's answer on another connection. When it has told of the end it accepts none any more, but as long
+   * as it lives who connects waits: then `unheard` has to make an end of that.
+   */
+  async answered<T>(answer: Promise<T>, unheard: () => void): Promise<T> {
+    this.#unanswered.add(unheard)
+    if (this.#told) this.#nobodyAnswers()
+    try {
+      return await answer
+    } finally {
+      this.#unanswered.delete(unheard)
+    }
+  }
+
+  /** In a later turn: what it had answered before the end is read in this one. */
+  #nobodyAnswers(): void {
+    setImmediate(() => {
+      for (const unheard of this.#unanswered) unheard()
+    })
+  }
+
   #letGo(): void {
-    if (this.#told && this.#holds === 0) this.#socket.end()
+    if (this.#told && this.#holds === 0 && !this.#lingers) this.#socket.end()
   }
 
   ask(request: Buffer): Promise<Frame> {

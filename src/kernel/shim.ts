@@ -55,7 +55,10 @@ class Process implements ShimProcess {
   protected async connectStream(flags: number): Promise<Socket> {
     const socket = await connectUnix(this.#socket)
     socket.write(frame('A', Buffer.from([flags])))
-    const answer = await takeFrame(socket, this.runDir)
+    // Input for who has ended is lost in any case. Output may be on its way: only the shim's end shows that none comes.
+    const unheard =
+      flags === STDIN ? () => socket.destroy(new ShimGone(this.runDir)) : () => this.control.settle()
+    const answer = await this.control.answered(takeFrame(socket, this.runDir), unheard)
     if (answer.type === 'F') {
       socket.destroy()
       throw failureOf(answer.payload)
@@ -173,7 +176,9 @@ export class ShimClient extends Process implements Shim {
     const control = new Control(socket, this.runDir, plan)
     try {
       const last = shimStep({ ...options, stdinOnce: true }, undefined, name)
-      const started = await control.ask(frame('E', encodePlan(plan, last)))
+      const asked = control.ask(frame('E', encodePlan(plan, last)))
+      // If it was accepted its own shim answers, even now.
+      const started = await this.control.answered(asked, () => this.control.settle())
       // An exec's end is the last that is heard here; a container may have thousands in its life.
       control.exited.then(
         () => control.close(),
@@ -186,8 +191,8 @@ export class ShimClient extends Process implements Shim {
     }
   }
 
-  whilePid<T>(work: (pid: number) => Promise<T>): Promise<T> {
-    return this.control.holding(() => work(this.pid))
+  whilePid<T>(work: (pid: number, release: () => void) => Promise<T>): Promise<T> {
+    return this.control.holding((release) => work(this.pid, release))
   }
 
   close(): void {

@@ -14,7 +14,9 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { extract, pack } from 'tar-stream'
+import { until } from '../harness/until.ts'
 import { home, skip, text, type Home, type Rig } from './fixture.ts'
 
 let house: Home
@@ -337,5 +339,24 @@ test(
     assert.equal((await over.result).code, 0)
     assert.match(await rig.logs(id), /stub\.conf\n[^]*hosts\n\/made\/here\n/)
     assert.equal(existsSync('/tmp/dwt-out'), false)
+  },
+)
+
+test(
+  'a client that stops reading an archive keeps its container from no other start, and from no removal',
+  { skip },
+  async () => {
+    const id = await rig.run(['sh', '-c', 'dd if=/dev/zero of=/large bs=1M count=64 2>/dev/null; sleep 600'])
+    await until('the file', async () => {
+      const { output } = await rig.exec(id, ['stat', '-c', '%s', '/large'])
+      return output.trim() === String(64 << 20)
+    })
+    const { stream } = await rig.engine.containers.archiveGet(id, '/large')
+    stream.once('error', () => undefined)
+    await rig.engine.containers.kill(id, 'SIGKILL')
+    const again = rig.engine.containers.restart(id, { timeout: 0 }).then(() => 'started')
+    assert.equal(await Promise.race([again, sleep(60_000, 'held', { ref: false })]), 'started')
+    stream.destroy()
+    await rig.engine.containers.remove(id, { force: true, volumes: true, link: false })
   },
 )

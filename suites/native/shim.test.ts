@@ -13,8 +13,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startCore } from '../../src/kernel/core.ts'
-import type { ShimOptions } from '../../src/kernel/core-api.ts'
+import type { Shim, ShimOptions } from '../../src/kernel/core-api.ts'
 import { connectUnix } from '../../src/kernel/frames.ts'
 import type { Plan, Step } from '../../src/kernel/plan.ts'
 import { PROJECT } from '../harness/project.ts'
@@ -108,7 +109,8 @@ test(
       shim.whilePid(() => Promise.resolve()),
       { code: 'conflict' },
     )
-    for (let turn = 0; turn < 50; turn++) {
+    shim.letGo()
+    for (let turn = 0; turn < 10; turn++) {
       assert.equal(stateOf(shim.pid), 'Z')
       await new Promise((resolve) => setTimeout(resolve, 2))
     }
@@ -116,6 +118,61 @@ test(
     await busy
     await shim.gone
     assert.equal(stateOf(shim.pid), undefined)
+  },
+)
+
+test(
+  'a shim whose engine goes by the pid for ever ends after a moment all the same, at once when that is released',
+  { skip },
+  async () => {
+    await using folder = await tempFolder('shim')
+    await using core = await startCore({ runDir: folder.path })
+    const never = new Promise<void>(() => undefined)
+    for (const kind of ['kept', 'released'] as const) {
+      const shim = await core.launch(shell('sleep 60'), options(folder.path))
+      let released = (): void => undefined
+      void shim.whilePid((_, release) => {
+        released = release
+        return never
+      })
+      await shim.signal(9)
+      await shim.exited
+      if (kind === 'released') {
+        shim.letGo()
+        released()
+      }
+      const gone = await Promise.race([shim.gone.then(() => 'gone'), sleep(20_000, 'held', { ref: false })])
+      assert.equal(gone, 'gone', kind)
+    }
+  },
+)
+
+test(
+  'a client that comes when the end has been told is not kept waiting for the shim to let go',
+  { skip },
+  async () => {
+    await using folder = await tempFolder('shim')
+    await using core = await startCore({ runDir: folder.path })
+    const ask: Readonly<Record<string, (shim: Shim) => Promise<unknown>>> = {
+      input: (shim) => shim.attach({ stdout: false, stderr: false }),
+      output: (shim) => shim.attach({ stdin: false }),
+      exec: (shim) => shim.exec(shell('true'), { tty: false, stdin: false, expectAttach: 0 }),
+    }
+    const launch = () => core.launch(rooted(folder.path, 'sleep 60'), options(folder.path))
+    for (const [what, asked] of Object.entries(ask)) {
+      // The other one ends first, and is let go of when its moment is over.
+      const [other, shim] = [await core.launch(shell('sleep 60'), options(folder.path)), await launch()]
+      const order: string[] = []
+      const gone = other.gone.then(() => order.push('moment'))
+      for (const ending of [other, shim]) {
+        await ending.signal(9)
+        await ending.exited
+      }
+      await assert.rejects(asked(shim), /gone|ECONNRESET/, what)
+      order.push('answer')
+      await gone
+      assert.deepEqual(order, ['answer', 'moment'], what)
+    }
   },
 )
 

@@ -105,9 +105,12 @@ class NamespacesLevel implements Level {
     steps: readonly Step[],
     options?: FilesOptions,
   ): Promise<Buffer[]> {
-    const run = (pid?: number): Promise<Buffer[]> =>
-      core.run(filesPlan(bundle, pid, steps, this.#machine, options?.bare), options)
-    return running === undefined ? run() : running.whilePid(run)
+    const run = (pid?: number, o = options): Promise<Buffer[]> =>
+      core.run(filesPlan(bundle, pid, steps, this.#machine, o?.bare), o)
+    // What comes out is read in the namespaces: they are open, and a slow client needs no number any more.
+    return running === undefined
+      ? run()
+      : running.whilePid((pid, opened) => run(pid, whenOutput(opened, options)))
   }
 
   release(bundle: Bundle): Plan {
@@ -130,6 +133,18 @@ class NamespacesLevel implements Level {
   #cgroup(bundle: Bundle, parents: boolean): CgroupPlan {
     const { cgroupsPath, resources } = bundle.spec.linux
     return cgroupPlan(this.#machine.layout, cgroupsPath, resources, 0, { parents })
+  }
+}
+
+function whenOutput(begins: () => void, options: FilesOptions | undefined): FilesOptions | undefined {
+  const output = options?.output
+  if (output === undefined) return options
+  return {
+    ...options,
+    output: (chunk) => {
+      begins()
+      return output(chunk)
+    },
   }
 }
 
