@@ -2,6 +2,8 @@
  * The enemy wrote the stream (an image layer, an archive for `docker cp`) or the tree (a container's files).
  * Protection, outside in: the plan that ends here has pivoted into the target and holds nothing else; every
  * folder is resolved with openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS); the last component is never followed.
+ * remove_at also runs in a shim, with all rights of the host, on a removed container's folder: it goes by descriptors,
+ * follows no link and takes names as readdir(3) gives them, so that it stays below where the engine let it begin.
  * NOT protected here: how much is written (the sender counts). Remembered are one parent folder and, packing, names. */
 #include "dewar.h"
 #include <dirent.h>
@@ -161,7 +163,8 @@ static int put_file(FILE *in, int dir, const char *name) {
 	autoclose int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || take_data(in, fd) || set_attributes(fd)) return -1;
 	int written = fd;
-	return fd = -1, close(written); /* may be what tells that the disk is full */
+	fd = -1;
+	return close(written); /* may be what tells that the disk is full */
 }
 
 /* `was`: what lies there already, if anything. A folder that takes the place of a whiteout hides what the lower
@@ -249,7 +252,8 @@ static int give(const void *from, size_t n) {
 		buffered = 0;
 	}
 	memcpy(buffer + buffered, from, n);
-	return buffered += n, 0;
+	buffered += n;
+	return 0;
 }
 
 static int give_entry(uint8_t kind, const char *link) {

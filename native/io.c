@@ -12,7 +12,10 @@ int fail(struct failure *f, const char *fmt, ...) {
 	return -1;
 }
 
-int refuse(int err) { return errno = err, -1; }
+int refuse(int err) {
+	errno = err;
+	return -1;
+}
 
 void close_fd(int *fd) {
 	int err = errno;

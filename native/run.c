@@ -163,7 +163,7 @@ static void child_main(struct run *r, const int stdio[3], int parent_sync) {
 	if (poll(p, 2, -1) < 0 || !p[0].revents) _exit(BROKEN); /* a dead parent's end stays open in the shared table */
 	if (readv(r->sync, iov, 2) != 1 + (ssize_t)sizeof r->slot || unshare(CLONE_FILES)) _exit(BROKEN);
 	tell(r->sync, (struct message){.type = 'u'}, -1);
-	close(parent_sync);
+	close(parent_sync), close_fd(&r->parent); /* a descriptor of who has the host's rights */
 	set_stdio(stdio);
 	setsid();
 	if (run_actor(r, GUEST, early, r->plan.count)) give_up(r);

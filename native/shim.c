@@ -35,7 +35,7 @@ static struct shim {
 	const struct text *str;
 	int listener, init; /* init: for an exec, a pidfd of the container's first process; else -1 */
 	int in, out[2];	    /* the process's; a terminal's master is both in and out[0] */
-	int exited, code, reads_after_end, leads; /* leads: it is the first of a PID namespace of its own */
+	int exited, code, reads_after_end, leads; /* leads: the first, in no other container's PID namespace */
 	size_t most;				  /* connections */
 	int deaf;				  /* it had no descriptor for who wants to be accepted */
 	uint64_t expect; /* so many attachers of the output have yet to come; it waits for them */
@@ -195,7 +195,7 @@ static void read_control(struct conn *c) {
 static void wake(int sig) { (void)sig; }
 
 /* Execs' shims are children too. A first process is a zombie until all who are told of its end have let go: the engine
- * goes by its number, which a guest could give to others. Who joined a namespace must not hold that up (zap_pid_ns). */
+ * goes by its number, which a guest could give to others. Who joined another's PID namespace is no zombie: that one's end would wait (zap_pid_ns_processes). */
 static void reap(void) {
 	siginfo_t i = {0};
 	for (; !shim.exited && !waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) && i.si_pid; i.si_pid = 0) {
@@ -323,11 +323,11 @@ static int prepare(void) {
 void shim_main(struct run *r, int init) {
 	const struct step *o = &r->plan.step[r->plan.count - 1];
 	shim.run = *r;
-	shim.init = init, shim.leads = 0; /* an exec's shim is a fork of the first */
+	shim.init = init, shim.leads = init < 0;
 	shim.num = o->num;
 	shim.str = o->str;
 	for (const struct step *s = r->plan.step; s < o; s++)
-		shim.leads |= (s->op == OP_CLONE || s->op == OP_SIBLING) && s->num[0] & CLONE_NEWPID;
+		shim.leads &= !(s->op == OP_SETNS && s->num[1] & CLONE_NEWPID);
 	int ready = !prepare();
 	/* An engine that died before our socket was there has a successor that may not have seen it: nobody would know
 	 * of the container. One that dies from here on has left a socket to find. */

@@ -9,7 +9,8 @@
 #include <sys/resource.h>
 
 #define RMDIR_TRIES 100 /* of 10 ms */
-#define LINKS_MAX 8	/* symlinks to nothing that lead to each other */
+#define GROUP_DEPTH_MAX 64
+#define LINKS_MAX 8 /* symlinks to nothing that lead to each other */
 
 /* Where the path of a step begins whose first number says it. */
 #define ROOT (NUM(0) == NONE ? HERE : SLOT(NUM(0)))
@@ -36,17 +37,18 @@ static STEP(do_write) {
 
 /* The kernel empties a cgroup a little after its last process. Who is left (in the host's PID namespace nobody ends with the
  * first process) would live on with files that go and ids that others get: it ends here. Groups made inside go first,
- * each tried once in each turn; what is no folder is ENOTDIR. */
-static int remove_folder(int dir, const char *name, int tries) {
+ * each tried once in each turn. A guest makes them as deep as it likes (a level holds a descriptor). */
+static int remove_folder(int dir, const char *name, int tries, int depth) {
 	char procs[NAME_MAX + sizeof "/cgroup.procs"];
 	snprintf(procs, sizeof procs, "%s/cgroup.procs", name);
 	for (int pid; unlinkat(dir, name, AT_REMOVEDIR); usleep(tries ? 10000 : 0)) {
-		if (errno != EBUSY || !tries--) return -1;
+		if (errno != EBUSY || !tries-- || depth == GROUP_DEPTH_MAX) return -1;
 		FILE *members = fdopen(openat(dir, procs, O_RDONLY | O_CLOEXEC), "r");
 		while (members && fscanf(members, "%d", &pid) == 1 && pid > 0) kill(pid, SIGKILL);
 		if (members) fclose(members);
 		DIR *inner = fdopendir(openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-		for (struct dirent *d; inner && (d = readdir(inner));) remove_folder(dirfd(inner), d->d_name, 1);
+		for (struct dirent *d; inner && (d = readdir(inner));)
+			if (d->d_type == DT_DIR) remove_folder(dirfd(inner), d->d_name, 1, depth + 1);
 		if (inner) closedir(inner);
 	}
 	return 0;
@@ -66,7 +68,7 @@ static int change_entry(const struct step *s, int dir, const char *name) {
 	case OP_SYMLINK:
 		if (symlinkat(STR(1), dir, name)) return -1;
 		break;
-	default: return remove_folder(dir, name, RMDIR_TRIES);
+	default: return remove_folder(dir, name, RMDIR_TRIES, 0);
 	}
 	return fchownat(dir, name, (uid_t)NUM(s->nnum - 2), (gid_t)NUM(s->nnum - 1), AT_SYMLINK_NOFOLLOW);
 }
@@ -86,7 +88,7 @@ static STEP(do_read) {
 	char *buf = malloc(max + 1);
 	if (buf && fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
 		for (ssize_t n; size < max && (n = read(fd, buf + size, max - size)) > 0;) size += (uint64_t)n;
-	return RESULT(buf && !send_frame(r->conn, 'D', buf, size), "%s", STR(0)); /* the last step: the process ends */
+	return RESULT(buf && !send_frame(r->conn, 'D', buf, size), "%s", STR(0)); /* not freed: the process ends soon */
 }
 
 static STEP(do_pack) { return files_pack(STR(0), r->conn, &r->f); }

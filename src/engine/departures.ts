@@ -43,8 +43,8 @@ export class Departures {
   }
 
   /**
-   * Groups that were made inside (a builder, an init system) keep the shim from removing the container's own. Without a
-   * PID namespace of its own somebody may still live in them, with ids that others get.
+   * The shim removes the groups with those that were made inside; what it could not, or did not live to, goes here. Without
+   * a PID namespace of its own somebody may still live in them, with ids that others get.
    */
   async #removeGroups({ record }: Container): Promise<void> {
     const { cgroups, warn } = this.#services

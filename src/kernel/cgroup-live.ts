@@ -50,9 +50,9 @@ export async function isFrozen(layout: CgroupLayout, path: string): Promise<bool
 }
 
 /**
- * Removes a container's groups with those it made inside, which the plan's `rmdir` leaves standing. Processes
- * must be gone. Nearly always there is nothing left: to see that takes 0.02 ms for all trees, to find it out by
- * asynchronous readdir(3) took 0.8 ms of the engine's time after each run.
+ * Removes a container's groups with those it made inside, as far as the plan's `rmdir` has left any (a killed
+ * shim's). Processes must be gone. Nearly always there is nothing left: to see that takes 0.02 ms for all trees, to find
+ * it out by asynchronous readdir(3) took 0.8 ms of the engine's time after each run.
  */
 export async function removeTree(layout: CgroupLayout, path: string): Promise<void> {
   const roots = [

@@ -86,8 +86,7 @@ export interface Shim {
   /**
    * `work` by the number of the first process, which is nobody else's as long as it goes on, whenever the container ends:
    * until `release` is called, and at most a second after the end, since what is to be opened by it has been opened long
-   * before. NOT held: that of a container in the PID namespace of the host or of another container, which is reaped at
-   * once (native/shim.c, `reap`).
+   * before. NOT held: that of a container in another one's PID namespace, which is reaped at once (native/shim.c, `reap`).
    * Throws HasEnded, a `conflict`, when it has ended.
    */
   whilePid<T>(work: (pid: number, release: () => void) => Promise<T>): Promise<T>

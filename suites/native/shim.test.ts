@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -80,16 +81,20 @@ test(
   async () => {
     await using folder = await tempFolder('shim')
     await using core = await startCore({ runDir: folder.path })
-    // Its output waits for a client that has yet to come.
-    const shim = await core.launch(shell('exit 3'), options(folder.path, { expectAttach: 1 }))
-    await until('the end of the process', () => !['R', 'S', 'D'].includes(stateOf(shim.pid) ?? ''))
-    // The engine still takes it for running, and opens namespaces by this number for a copy or another container.
-    assert.equal(stateOf(shim.pid), 'Z')
-    const client = await shim.attach({ stdin: false })
-    client.destroy()
-    assert.equal((await shim.exited).code, 3)
-    await shim.gone
-    assert.equal(stateOf(shim.pid), undefined)
+    // Of its own PID namespace, or in the host's.
+    for (const flags of [NEW_PID, 0]) {
+      // Its output waits for a client that has yet to come.
+      const plan: Plan = { steps: [{ actor: 'host', op: 'clone', flags }, run('exit 3')] }
+      const shim = await core.launch(plan, options(folder.path, { expectAttach: 1 }))
+      await until('the end of the process', () => !['R', 'S', 'D'].includes(stateOf(shim.pid) ?? ''))
+      // The engine still takes it for running, and opens namespaces by this number for a copy or another container.
+      assert.equal(stateOf(shim.pid), 'Z', `flags ${flags}`)
+      const client = await shim.attach({ stdin: false })
+      client.destroy()
+      assert.equal((await shim.exited).code, 3)
+      await shim.gone
+      assert.equal(stateOf(shim.pid), undefined)
+    }
   },
 )
 
@@ -204,6 +209,53 @@ test(
   },
 )
 
+test('control groups too deep to hold a descriptor for each are left to the engine', { skip }, async () => {
+  await using folder = await tempFolder('shim')
+  await using core = await startCore({ runDir: folder.path })
+  const tree = existsSync('/sys/fs/cgroup/pids') ? '/sys/fs/cgroup/pids' : '/sys/fs/cgroup'
+  const group = `${tree}/dwt-deep-${process.pid}`
+  const groups = Array.from({ length: 80 }, (_, depth) => `${group}${'/d'.repeat(depth)}`)
+  for (const path of groups) mkdirSync(path)
+  try {
+    const { steps } = shell('true')
+    const shim = await core.launch(
+      { steps: [{ actor: 'after', op: 'rmdir', path: group }, ...steps] },
+      options(folder.path),
+    )
+    assert.equal((await shim.exited).code, 0)
+    assert.equal(existsSync(groups[79] ?? ''), true)
+  } finally {
+    for (const path of groups.toReversed()) if (existsSync(path)) rmdirSync(path)
+  }
+})
+
+test('a process that is being made holds no descriptor of its shim', { skip }, async () => {
+  await using folder = await tempFolder('shim')
+  await using core = await startCore({ runDir: folder.path })
+  const fifo = join(folder.path, 'fifo')
+  execFileSync('mkfifo', [fifo])
+  // Nobody writes to it: the process stays at this step of its own, as it would at a stranger's files.
+  const stay: Step = { actor: 'guest', op: 'open', path: fifo, slot: 0, flags: 0 }
+  const o = options(folder.path)
+  const launched = core.launch(
+    { steps: [{ actor: 'host', op: 'clone', flags: NEW_PID }, stay, run('true')] },
+    o,
+  )
+  launched.catch(() => undefined)
+  const [child, shim] = await until('the child to be at its step', () => {
+    const both = workingIn(o.runDir)
+    const pid = both.find((one) => both.includes(parentOf(one)))
+    if (pid === undefined || !/^(fifo_)?wait_for_partner/.test(waitsIn(pid))) return undefined
+    return [pid, parentOf(pid)] as const
+  })
+  const held = readdirSync(`/proc/${child}/fdinfo`).map((fd) =>
+    Number(/^Pid:\s(\d+)/m.exec(readFileSync(`/proc/${child}/fdinfo/${fd}`, 'utf8'))?.[1]),
+  )
+  process.kill(child, 'SIGKILL')
+  await assert.rejects(launched)
+  assert.equal(held.includes(shim), false)
+})
+
 test(
   'a shim without descriptors for more clients sleeps, and takes them when there are some again',
   { skip },
@@ -233,6 +285,9 @@ test(
     }
   },
 )
+
+/** The kernel's function that it sleeps in. */
+const waitsIn = (pid: number): string => readFileSync(`/proc/${pid}/wchan`, 'utf8')
 
 /** Processes that work in a folder: a shim's socket is there. */
 function workingIn(folder: string): number[] {
