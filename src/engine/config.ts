@@ -87,20 +87,16 @@ function durations(check: Healthcheck): Omit<Healthcheck, 'test'> {
 export interface HostDefaults {
   readonly runtime: string
   readonly logConfig: HostConfig['logConfig']
-  /** Paths of the host's meters: closed like what is closed on each host. */
-  readonly meters?: readonly string[]
 }
 
 /** The client's wishes on top of Docker's defaults. */
 export function completeHostConfig(given: Partial<HostConfig>, defaults: HostDefaults): HostConfig {
   const wanted = { ...EMPTY_HOST_CONFIG, ...given }
   const paths = wanted.privileged ? undefined : closedPaths(wanted, false)
-  const meters = wanted.maskedPaths === null ? (defaults.meters ?? []) : []
   return {
     ...wanted,
-    ...(paths === undefined
-      ? {}
-      : { maskedPaths: [...paths.masked, ...meters], readonlyPaths: paths.readonly }),
+    // Masked paths that nobody named stay null: the engine's are decided at each start, since meters come and go.
+    ...(paths === undefined ? {} : { readonlyPaths: paths.readonly }),
     memorySwap: swapOf(wanted),
     // The docker client says "as it is" by -1.
     memorySwappiness: wanted.memorySwappiness === -1 ? null : wanted.memorySwappiness,

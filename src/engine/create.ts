@@ -19,7 +19,6 @@ import { emptyLayers, initLayer } from './init-layer.ts'
 import { checkLog, logWarnings } from './log-options.ts'
 import { canonicalModes, joinedRange, namedContainer } from './joins.ts'
 import { resolveLinks } from './links.ts'
-import { meterFolders } from './meters.ts'
 import { resolveMounts, type MountSources } from './mount-points.ts'
 import { mountRequests, type InheritedMount } from './mount-requests.ts'
 import { checkName, newId, randomName } from './names.ts'
@@ -70,7 +69,6 @@ async function acceptHostConfig(
   const complete = completeHostConfig(request.hostConfig, {
     runtime: settings.defaultLevel,
     logConfig: settings.log,
-    meters: meterFolders(),
   })
   validateCreate(request, complete, facts)
   const host = canonicalModes(complete, containers)

@@ -21,6 +21,7 @@ import type { ExecUser } from './passwd.ts'
 import type { ContainerRecord } from './record.ts'
 import { parseSecurityOptions } from './security-options.ts'
 import { levelOf, type Services } from './services.ts'
+import { meterFolders } from './meters.ts'
 import { buildSpec, effectiveHostname } from './spec.ts'
 import type { EtcFiles, ResolvedMount } from './spec-mounts.ts'
 import type { Joins } from './spec-namespaces.ts'
@@ -84,6 +85,7 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
   return {
     id: record.id,
     spec: buildSpec({
+      meters: meterFolders(),
       id: record.id,
       config: namedConfig(services, record),
       host: pins.cold ? withoutJoins(record.hostConfig) : record.hostConfig,

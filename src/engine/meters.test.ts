@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { completeHostConfig } from './config.ts'
 import { meterFolders } from './meters.ts'
+import { closedPaths } from './spec-mounts.ts'
+import type { HostConfig } from './types.ts'
 
 test('meterFolders gives devices, not the links to them, and nothing where there are none', () => {
   const sys = realpathSync(mkdtempSync(join(tmpdir(), 'dwt-sys-')))
@@ -28,9 +30,15 @@ test('meterFolders gives devices, not the links to them, and nothing where there
   }
 })
 
-test('completeHostConfig closes meters, unless the client says which paths are closed', () => {
-  const defaults = { runtime: 'namespaces', logConfig: { type: 'json-file', config: {} }, meters: ['/sys/m'] }
-  assert.ok(completeHostConfig({}, defaults).maskedPaths?.includes('/sys/m'))
-  assert.deepEqual(completeHostConfig({ maskedPaths: [] }, defaults).maskedPaths, [])
-  assert.equal(completeHostConfig({ privileged: true }, defaults).maskedPaths, null)
+test('closedPaths closes the meters of this start, unless the client says which paths are closed', () => {
+  const defaults = { runtime: 'namespaces', logConfig: { type: 'json-file', config: {} } }
+  const closed = (given: Partial<HostConfig>, meter: string) =>
+    closedPaths(completeHostConfig(given, defaults), false, [meter]).masked
+  assert.ok(closed({}, '/sys/m').includes('/sys/m'))
+  // As it is in the record: another boot gives the sensors other names.
+  assert.ok(closed(completeHostConfig({}, defaults), '/sys/n').includes('/sys/n'))
+  assert.deepEqual(closed({ maskedPaths: [] }, '/sys/m'), [])
+  // A record of an engine that wrote the list down.
+  assert.deepEqual(closed({ maskedPaths: ['/proc/kcore'] }, '/sys/m'), ['/proc/kcore'])
+  assert.deepEqual(closed({ privileged: true }, '/sys/m'), [])
 })

@@ -250,7 +250,8 @@ const READONLY: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/pro
 export function closedPaths(
   host: Pick<HostConfig, 'privileged' | 'maskedPaths' | 'readonlyPaths'>,
   systemPathsOpen: boolean,
+  meters: readonly string[] = [],
 ): { readonly masked: readonly string[]; readonly readonly: readonly string[] } {
   if (host.privileged || systemPathsOpen) return { masked: [], readonly: [] }
-  return { masked: host.maskedPaths ?? MASKED, readonly: host.readonlyPaths ?? READONLY }
+  return { masked: host.maskedPaths ?? [...MASKED, ...meters], readonly: host.readonlyPaths ?? READONLY }
 }

@@ -14,6 +14,8 @@ import { checkSysctls, defaultSysctls } from './sysctls.ts'
 import type { ContainerConfig, HostConfig } from './types.ts'
 
 export interface SpecInput {
+  /** Paths of the host's meters: closed like what is closed on each host, unless the client says what is. */
+  readonly meters?: readonly string[]
   readonly id: string
   readonly config: ContainerConfig
   readonly host: HostConfig
@@ -40,7 +42,7 @@ export interface SpecInput {
 export function buildSpec(input: SpecInput): OciSpec {
   const { config, host, range } = input
   const security = parseSecurityOptions(host.securityOpt ?? [])
-  const closed = closedPaths(host, security.systemPathsOpen)
+  const closed = closedPaths(host, security.systemPathsOpen, input.meters)
   const ownUts = host.utsMode !== 'host'
   const own = namespaces({ host, range, joins: input.joins, timeNamespaces: input.facts.timeNamespaces })
   const offsets =

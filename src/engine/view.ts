@@ -1,6 +1,8 @@
-/** A container as the API shows it. Pure. */
+/** A container as the API shows it. */
+import { meterFolders } from './meters.ts'
+import { closedPaths } from './spec-mounts.ts'
 import type { Container } from './container.ts'
-import type { ContainerState, ContainerView, Status } from './types.ts'
+import type { ContainerState, ContainerView, HostConfig, Status } from './types.ts'
 
 export function containerView(
   container: Container,
@@ -17,7 +19,7 @@ export function containerView(
     path: record.path,
     args: record.args,
     config: record.config,
-    hostConfig: { ...record.hostConfig, links: links.shown },
+    hostConfig: { ...record.hostConfig, maskedPaths: shownMasks(record.hostConfig), links: links.shown },
     state: stateOf(container),
     restartCount: record.restartCount,
     mounts: record.mounts
@@ -78,4 +80,9 @@ export function statusOf(container: Container): Status {
       // "running" in the record and nothing live: a start that is under way.
       return container.record.state.status === 'running' ? 'created' : container.record.state.status
   }
+}
+
+/** What a start would close now. */
+function shownMasks(host: HostConfig): readonly string[] | null {
+  return host.privileged ? host.maskedPaths : closedPaths(host, false, meterFolders()).masked
 }

@@ -11,7 +11,6 @@ import type { Container } from '../container.ts'
 import { packInto } from '../container-files.ts'
 import { draftContainer, makeLayer } from '../create.ts'
 import { bundleForFiles } from '../launch.ts'
-import { meterFolders } from '../meters.ts'
 import { newId } from '../names.ts'
 import { levelOf, type Services } from '../services.ts'
 import { encodeEvents } from './events.ts'
@@ -55,7 +54,7 @@ async function draft(services: Services, id: string, image: Digest | undefined):
       logConfig: { type: 'none', config: {} },
       ...(given?.lower.length ? {} : { usernsMode: 'host' }),
     },
-    { runtime: settings.defaultLevel, logConfig: settings.log, meters: meterFolders() },
+    { runtime: settings.defaultLevel, logConfig: settings.log },
   )
   const config = { ...NOTHING, env: given?.config.env ?? [] }
   return draftContainer(services, {
