@@ -127,14 +127,21 @@ describe('who goes while another comes', { skip, concurrency: 1 }, () => {
   test('a name is taken until its network has gone', async () => {
     const rig = given()
     const { networks } = rig.engine
-    for (let round = 0; round < 3; round += 1) {
+    let refused = 0
+    for (let round = 0; round < ROUNDS; round += 1) {
       const { id } = await networks.create({ name: 'going' })
       const removal = networks.remove(id)
-      await assert.rejects(networks.create({ name: 'going' }), /network with name going already exists/)
-      await assert.rejects(networks.inspect(id), /not found/)
+      const [found, next] = await Promise.allSettled([
+        networks.inspect(id),
+        networks.create({ name: 'going' }),
+      ])
       await removal
-      await networks.remove((await networks.create({ name: 'going' })).id)
+      assert.equal(found.status, 'rejected')
+      // The removal may also have been the quicker one.
+      if (next.status === 'fulfilled') await networks.remove(next.value.id)
+      else refused += 1
     }
+    assert.ok(refused > 0, 'the name was free while its network was going')
   })
 
   test('a container that ends while it is connected holds no place on the network', async () => {
