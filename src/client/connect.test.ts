@@ -122,3 +122,16 @@ test('connect says what to check when nothing answers over TCP', async () => {
       return true
     })
 })
+
+test('Client survives a signal that comes while the end of the answer is at hand', async () => {
+  await using server = await engine((_request, response) => response.end('{}\n'))
+  await using client = await connect({ socket: server.socket })
+  for (let round = 0; round < 20; round++) {
+    const stop = new AbortController()
+    const reading = async (): Promise<void> => {
+      for await (const _event of client.system.events({ signal: stop.signal })) stop.abort()
+    }
+    await reading().catch((error: Error) => assert.match(error.message, /aborted/))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+})

@@ -1,5 +1,6 @@
 import { Agent, request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import { addAbortSignal } from 'node:stream'
 import type { Duplex, Readable } from 'node:stream'
 import { formatAddress } from './address.ts'
 import type { Address } from './address.ts'
@@ -38,6 +39,7 @@ export class Transport {
   async send(call: Call): Promise<IncomingMessage> {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = httpRequest(this.#options(call, {}))
+      abortable(request, call.signal)
       request.once('response', resolve)
       request.once('error', (error) => reject(this.#unanswered(error)))
       writeBody(request, call, reject)
@@ -77,7 +79,9 @@ export class Transport {
         ...this.#options(call, { Connection: 'Upgrade', Upgrade: 'tcp' }),
         agent: false,
       })
+      abortable(request, call.signal)
       request.once('upgrade', (_response, socket, head) => {
+        if (call.signal !== undefined) addAbortSignal(call.signal, socket)
         if (head.length > 0) socket.unshift(head)
         resolve(socket)
       })
@@ -119,7 +123,6 @@ export class Transport {
       method: call.method,
       path: `${prefix}${call.path}${queryString(call.query)}`,
       headers: { ...target.headers, 'User-Agent': 'dewar', ...type, ...extra, ...call.headers },
-      ...(call.signal === undefined ? {} : { signal: call.signal }),
     }
   }
 
@@ -151,6 +154,25 @@ export class Transport {
     if (this.address.kind === 'unix') return ''
     return ' (check host and port of -H or DOCKER_HOST, and that an engine was started with that -H; an engine with --tlsverify is reached by the docker client)'
   }
+}
+
+/**
+ * Not by the option `signal`: it destroys the request, which Node (20) takes for ended when the rest of the answer is there
+ * already, so that its connection fails with nobody listening. Whoever reads the answer is told by the reading.
+ */
+function abortable(request: ClientRequest, signal: AbortSignal | undefined): void {
+  if (signal === undefined) return
+  let reached: ClientRequest | IncomingMessage = request
+  const abort = (): void => {
+    const error = new Error('The operation was aborted', { cause: signal.reason })
+    reached.destroy(Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' }))
+  }
+  request.once('response', (response) => {
+    reached = response.on('error', () => undefined)
+  })
+  request.once('close', () => signal.removeEventListener('abort', abort))
+  if (signal.aborted) abort()
+  else signal.addEventListener('abort', abort, { once: true })
 }
 
 function writeBody(request: ClientRequest, call: Call, reject: (error: Error) => void): void {
