@@ -86,7 +86,7 @@ const namespaces: readonly FieldRow[] = [
   { field: `${H}IpcMode`, value: 'private' },
   { field: `${H}IpcMode`, value: 'host', inside: ['readlink /proc/self/ns/ipc', /ipc:/] },
   { field: `${H}IpcMode`, value: 'bogus', refused: [400, /invalid IPC mode: bogus/] },
-  { field: `${H}PidMode`, value: 'host', inside: ['ls /proc | grep -c "^[0-9]"', /^\d\d+$/] },
+  { field: `${H}PidMode`, value: 'host', inside: ['cd /proc; set -- [0-9]*; echo $#', /^\d\d+$/] },
   { field: `${H}PidMode`, value: 'bogus', refused: [400, /invalid PID mode: bogus/] },
   {
     field: `${H}UTSMode`,
