@@ -242,6 +242,7 @@ int files_unpack(int conn, struct failure *f) {
 	if (!bad && memcmp(start, magic, sizeof magic)) bad = refuse(EBADMSG);
 	while (!bad && !(bad = take_entry(in)) && entry.kind != END) bad = apply(in);
 	if (bad) fail(f, "%s", path);
+	if (in) fclose(in);
 	return bad ? -1 : 0;
 }
 
@@ -373,8 +374,7 @@ static int pack_node(int dir, const char *name, size_t end, int depth) {
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : -1; /* gone since it was listed */
 	describe(&st);
-	entry.major = major(st.st_rdev);
-	entry.size = minor(st.st_rdev);
+	entry.major = major(st.st_rdev), entry.size = minor(st.st_rdev);
 	switch (st.st_mode & S_IFMT) {
 	case S_IFREG: return pack_file(dir, name, &st);
 	case S_IFDIR: return pack_dir(dir, name, end, depth);
