@@ -21,9 +21,9 @@ export interface Row {
   readonly timeout?: number
 }
 
-/** For scripts: waits till the container `cx` has printed "up". */
+/** For scripts: waits till the engine has told of this event since `$s`, in seconds; the row before may have told of one in the same second. */
 export const UNTIL_UP = 'until realdocker logs cx 2>&1 | grep -q up; do sleep 0.05; done;'
 
-/** For scripts: waits till the engine has told of this event since `$s` (seconds). */
+/** For scripts: waits till the engine has told of this event since `$s`, in seconds; the row before may have told of one in the same second. */
 export const untilTold = (event: string): string =>
   `until realdocker events --since $s --until $(date +%s.%N) --filter event=${event} --format '{{.Action}}' | grep -q .; do sleep 0.05; done;`

@@ -114,7 +114,7 @@ export const execRows: readonly Row[] = [
   },
   {
     name: 'attach shows the output from now on',
-    script: `s=$(date +%s); docker run -d --name cx busybox sh -c 'while ! test -e /go; do sleep 0.05; done; echo late; exit 3'; (${untilTold('attach')} docker exec cx touch /go) & docker attach --no-stdin cx`,
+    script: `s=$(date +%s.%N); docker run -d --name cx busybox sh -c 'while ! test -e /go; do sleep 0.05; done; echo late; exit 3'; (${untilTold('attach')} docker exec cx touch /go) & docker attach --no-stdin cx`,
     code: 3,
     shows: /late/,
   },
