@@ -39,7 +39,13 @@ test('comparePairs of noise alone says harmed in less than 2 of 100 trials', () 
 })
 
 test('fastest is what the work takes when it need not wait for the processor', () => {
-  assert.equal(fastest([9n, 1n, 9n, 9n, 2n, 9n, 9n, 9n, 9n, 9n]), 2)
+  assert.equal(fastest([90n, 1n, 90n, 90n, 2n, 90n, 90n, 90n, 2n, 2n]), 90)
+  assert.equal(fastest([90n, 3n, 90n, 90n, 4n, 90n, 90n, 90n, 2n, 5n]), 5)
+})
+
+test('fastest is a wait for the disk, though short rounds follow it', () => {
+  assert.equal(fastest([16_580n, 320n, 210n, 200n, 129_860n]), 16_580)
+  assert.equal(fastest([]), 250e6)
 })
 
 /** A machine whose work takes `alone` ns, `during` beside the neighbour, `own` beside its own load. */

@@ -23,10 +23,20 @@ import type { Server } from '../harness/server.ts'
 import { startSide } from '../harness/start-side.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
 import { SEEN } from './seen-red.ts'
+import { withOneSlowDisk } from './slow-disk.ts'
 import * as weak from './weak-targets.ts'
 import { weaknessesOf } from './weaknesses.ts'
 
-const needs = missing('dockerd', 'docker', 'docker-registry', 'skopeo', 'busybox', 'runc', 'strace')
+const needs = missing(
+  'dockerd',
+  'docker',
+  'docker-registry',
+  'skopeo',
+  'busybox',
+  'runc',
+  'strace',
+  'mkfs.ext4',
+)
 const program = join(PROJECT, 'native/build/dewar-probe')
 
 const idsOf = (where: string): string[] =>
@@ -87,7 +97,7 @@ describe('red', { skip: needs, concurrency: 1 }, () => {
     ['that leaves a folder open', weak.withOpenFolder],
     ['that goes inside with a program of the host', weak.withOwnProgram],
     ['that gives its containers eight times the weight', weak.withHeavyContainers],
-    ['whose containers share one limit of writing', weak.withOneSlowDisk],
+    ['whose containers share one limit of writing', withOneSlowDisk],
   ] as const)
     test(`a runtime ${name} is caught by ${idsOf(name).join(', ')}`, async () => {
       assert.ok(idsOf(name).length > 0)

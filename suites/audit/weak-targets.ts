@@ -1,16 +1,6 @@
 /** Targets without one protection that no option takes away: each a real one, with something wrong done on the way. */
 import { spawn } from 'node:child_process'
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmdirSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { guestArgv, processOfChild } from '../../src/audit/guest-process.ts'
 import { openGuest } from '../../src/audit/guest.ts'
@@ -25,7 +15,6 @@ import { command } from '../harness/command.ts'
 import { compileC } from '../harness/compile-c.ts'
 import { findProgram } from '../harness/requirement.ts'
 import type { Scope } from '../harness/scope.ts'
-import { until } from '../harness/until.ts'
 
 export interface Workshop {
   readonly journal: Journal
@@ -40,7 +29,7 @@ export function bundles({ journal, program }: Workshop, path = findProgram('runc
 
 type Change = (options: SubjectOptions) => SubjectOptions
 
-function changed(
+export function changed(
   target: Target,
   change: Change,
   spoil: (subject: Subject) => Subject = (one) => one,
@@ -155,57 +144,6 @@ export async function withHeavyContainers(shop: Workshop): Promise<Target> {
     return subject
   }
   return { ...target, create: heavy }
-}
-
-/** Bytes of a second that all containers may write to the disk, together. */
-const WRITING = 8 << 20
-
-/** Has one limit of writing for all of its containers: as if their disk were slow. */
-export async function withOneSlowDisk(shop: Workshop): Promise<Target> {
-  const group = slowGroup(shop)
-  return changed(
-    await bundles(shop),
-    (options) => options,
-    (subject) => ({
-      ...subject,
-      exec: async (options) => {
-        const before = await subject.pids()
-        const process_ = await subject.exec(options)
-        const isNew = async (): Promise<readonly number[]> =>
-          (await subject.pids()).filter((pid) => !before.includes(pid))
-        const pids = await until('the command to run', async () => {
-          const found = await isNew()
-          return found.length > 0 ? found : undefined
-        })
-        for (const pid of pids) writeFileSync(join(group, 'cgroup.procs'), String(pid))
-        return process_
-      },
-    }),
-  )
-}
-
-function slowGroup({ journal, scope }: Workshop): string {
-  const { dev } = statSync(journal.folder)
-  // As makedev(3) puts them together.
-  const device = `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`
-  const old = existsSync('/sys/fs/cgroup/blkio')
-  const group = join(old ? '/sys/fs/cgroup/blkio' : '/sys/fs/cgroup', `dewar-red-${process.pid}`)
-  mkdirSync(group)
-  scope.defer(() => until('the group to be empty', () => rmdirQuietly(group)))
-  const [file, words] = old
-    ? (['blkio.throttle.write_bps_device', `${device} ${WRITING}`] as const)
-    : (['io.max', `${device} wbps=${WRITING}`] as const)
-  writeFileSync(join(group, file), words)
-  return group
-}
-
-function rmdirQuietly(path: string): boolean {
-  try {
-    rmdirSync(path)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** The work folder of all containers but the first, which is the victim, is in memory and not on the disk. */

@@ -29,7 +29,7 @@ export const writeFlood: Probe = {
   asset: 'resources',
   question: "Does a neighbour that writes and syncs all the time slow another container's fsync down?",
   method:
-    'Four writers of 1 MiB with fsync in one container; fsync of 4 KiB in another is timed, in pairs with quiet, the fastest tenth of each.',
+    'Four writers of 1 MiB with fsync in one container; fsync of 4 KiB in another is timed, in pairs with quiet, the fastest rounds of each, as many as fill a fiftieth of the time.',
   references: ['Matthews 2007'],
   remedy: 'Limit writing (--device-write-bps, io.max), or give containers disks of their own.',
   interference: 'bounded',
