@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MOST_ROUNDS } from '../../agreement.ts'
 import { judgeShares } from './network-flood.ts'
 import type { Share } from './network-flood.ts'
 
@@ -11,7 +12,7 @@ test('judgeShares says LEAK of work that nobody is charged for, and nothing wher
   assert.equal(judgeShares(shares(30, 25, 40, 31, 25, 22, 60), 100)?.verdict, 'LEAK')
   assert.equal(judgeShares(shares(0, 3, 2, 0, 4, -9, 1), 100)?.verdict, 'CONTAINED')
   assert.equal(judgeShares(shares(0, 3, 2, 0, 40, 1, 1), 100), undefined, 'one odd round: it goes on')
-  const half = Array.from({ length: 20 }, (_, index) => (index % 2) * 30)
+  const half = Array.from({ length: MOST_ROUNDS }, (_, index) => (index % 2) * 30)
   assert.equal(judgeShares(shares(...half), 100)?.verdict, 'INCONCLUSIVE')
 })
 
@@ -20,7 +21,7 @@ test('judgeShares proves nothing of who sent nothing, or was charged for nothing
   const unpaid = { inside: 0, outside: 0, quiet: 0 }
   assert.equal(
     judgeShares(
-      Array.from({ length: 20 }, () => unpaid),
+      Array.from({ length: MOST_ROUNDS }, () => unpaid),
       9,
     )?.verdict,
     'INCONCLUSIVE',

@@ -129,6 +129,7 @@ const network = {
   asset: 'resources',
   remedy: 'Give containers --cpus. Dropping their packets (tc) does not give the processor back.',
   interference: 'bounded',
+  timeout: 120_000,
 } as const
 
 export const sendFlood: Probe = {

@@ -82,7 +82,7 @@ export const startStarve: Probe = {
   references: ['Demons 2021'],
   remedy: 'Give containers --cpus, so that the engine keeps its share.',
   interference: 'bounded',
-  timeout: 60_000,
+  timeout: 120_000,
   async run(context) {
     const neighbour = await context.create()
     const inNeighbour = await context.guest(neighbour)

@@ -33,6 +33,7 @@ export const writeFlood: Probe = {
   references: ['Matthews 2007'],
   remedy: 'Limit writing (--device-write-bps, io.max), or give containers disks of their own.',
   interference: 'bounded',
+  timeout: 120_000,
   run(context) {
     const flood = writeCalls('flood', MIB, true)
     const victim = writeCalls('victim', 4096, true)

@@ -15,7 +15,7 @@ const [ALL, NONE] = [0.7, 0.3]
  * ms, and rounds: where others have all written again and again, most rounds say nothing; and where another job writes, a
  * sync takes 3 s and a round twice that.
  */
-export const [LONGEST, MOST_TRIES] = [180_000, 400]
+export const [LONGEST, MOST_TRIES] = [300_000, 400]
 
 export interface Left {
   /** Of what was unwritten: after the neighbour's call. */
@@ -49,7 +49,7 @@ export const syncStorm: Probe = {
   method: `One container leaves ${PIECE / MIB} MiB unwritten, again and again; it is counted how much its group still has after another one called sync(2), and after as long a time without.`,
   references: ['Houdini 2'],
   remedy: 'Refuse sync(2) and syncfs(2) in the filter, or give containers kernels of their own.',
-  timeout: 240_000,
+  timeout: 360_000,
   async run(context) {
     const both = await neighbours(context)
     if (unwritten(both.victim.pid) === undefined)

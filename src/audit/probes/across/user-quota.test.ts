@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MOST_ROUNDS } from '../../agreement.ts'
 import { judgeLacks } from './user-quota.ts'
 
 /** So often the first, then the others. */
@@ -21,6 +22,6 @@ test('judgeLacks says own only where next to nothing is lacking, in all rounds b
     assert.equal(judgeLacks(rounds(6, 0, odd)), 'more', `${odd} fewer`)
   assert.equal(judgeLacks(rounds(12, 0, 24, Number.NaN)), 'own')
   assert.equal(judgeLacks(rounds(11, 0, 24, 24, 24)), 'more')
-  for (const half of [17, Number.NaN]) assert.equal(judgeLacks(rounds(20, half)), 'unclear')
-  assert.equal(judgeLacks(rounds(10, 0, ...rounds(10, 24))), 'unclear')
+  for (const half of [17, Number.NaN]) assert.equal(judgeLacks(rounds(MOST_ROUNDS, half)), 'unclear')
+  assert.equal(judgeLacks(rounds(MOST_ROUNDS - 20, 0, ...rounds(20, 24))), 'unclear')
 })
