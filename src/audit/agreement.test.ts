@@ -6,7 +6,7 @@ const said = (yes: number, all: number): boolean[] => Array.from({ length: all }
 const no = (yes: readonly boolean[]): boolean[] => yes.map((one) => !one)
 const of = (yes: readonly boolean[]): string => agreement(yes, no(yes))
 
-test('agreement wants all of seven rounds, and of more ever fewer', () => {
+test('agreement wants all of seven rounds, and of more rounds a smaller part', () => {
   assert.equal(of(said(7, 7)), 'yes')
   assert.equal(of(said(6, 7)), 'more')
   assert.equal(of(said(12, 14)), 'yes')

@@ -2,8 +2,8 @@
  * How many rounds must agree. Each round of a measurement says yes or no, and noise (others on the machine) makes some
  * say the wrong thing. If noise alone decided, a round would say either as often, and the allowances below come true by
  * chance once in 128, 155, 169, 124 and 124 trials, often together: less than 3 %. That is for each probe and each of the
- * two verdicts. Where rounds go on disagreeing there is none. Where one in ten is wrong 20 rounds are not enough in 3.5 % of
- * trials, and 45 in none of 10,000; where one in five is, in 33 % and 2 %.
+ * two verdicts. Where rounds go on disagreeing there is none. Simulated, 20,000 trials each: where one round in ten is wrong
+ * 20 are not enough in 3.5 % and 45 in none; where one in five is, in 33 % and 2 %.
  */
 export const LOOKS: readonly { readonly rounds: number; readonly odd: number }[] = [
   { rounds: 7, odd: 0 },

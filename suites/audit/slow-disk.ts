@@ -55,7 +55,7 @@ async function mountDisk({ journal, scope }: Workshop): Promise<string> {
   await command(['truncate', '-s', '64M', image], { check: true })
   await command(['mkfs.ext4', '-q', '-O', '^has_journal', '-m', '0', image], { check: true })
   await command(['mount', '-o', 'loop', image, disk], { check: true })
-  scope.defer(() => command(['umount', disk]))
+  scope.defer(() => command(['umount', disk], { check: true }))
   return disk
 }
 

@@ -21,9 +21,12 @@ export interface Row {
   readonly timeout?: number
 }
 
-/** For scripts: waits till the engine has told of this event since `$s`, in seconds; the row before may have told of one in the same second. */
+/** For scripts: waits till the container `cx` has printed "up". */
 export const UNTIL_UP = 'until realdocker logs cx 2>&1 | grep -q up; do sleep 0.05; done;'
 
-/** For scripts: waits till the engine has told of this event since `$s`, in seconds; the row before may have told of one in the same second. */
+/**
+ * For scripts: waits till the engine has told of this event since `$s`, in seconds. The row before may have made one in the
+ * same second: take a fraction, or wait for the next one.
+ */
 export const untilTold = (event: string): string =>
   `until realdocker events --since $s --until $(date +%s.%N) --filter event=${event} --format '{{.Action}}' | grep -q .; do sleep 0.05; done;`
