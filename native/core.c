@@ -26,8 +26,8 @@ static void init_start(char **argv) {
 	_exit(give_up("docker-init: starting", argv[0], errno == ENOENT ? 127 : 126));
 }
 
-/* First process of `--init`: starts argv, forwards signals, reaps. All signals come blocked, so that those wait that are
- * sent before there are handlers: the kernel takes none that is not handled to a first process. */
+/* First process of `--init`: starts argv, forwards signals, reaps. All signals come blocked: those that are sent before
+ * there are handlers wait, for the kernel takes none that is not handled to a first process. */
 static int init_main(char **argv) {
 	int status;
 	pid_t pid;
@@ -42,12 +42,31 @@ static int init_main(char **argv) {
 	return pid < 0 ? 0 : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+#define LAST(r) ((r).plan.count ? (r).plan.step[(r).plan.count - 1].op : OP_NONE)
+
+/* What is made so far waits for the rest of its plan. When the engine goes, or the child, all of it goes. */
+static int next_part(struct run *r) {
+	struct pollfd p[2] = {{.fd = r->conn, .events = POLLIN}, {.fd = r->pidfd, .events = POLLIN}};
+	struct frame rest = {0};
+	int whole = 0;
+	while (!whole && poll(p, 2, -1) > 0 && !p[1].revents) whole = frame_read(r->conn, &rest);
+	int fd = r->slot[PART] = whole > 0 ? memfd_create("plan", MFD_CLOEXEC) : -1;
+	size_t n = rest.used - 5;
+	if (fd >= 0 && !write_full(fd, rest.bytes + 5, n) && !plan_decode(rest.bytes + 5, n, &r->plan)) return 0;
+	fail(&r->f, "the rest of the plan");
+	return run_undo(r, r->from), -1;
+}
+
 void carry_out(int conn, uint8_t *plan, size_t size, int init) {
 	struct run r;
 	run_init(&r, conn);
 	int bad = plan_decode(plan, size, &r.plan) ? fail(&r.f, "the plan") : 0;
-	if (!bad && r.plan.count && r.plan.step[r.plan.count - 1].op == OP_SHIM) shim_main(&r, init);
-	if (bad || run_plan(&r, (int[]){-1, -1, -1}, init)) {
+	/* Keys of the engine's session are nobody's inside. EPERM: around us is a filter, which holds inside, too. */
+	if (!bad && CALL(keyctl, 1 /* JOIN_SESSION_KEYRING */, NULL) < 0 && errno != ENOSYS && errno != EPERM)
+		bad = fail(&r.f, "session keyring");
+	while (!bad && LAST(r) == OP_GATE) bad = run_plan(&r, init) || next_part(&r);
+	if (!bad && LAST(r) == OP_SHIM) shim_main(&r, init);
+	if (bad || run_plan(&r, init)) {
 		send_failure(conn, &r.f);
 		/* An engine still sending would meet a closed connection (EPIPE) before it reads why. */
 		for (char rest[4096]; read(conn, rest, sizeof rest) > 0;) {}
@@ -59,7 +78,9 @@ void carry_out(int conn, uint8_t *plan, size_t size, int init) {
 static void runner_main(int conn) {
 	struct frame request = {0};
 	int whole;
-	set_stdio((int[]){-1, -1, -1}); /* the engine's pipes must not stay open through a shim */
+	/* The engine's pipes must not stay open through a shim. */
+	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int i = 0; i < 3; i++) dup2(null, i);
 	signal(SIGCHLD, SIG_DFL);
 	while (!(whole = frame_read(conn, &request))) {}
 	if (whole > 0) carry_out(conn, request.bytes + 5, request.used - 5, -1);

@@ -1,7 +1,5 @@
 /* What the parts of the native core share. */
-#ifndef DEWAR_H
-#define DEWAR_H
-
+#pragma once
 #define _GNU_SOURCE
 #include "plan.h"
 #include <errno.h>
@@ -28,29 +26,25 @@
 #include <unistd.h>
 
 /* ---- One wrapper per raw system call that musl does not offer; each fails with errno, ENOSYS on old kernels. */
-
-#define SYSTEM_CALL(name, ...) syscall(SYS_##name, __VA_ARGS__)
-#define sys_clone3(args) SYSTEM_CALL(clone3, args, sizeof *(args))
-#define sys_openat2(dir, path, how) SYSTEM_CALL(openat2, dir, path, how, sizeof *(how))
-#define sys_fsopen(type) SYSTEM_CALL(fsopen, type, 1 /* FSOPEN_CLOEXEC */)
-#define sys_fsconfig(fs, command, key, value, aux) SYSTEM_CALL(fsconfig, fs, command, key, value, aux)
-#define sys_fsmount(fs, attrs) SYSTEM_CALL(fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, attrs)
-#define clone_tree(at, flags)                                                                                          \
-	SYSTEM_CALL(open_tree, at, "", (flags) | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)
-#define move_onto(mount, target)                                                                                       \
-	SYSTEM_CALL(move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
-#define sys_mount_setattr(dir, path, flags, attr) SYSTEM_CALL(mount_setattr, dir, path, flags, attr, sizeof *(attr))
-#define sys_pivot_root(new_root, put_old) SYSTEM_CALL(pivot_root, new_root, put_old)
-#define sys_close_range(first, last, flags) SYSTEM_CALL(close_range, first, last, flags)
-#define sys_pidfd_open(pid) SYSTEM_CALL(pidfd_open, pid, 0)
-#define sys_pidfd_send_signal(fd, sig) SYSTEM_CALL(pidfd_send_signal, fd, sig, NULL, 0)
-#define sys_execveat(fd, argv, envp) SYSTEM_CALL(execveat, fd, "", argv, envp, AT_EMPTY_PATH)
-#define sys_capset(header, data) SYSTEM_CALL(capset, header, data)
-#define sys_seccomp(op, flags, args) SYSTEM_CALL(seccomp, op, flags, args)
-#define sys_bpf(command, attr) SYSTEM_CALL(bpf, command, attr, sizeof *(attr))
+#define CALL(name, ...) syscall(SYS_##name, __VA_ARGS__)
+#define sys_clone3(args) CALL(clone3, args, sizeof *(args))
+#define sys_openat2(dir, path, how) CALL(openat2, dir, path, how, sizeof *(how))
+#define sys_fsopen(type) CALL(fsopen, type, 1 /* FSOPEN_CLOEXEC */)
+#define sys_fsconfig(fs, command, key, value, aux) CALL(fsconfig, fs, command, key, value, aux)
+#define sys_fsmount(fs, attrs) CALL(fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, attrs)
+#define clone_tree(at, flags) CALL(open_tree, at, "", (flags) | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)
+#define move_onto(fd, to) CALL(move_mount, fd, "", to, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+#define sys_mount_setattr(dir, path, flags, attr) CALL(mount_setattr, dir, path, flags, attr, sizeof *(attr))
+#define sys_pivot_root(new_root, put_old) CALL(pivot_root, new_root, put_old)
+#define sys_close_range(first, last, flags) CALL(close_range, first, last, flags)
+#define sys_pidfd_open(pid) CALL(pidfd_open, pid, 0)
+#define sys_pidfd_send_signal(fd, sig) CALL(pidfd_send_signal, fd, sig, NULL, 0)
+#define sys_execveat(fd, argv, envp) CALL(execveat, fd, "", argv, envp, AT_EMPTY_PATH)
+#define sys_capset(header, data) CALL(capset, header, data)
+#define sys_seccomp(op, flags, args) CALL(seccomp, op, flags, args)
+#define sys_bpf(command, attr) CALL(bpf, command, attr, sizeof *(attr))
 
 /* ---- io.c: failures, descriptors, paths, frames */
-
 /* Where something went wrong, as it travels to TypeScript. */
 struct failure {
 	uint32_t step;
@@ -63,6 +57,8 @@ int refuse(int err);	/* sets errno; -1 */
 void close_fd(int *fd); /* if it is one; errno stays */
 #define autoclose __attribute__((cleanup(close_fd)))
 
+/* A descriptor of this very program, for --init. */
+#define self_exe() open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
 #define HERE (-2)
 /* Opens inside the directory `root` (or AT_FDCWD), which no symlink can leave; plainly when root is HERE. */
 int open_in(int root, const char *path, int flags, mode_t mode);
@@ -71,7 +67,6 @@ int open_parent(int root, const char *path, const char **name);
 int write_full(int fd, const void *buf, size_t n);
 int listen_at(const char *path); /* a unix socket that does not block and that only our user can connect to */
 void mask_signals(int how);	 /* all of them: SIG_BLOCK or SIG_UNBLOCK */
-int self_exe(void);		 /* a descriptor of this very program, for --init */
 
 /* Frames between engine and core: u32 length of what follows, u8 type, payload. */
 #define MAX_FRAME (64u << 20)
@@ -89,12 +84,12 @@ int send_with(int to, const void *data, size_t size, int fd);
 #define CHANNEL 3
 
 /* ---- steps.c, net.c: each step of a plan is carried out exactly, or answers where it failed */
-
 struct run {
 	struct plan plan;
-	int slot[SLOTS];	/* -1: empty */
+	uint32_t from;		/* the first step that is not carried out yet */
+	int slot[ALL_SLOTS];	/* -1: empty */
 	int conn;		/* the engine's connection, for data frames and operation streams */
-	int sync;		/* the child's end of the socket between it and its parent */
+	int sync, to_child;	/* the child's and the parent's end of the socket between them */
 	pid_t child;		/* in the parent; 0 when there is none or it has ended */
 	int pidfd, tty, parent; /* the child's, the master of its terminal, and the child's parent's pidfd; or -1 */
 	int root;	  /* its overlay: the last to let go waits for the disk, and that is to be the shim; or -1 */
@@ -107,7 +102,7 @@ typedef int action(struct run *r, const struct step *s);
 #define STR(i) (s->str[i].s)
 #define SLOT(n) ((n) < SLOTS ? r->slot[n] : -1)
 #define RESULT(ok, ...) ((ok) ? 0 : fail(&r->f, __VA_ARGS__))
-action do_exec, do_sibling, do_tty;		       /* run.c; the first does not return on success */
+action do_clone, do_exec, do_sibling, do_tty;	       /* run.c; do_exec does not return on success */
 action do_netlink, do_reserve_port, do_device_program; /* net.c */
 action step_run;				       /* carries out one step in the calling process */
 void run_init(struct run *r, int conn);
@@ -117,18 +112,16 @@ void run_after(struct run *r, uint32_t until);
 void release_ports(void); /* those that reserve-port steps keep */
 
 /* ---- files.c: an operation stream (src/store/ops.ts) into the current folder, or of `path` in it in data frames */
-
 int files_unpack(int conn, struct failure *f);
 int files_pack(const char *path, int conn, struct failure *f);
 int remove_at(int dir, const char *name, int depth); /* a tree; depth is 0 to begin with */
 
-/* ---- run.c: carrying out a whole plan, the parent's side and the child's story */
-
-/* Host steps, clone, parent steps, and (in the child) guest steps up to exec. On failure everything made is undone as
- * far as `after` steps and process death do it. `init` is a pidfd of the container's first process for exec plans,
- * else -1. 0 when the child has exec'ed, or (r->child is 0 then) when all has ended well; or -1 with r->f. */
-int run_plan(struct run *r, const int stdio[3], int init);
-void set_stdio(const int from[3]); /* makes these 0, 1 and 2; -1: /dev/null */
+/* ---- run.c: carrying out a plan, the parent's side and the child's story */
+/* What has come of the plan. `init` is a pidfd of the container's first process for exec plans, else -1. 0 when the child
+ * waits at a gate, has exec'ed, or (r->child is 0) when all has ended well; or, all undone, -1 with r->f. */
+int run_plan(struct run *r, int init);
+/* What was made is undone as far as process death and the `after` steps before index `until` do it. */
+void run_undo(struct run *r, uint32_t until);
 
 /* ---- core.c: carries out an encoded plan for the engine at `conn`, answers it and ends the process; `init` as above */
 void carry_out(int conn, uint8_t *plan, size_t size, int init) __attribute__((noreturn));
@@ -137,7 +130,6 @@ void carry_out(int conn, uint8_t *plan, size_t size, int init) __attribute__((no
 void shim_main(struct run *r, int init) __attribute__((noreturn));
 
 /* ---- log.c: the container's log in Docker's json-file format, with rotation */
-
 #define LOG_LINE 16384 /* Docker cuts longer lines into parts of this size */
 struct log {
 	int fd; /* -1: no log */
@@ -154,4 +146,3 @@ struct log {
 int log_open(struct log *log, const char *path, uint64_t max, uint32_t files);
 void log_write(struct log *log, int stream, const char *data, size_t n);
 void log_end(struct log *log); /* writes out lines that have no newline yet */
-#endif

@@ -88,8 +88,6 @@ void mask_signals(int how) {
 	sigprocmask(how, &all, NULL);
 }
 
-int self_exe(void) { return open("/proc/self/exe", O_RDONLY | O_CLOEXEC); }
-
 int listen_at(const char *path) {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof a.sun_path) return refuse(ENAMETOOLONG);

@@ -55,22 +55,22 @@ static int decode_step(struct cursor *c, struct step *s, uint64_t *num, struct t
 
 int plan_decode(uint8_t *bytes, size_t size, struct plan *plan) {
 	struct cursor c = {bytes, bytes + size};
-	uint32_t head[2], i = 0;
-	*plan = (struct plan){0, NULL};
+	uint32_t head[2], i = 0, before = plan->count;
 	errno = EBADMSG;
 	/* A step takes at least 6 bytes, a number 8, a string 5: that bounds what there can be of each. */
 	if (take(&c, head, 8) || memcmp(head, "DWR1", 4) || head[1] > size / 6) return -1;
-	plan->step =
-		malloc(head[1] * sizeof(struct step) + size / 8 * sizeof(uint64_t) + size / 5 * sizeof(struct text));
-	if (!plan->step) return -1;
-	uint64_t *num = (uint64_t *)(plan->step + head[1]);
+	struct step *all =
+		malloc((before + head[1]) * sizeof *all + size / 8 * sizeof(uint64_t) + size / 5 * sizeof(struct text));
+	if (!all) return -1;
+	if (before) memcpy(all, plan->step, before * sizeof *all);
+	uint64_t *num = (uint64_t *)(all + before + head[1]);
 	struct text *str = (struct text *)(num + size / 8);
-	for (struct step *s = plan->step; i < head[1] && !decode_step(&c, s, num, str); s++, i++) {
+	for (struct step *s = all + before; i < head[1] && !decode_step(&c, s, num, str); s++, i++) {
 		num += s->nnum;
 		str += s->nstr;
 	}
-	if (i == head[1] && c.at == c.end) return plan->count = i, 0;
-	free(plan->step);
+	if (i == head[1] && c.at == c.end) return plan->count += i, plan->step = all, 0;
+	free(all);
 	errno = EBADMSG;
 	return -1;
 }

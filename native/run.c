@@ -1,15 +1,13 @@
-/* How a process is made. The two sides meet at these points:
- *   0 child → parent  'p'  its sibling takes its place (only if that step stands before the first parent step: who
- *                          joins another's user namespace makes the other namespaces there)
- *   1 parent → child  'g'  maps, cgroups, mounts and network of the parent's side are ready
- *   2 child → parent  'u'  the child has its own copy of the descriptors (until then both share one table,
- *                          so that slots the parent filled after the clone are the child's too)
- *   3 child → parent  end of file: execve has closed the socket; or 'F' and the failure, whole
- * In between the child may send 't' with the master of its terminal, 'p' after joining a PID namespace, and 'e' when
- * only execve is left to do. */
+/* How a process is made, in stages with a gate between each two: first what the parent does, then the child. They meet:
+ *   parent → child  'g'  with the slots: maps, cgroups, mounts and network of the parent's side are ready
+ *   child → parent  'r'  with the slots: it waits at the gate (until here both share one table of descriptors)
+ *   child → parent  'u'  in the last stage: it has its own copy of the descriptors
+ *   child → parent  end of file: execve has closed the socket; or 'F' and the failure, whole
+ * In between the child may send 't' with the master of its terminal, 'p' when a sibling takes its place, and 'e' when
+ * only execve is left to do. At a gate the rest of the plan may be yet to come (core.c). */
 #include "dewar.h"
 #include <linux/securebits.h>
-#include <sys/uio.h>
+#include <sys/mman.h>
 #include <sys/vfs.h>
 
 #define DEVPTS_MAGIC 0x1cd1
@@ -19,6 +17,7 @@ struct message {
 	char type;
 	pid_t pid;
 	struct failure f;
+	int slot[ALL_SLOTS];
 };
 
 union control {
@@ -40,7 +39,13 @@ static void tell(int sync, struct message m, int fd) {
 	if (send_with(sync, &m, sizeof m, fd)) _exit(BROKEN);
 }
 
-/* One message from the child: 0, or -1 at the end. A descriptor that came along lands in *fd. */
+static int send_slots(int to, const struct run *r, char type) {
+	struct message m = {.type = type};
+	memcpy(m.slot, r->slot, sizeof m.slot);
+	return send_with(to, &m, sizeof m, -1);
+}
+
+/* One message: 0, or -1 at the end. A descriptor that came along lands in *fd. */
 static int hear(int sync, struct message *m, int *fd) {
 	union control c;
 	struct msghdr h = {.msg_iov = &(struct iovec){m, sizeof *m}, .msg_iovlen = 1, .msg_control = &c};
@@ -77,8 +82,7 @@ STEP(do_tty) {
 	return 0;
 }
 
-/* Of the files to try the first that is there and may be executed; else why not, as Docker tells it apart: not found
- * (ENOENT, ENOTDIR) or not executable (EACCES …). */
+/* The first that is there and may be executed; else why not: not found (ENOENT, ENOTDIR) or not executable (EACCES …). */
 static void exec_first(char **files, char **argv, char **env) {
 	int why = ENOENT;
 	for (; *files && (why == ENOENT || why == ENOTDIR || why == EACCES); files++) {
@@ -114,12 +118,6 @@ STEP(do_exec) {
 	return fail(&r->f, "%s", s->str[0].s);
 }
 
-void set_stdio(const int from[3]) {
-	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int i = 0; i < 3; i++)
-		if (dup2(from[i] >= 0 ? from[i] : null, i) < 0) _exit(BROKEN);
-}
-
 static void give_up(struct run *r) {
 	tell(r->sync, (struct message){.type = 'F', .f = r->f}, -1);
 	_exit(BROKEN);
@@ -145,55 +143,62 @@ static int run_actor(struct run *r, enum actor who, uint32_t from, uint32_t to) 
 	return 0;
 }
 
-/* Index behind the sibling step if that stands before the first parent step; else 0. */
-static uint32_t early_end(const struct run *r) {
-	uint32_t i = 0;
-	while (i < r->plan.count && r->plan.step[i].actor != PARENT && r->plan.step[i].op != OP_SIBLING) i++;
-	return i < r->plan.count && r->plan.step[i].op == OP_SIBLING ? i + 1 : 0;
+static uint32_t stage_end(const struct run *r) {
+	uint32_t i = r->from;
+	while (i < r->plan.count && r->plan.step[i].op != OP_GATE) i++;
+	return i;
 }
 
-static void child_main(struct run *r, const int stdio[3], int parent_sync) {
-	char go;
-	struct iovec iov[2] = {{&go, 1}, {r->slot, sizeof r->slot}};
+/* The parent's word to go on, and the part of the plan that is next. When it dies its end stays open in the shared table. */
+static void await_go(struct run *r) {
+	struct message m;
 	struct pollfd p[2] = {{.fd = r->sync, .events = POLLIN}, {.fd = r->parent, .events = POLLIN}};
-	uint32_t early = early_end(r);
+	int fd;
+	if (poll(p, 2, -1) < 0 || !p[0].revents || hear(r->sync, &m, &fd)) _exit(BROKEN);
+	memcpy(r->slot, m.slot, sizeof m.slot);
+	if (r->from < r->plan.count) return;
+	size_t size = (size_t)lseek(fd = r->slot[PART], 0, SEEK_END);
+	uint8_t *part = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	if (part == MAP_FAILED || plan_decode(part, size, &r->plan)) _exit(BROKEN);
+}
+
+static void child_main(struct run *r) {
+	uint32_t end;
 	/* Not readable by those inside before execve: /proc/PID/exe and fd of a joining process (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (run_actor(r, GUEST, 0, early)) give_up(r);
-	if (poll(p, 2, -1) < 0 || !p[0].revents) _exit(BROKEN); /* a dead parent's end stays open in the shared table */
-	if (readv(r->sync, iov, 2) != 1 + (ssize_t)sizeof r->slot || unshare(CLONE_FILES)) _exit(BROKEN);
+	for (await_go(r); (end = stage_end(r)) < r->plan.count; await_go(r)) {
+		if (run_actor(r, GUEST, r->from, end)) give_up(r);
+		r->from = end + 1;
+		if (send_slots(r->sync, r, 'r')) _exit(BROKEN);
+	}
+	if (unshare(CLONE_FILES)) _exit(BROKEN);
 	tell(r->sync, (struct message){.type = 'u'}, -1);
-	close(parent_sync), close_fd(&r->parent); /* a descriptor of who has the host's rights */
-	set_stdio(stdio);
+	close_fd(&r->to_child), close_fd(&r->parent);	     /* a descriptor of who has the host's rights */
+	for (int i = 0, *from = r->slot + STDIO; i < 3; i++) /* 2 is /dev/null until the last turn */
+		if (dup2(from[i] >= 0 ? from[i] : 2, i) < 0) _exit(BROKEN);
 	setsid();
-	if (run_actor(r, GUEST, early, r->plan.count)) give_up(r);
+	if (run_actor(r, GUEST, r->from, end)) give_up(r);
 	_exit(0);
 }
 
-/* Takes a user id with all capabilities, or with 0 becomes root again. Who makes a user namespace owns it, and what
- * those inside use up the kernel charges to the owner, too. */
+/* Takes a user id with all capabilities, or with 0 root's: a user namespace's maker is charged for what is used in it. */
 static int become(uid_t euid) {
 	static int bits;
 	if (euid) bits = prctl(PR_GET_SECUREBITS);
 	return prctl(PR_SET_SECUREBITS, euid ? bits | SECBIT_NO_SETUID_FIXUP : bits, 0, 0, 0) || seteuid(euid) ? -1 : 0;
 }
 
-/* The clone step: the parent's end of the socket between the two, or -1. The child does not return. */
-static int make_child(struct run *r, const struct step *s, const int stdio[3]) {
+STEP(do_clone) {
 	int pair[2];
 	/* A sequenced socket keeps messages apart and gives an end of file when execve closes the other side. */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return fail(&r->f, "socketpair");
-	struct clone_args a = {.flags = NUM(0) | CLONE_PIDFD | CLONE_FILES,
-			       .pidfd = (uint64_t)(uintptr_t)&r->pidfd,
-			       .exit_signal = SIGCHLD,
-			       .cgroup = (uint64_t)SLOT(NUM(1))};
-	r->sync = pair[1], r->parent = (int)sys_pidfd_open(getpid());
+	struct clone_args a = {.flags = NUM(0) | CLONE_PIDFD | CLONE_FILES, .exit_signal = SIGCHLD};
+	a.pidfd = (uint64_t)(uintptr_t)&r->pidfd, a.cgroup = (uint64_t)SLOT(NUM(1));
+	r->to_child = pair[0], r->sync = pair[1], r->parent = (int)sys_pidfd_open(getpid());
 	pid_t pid = NUM(2) != NONE && become((uid_t)NUM(2)) ? -1 : (pid_t)sys_clone3(&a);
-	if (pid == 0) child_main(r, stdio, pair[0]);
+	if (pid == 0) child_main(r);
 	if (pid > 0) r->child = pid;
-	if ((NUM(2) == NONE || !become(0)) && pid > 0) return pair[0];
-	close_fd(&pair[0]);
-	return fail(&r->f, "clone");
+	return RESULT((NUM(2) == NONE || !become(0)) && pid > 0, "clone");
 }
 
 /* The child's socket has closed, or it died: 0 when it was to end and has ended well. */
@@ -207,15 +212,16 @@ static int reap_child(struct run *r, int to_end) {
 }
 
 /* Follows the child until it sends `until`, or if that is 0 until execve or its orderly end; -1 with the failure. */
-static int follow(struct run *r, int sync, char until) {
+static int follow(struct run *r, char until) {
 	struct message m = {0};
 	for (int exec = 0; !until || m.type != until; exec |= m.type == 'e') {
-		struct pollfd p[2] = {{.fd = sync, .events = POLLIN}, {.fd = r->pidfd, .events = POLLIN}};
+		struct pollfd p[2] = {{.fd = r->to_child, .events = POLLIN}, {.fd = r->pidfd, .events = POLLIN}};
 		int fd = -1;
 		while (poll(p, 2, -1) < 0 && errno == EINTR) {}
 		/* Only the pidfd shows an end before the child had its own descriptors: the socket's other end is open here. */
-		if (!p[0].revents || hear(sync, &m, &fd)) return exec ? 0 : reap_child(r, !until);
+		if (!p[0].revents || hear(r->to_child, &m, &fd)) return exec ? 0 : reap_child(r, !until);
 		if (m.type == 'u') close_fd(&r->sync), close_fd(&r->parent);
+		if (m.type == 'r') memcpy(r->slot, m.slot, sizeof m.slot);
 		if (m.type == 't') r->tty = fd;
 		if (m.type == 'e') r->root = fd;
 		if (m.type == 'F') return r->f = m.f, -1;
@@ -227,38 +233,32 @@ static int follow(struct run *r, int sync, char until) {
 	return 0;
 }
 
-/* From the clone on. Files in the child's folder of /proc are the parent's to write: they belong to root as long as the
- * child cannot be dumped. The descriptor is gone before the child, which shares it, goes on. */
-static int raise_child(struct run *r, const int stdio[3], const struct step *clone) {
+/* Up to a gate or the end. Files in the child's folder of /proc belong to root as long as the child cannot be dumped. The
+ * descriptor is gone before the child, which shares it, goes on. */
+static int run_stage(struct run *r, uint32_t end) {
 	char proc[32];
-	struct iovec iov[2] = {{"g", 1}, {r->slot, sizeof r->slot}};
-	r->f.step = (uint32_t)(clone - r->plan.step);
-	autoclose int sync = make_child(r, clone, stdio);
-	if (sync < 0 || (early_end(r) && follow(r, sync, 'p'))) return -1;
+	if (run_actor(r, HOST, r->from, end)) return -1;
+	if (!r->child) return 0;
 	snprintf(proc, sizeof proc, "/proc/%d", (int)r->child);
 	r->slot[CHILD_SLOT] = open(proc, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int bad = run_actor(r, PARENT, 0, r->plan.count);
+	int bad = run_actor(r, PARENT, r->from, end);
 	close_fd(&r->slot[CHILD_SLOT]);
-	if (bad) return -1;
-	return writev(sync, iov, 2) < 0 ? fail(&r->f, "the process ended early") : follow(r, sync, 0);
+	if (bad || send_slots(r->to_child, r, 'g')) return bad ? -1 : fail(&r->f, "the process ended early");
+	return follow(r, end < r->plan.count ? 'r' : 0);
 }
 
-int run_plan(struct run *r, const int stdio[3], int init) {
-	uint32_t clone = 0;
-	while (clone < r->plan.count && r->plan.step[clone].op != OP_CLONE) clone++;
+void run_undo(struct run *r, uint32_t until) {
+	if (r->child) sys_pidfd_send_signal(r->pidfd, SIGKILL), waitpid(r->child, NULL, 0);
+	r->child = 0;
+	run_after(r, until);
+	run_close_slots(r);
+}
+
+int run_plan(struct run *r, int init) {
+	int rc = 0;
 	if (init >= 0) r->slot[INIT_SLOT] = fcntl(init, F_DUPFD_CLOEXEC, 3);
-	int rc = run_actor(r, HOST, 0, r->plan.count);
-	if (!rc && clone < r->plan.count)
-		rc = raise_child(r, stdio, &r->plan.step[clone]);
-	else if (!rc)
-		run_after(r, r->plan.count); /* a plan that only cleans up */
-	if (rc) {
-		if (r->child) sys_pidfd_send_signal(r->pidfd, SIGKILL), waitpid(r->child, NULL, 0);
-		r->child = 0;
-		run_after(r, r->f.step);
-		run_close_slots(r);
-		close_fd(&r->sync), close_fd(&r->tty);
-	}
-	if (!r->child) close_fd(&r->pidfd);
+	for (uint32_t end; !rc && r->from < r->plan.count; r->from = end + 1) rc = run_stage(r, end = stage_end(r));
+	if (rc) run_undo(r, r->f.step);
+	if (!rc && r->pidfd < 0) run_after(r, r->plan.count); /* a plan that only cleans up */
 	return rc;
 }

@@ -1,6 +1,5 @@
-/* The shim: one per process of a container, which outlives the engine. That of the first process is forked from the
- * spawner, that of an exec from the first one's, so that an exec that hangs on its way holds up nobody else.
- * Requests and answers: src/kernel/shim.ts. */
+/* The shim: one per process of a container, which outlives the engine; an exec's is forked from the first one's, so that
+ * one that hangs on its way holds up nobody else. Requests and answers: src/kernel/shim.ts. */
 #include "dewar.h"
 #include <arpa/inet.h>
 
@@ -69,10 +68,8 @@ static int start(void) {
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, tty = shim.num[TTY] != 0;
 	if (!tty && ((shim.num[STDIN_OPEN] && make_pipe(in)) || make_pipe(out) || make_pipe(err)))
 		return fail(&shim.run.f, "pipe");
-	if (run_plan(&shim.run, (int[]){in[0], out[1], err[1]}, shim.init)) return -1;
-	close_fd(&in[0]);
-	close_fd(&out[1]);
-	close_fd(&err[1]);
+	memcpy(shim.run.slot + STDIO, (int[]){in[0], out[1], err[1]}, 3 * sizeof(int));
+	if (run_plan(&shim.run, shim.init)) return -1;
 	shim.in = tty ? fcntl(shim.run.tty, F_DUPFD_CLOEXEC, 3) : in[1];
 	shim.out[0] = tty ? shim.run.tty : out[0];
 	shim.out[1] = err[0];
@@ -312,9 +309,6 @@ static int prepare(void) {
 	/* From inside: the path may be longer than sun_path's 108 bytes. */
 	shim.listener = *dir && chdir(dir) ? -1 : listen_at(shim.str[SOCKET].s);
 	if (shim.listener < 0) return fail(&shim.run.f, "%s", dir);
-	/* Keys of the engine's session are nobody's inside. EPERM: around us is a filter, which holds inside, too. */
-	if (*dir && SYSTEM_CALL(keyctl, 1 /* JOIN_SESSION_KEYRING */, NULL) < 0 && errno != ENOSYS && errno != EPERM)
-		return fail(&shim.run.f, "session keyring");
 	if (*log && log_open(&shim.log, log, shim.num[LOG_MAX], (uint32_t)shim.num[LOG_FILES]))
 		return fail(&shim.run.f, "%s", log);
 	return 0;
@@ -322,18 +316,16 @@ static int prepare(void) {
 
 void shim_main(struct run *r, int init) {
 	const struct step *o = &r->plan.step[r->plan.count - 1];
-	shim.run = *r;
+	shim.run = *r, shim.num = o->num, shim.str = o->str;
 	shim.init = init, shim.leads = init < 0;
-	shim.num = o->num;
-	shim.str = o->str;
 	for (const struct step *s = r->plan.step; s < o; s++)
 		shim.leads &= !(s->op == OP_SETNS && s->num[1] & CLONE_NEWPID);
 	int ready = !prepare();
-	/* An engine that died before our socket was there has a successor that may not have seen it: nobody would know
-	 * of the container. One that dies from here on has left a socket to find. */
+	/* The successor of an engine that died before our socket was there may not have seen it; from here on it does. */
 	struct pollfd engine_gone = {.fd = r->conn, .events = POLLRDHUP};
-	if (ready && poll(&engine_gone, 1, 0) > 0) _exit(125);
-	if (!ready || start()) send_failure(r->conn, &shim.run.f), _exit(125);
+	int gone = ready && poll(&engine_gone, 1, 0) > 0;
+	if (!ready || gone) run_undo(&shim.run, shim.run.from);
+	if (!ready || gone || start()) send_failure(r->conn, &shim.run.f), _exit(125);
 	if (init < 0) close(CHANNEL); /* an exec's shim has none */
 	send_started(add_conn(r->conn));
 	run_close_slots(&shim.run); /* after execve: the last to close a layer's own mount waits for RCU, 0.2 ms each */

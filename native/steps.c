@@ -213,7 +213,7 @@ static STEP(do_chdir) {
 	char where[PATH_MAX];
 	if ((NUM(0) && make_target(HERE, STR(0), 1, LINKS_MAX)) || chdir(STR(0))) return fail(&r->f, "%s", STR(0));
 	errno = EXDEV;
-	return RESULT(SYSTEM_CALL(getcwd, where, sizeof where) > 0 && where[0] == '/', "%s", STR(0));
+	return RESULT(CALL(getcwd, where, sizeof where) > 0 && where[0] == '/', "%s", STR(0));
 }
 
 /* Capabilities survive the change (PR_SET_KEEPCAPS) until the `caps` step sets them. */
@@ -255,7 +255,7 @@ static STEP(do_seccomp) {
 	return RESULT(!sys_seccomp(SECCOMP_SET_MODE_FILTER, (unsigned)NUM(0), &prog), "seccomp");
 }
 
-/* Carried out elsewhere: run.c makes the child itself, shim.c reads its settings. */
+/* Carried out elsewhere: run.c waits at gates, shim.c reads its settings. */
 static STEP(do_nothing) { return 0; }
 
 int step_run(struct run *r, const struct step *s) {
@@ -265,12 +265,12 @@ int step_run(struct run *r, const struct step *s) {
 }
 
 void run_init(struct run *r, int conn) {
-	*r = (struct run){.conn = conn, .sync = -1, .pidfd = -1, .tty = -1, .parent = -1, .root = -1};
+	*r = (struct run){.conn = conn, .sync = -1, .to_child = -1, .pidfd = -1, .tty = -1, .parent = -1, .root = -1};
 	memset(r->slot, 0xff, sizeof r->slot);
 }
 
 void run_close_slots(struct run *r) {
-	for (int i = 0; i < SLOTS; i++) close_fd(&r->slot[i]);
+	for (int i = 0; i < ALL_SLOTS; i++) close_fd(&r->slot[i]);
 }
 
 void run_after(struct run *r, uint32_t until) {

@@ -150,15 +150,15 @@ function bindOf(path: string, options: readonly string[]): OciMount {
 function etcMounts(input: MountInput): OciMount[] {
   const idmap = input.userNamespace ? ['idmap'] : []
   const access = input.host.readonlyRootfs ? 'ro' : 'rw'
-  const bind = (destination: string, source: string | undefined): OciMount[] =>
+  const bind = (destination: string, source: string | undefined, how = access): OciMount[] =>
     source === undefined
       ? []
-      : [{ destination, type: 'bind', source, options: ['bind', 'rprivate', access, 'x-file', ...idmap] }]
+      : [{ destination, type: 'bind', source, options: ['bind', 'rprivate', how, 'x-file', ...idmap] }]
   return [
     ...bind('/etc/resolv.conf', input.files.resolvConf),
     ...bind('/etc/hostname', input.files.hostname),
     ...bind('/etc/hosts', input.files.hosts),
-    ...bind('/proc/sys/kernel/random/boot_id', input.files.bootId),
+    ...bind('/proc/sys/kernel/random/boot_id', input.files.bootId, 'ro'),
   ]
 }
 
@@ -244,14 +244,24 @@ const MASKED: readonly string[] = [
   '/sys/kernel/uevent_seqnum', // what comes and goes on the host
 ]
 
+const NO_METERS: readonly string[] = []
 const READONLY: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 
 /** An explicit list from the client (even an empty one) replaces ours, as with dockerd. */
 export function closedPaths(
   host: Pick<HostConfig, 'privileged' | 'maskedPaths' | 'readonlyPaths'>,
   systemPathsOpen: boolean,
-  meters: readonly string[] = [],
+  meters: readonly string[] = NO_METERS,
 ): { readonly masked: readonly string[]; readonly readonly: readonly string[] } {
   if (host.privileged || systemPathsOpen) return { masked: [], readonly: [] }
-  return { masked: host.maskedPaths ?? [...MASKED, ...meters], readonly: host.readonlyPaths ?? READONLY }
+  return { masked: host.maskedPaths ?? withMeters(meters), readonly: host.readonlyPaths ?? READONLY }
+}
+
+const lists = new WeakMap<readonly string[], readonly string[]>()
+
+/** For the same meters the very same list, from which the same steps are made. */
+function withMeters(meters: readonly string[]): readonly string[] {
+  const list = lists.get(meters) ?? [...MASKED, ...meters]
+  lists.set(meters, list)
+  return list
 }

@@ -1,5 +1,13 @@
 /** An isolation level: what stands between a container and its host. One folder per level implements this. */
-import type { Core, RunOptions, Shim, ShimOptions, ShimProcess, ExecOptions } from '../kernel/core-api.ts'
+import type {
+  Begun,
+  Core,
+  RunOptions,
+  Shim,
+  ShimOptions,
+  ShimProcess,
+  ExecOptions,
+} from '../kernel/core-api.ts'
 import type { OciProcess, OciSpec } from '../kernel/oci.ts'
 import type { Plan, Step } from '../kernel/plan.ts'
 
@@ -47,7 +55,10 @@ export interface Level {
   available(): Promise<Availability>
   /** Pure: the plan that would be carried out. */
   plan(bundle: Bundle): Plan
-  start(core: Core, bundle: Bundle): Promise<Shim>
+  /** `begun`: by this level, for a bundle like this one; dropped when this one begins otherwise. */
+  start(core: Core, bundle: Bundle, begun?: Begun): Promise<Shim>
+  /** Does as much of a start as a bundle of which little is known allows; undefined when that is nothing. */
+  begin(core: Core, bundle: Pick<Bundle, 'spec' | 'shim'>): Promise<Begun | undefined>
   exec(shim: Shim, bundle: Bundle, process: OciProcess, options: ExecOptions): Promise<ShimProcess>
   /**
    * Runs `pack`, `unpack` or `read` steps in the container's file tree: in a copy of its mount namespace when it

@@ -20,8 +20,13 @@ export interface Core extends AsyncDisposable {
    * `emit`, `read`), in order. Throws PlanFailed with the failing step.
    */
   run(plan: Plan, options?: RunOptions): Promise<Buffer[]>
-  /** Carries out a plan that ends in `exec` under a shim of its own. Resolves when execve has succeeded. */
-  launch(plan: Plan, options: ShimOptions): Promise<Shim>
+  /**
+   * Carries out a plan that ends in `exec` under a shim of its own. Resolves when execve has succeeded. `begun`: goes on
+   * from there when the plan begins as that one did, else drops it first.
+   */
+  launch(plan: Plan, options: ShimOptions, begun?: Begun): Promise<Shim>
+  /** Carries out such a plan up to its last gate; undefined when it has none. Resolves when that is under way. */
+  begin(plan: Plan): Promise<Begun | undefined>
   /** Connects to the shim of a container that an earlier engine started; undefined when it is dead. */
   reconnect(runDir: string): Promise<Shim | undefined>
   /**
@@ -29,6 +34,13 @@ export interface Core extends AsyncDisposable {
    * out or a moment after. Without a listener they are closed.
    */
   onLent(listener: OnLent): void
+}
+
+/** A plan that is carried out up to its last gate, and waits there. When its engine ends, so does it. */
+export interface Begun {
+  /** Resolves when it has been dropped, or ended by itself, and nothing of it is left. Not for one that was launched. */
+  readonly gone: Promise<void>
+  drop(): void
 }
 
 export interface LogOptions {

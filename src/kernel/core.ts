@@ -7,7 +7,8 @@ import type { Readable } from 'node:stream'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DewarError, errnoOf } from '../base/errors.ts'
-import type { Core, RunOptions, Shim, ShimOptions } from './core-api.ts'
+import { BegunPlan, encodeParts, launchWhole } from './begun.ts'
+import type { Begun, Core, RunOptions, Shim, ShimOptions } from './core-api.ts'
 import { encodePlan } from './encode.ts'
 import { connectUnix, failureOf, frame, onFrames, type Frame } from './frames.ts'
 import { takeLent, type OnLent } from './lent-sockets.ts'
@@ -138,16 +139,25 @@ class NativeCore implements Core {
     }
   }
 
-  async launch(plan: Plan, options: ShimOptions): Promise<Shim> {
-    const bytes = encodePlan(plan, shimStep(options, options))
-    const control = new Control(await this.#runner(), options.runDir, plan)
-    control.linger()
+  async launch(plan: Plan, options: ShimOptions, begun?: Begun): Promise<Shim> {
+    const parts = encodeParts(plan, shimStep(options, options))
+    const fits = begun instanceof BegunPlan && begun.fits(parts.first)
+    const shim = fits ? await begun.goOn(plan, parts.rest(), options.runDir) : undefined
+    if (shim !== undefined) return shim
+    begun?.drop()
+    await begun?.gone
     try {
-      const started = await control.ask(frame('P', bytes))
-      return new ShimClient(control, options.runDir, started.payload)
-    } catch (error) {
-      control.close()
-      throw error
+      return await launchWhole(new Control(await this.#runner(), options.runDir, plan), parts, options.runDir)
+    } finally {
+      this.#prepareRunner()
+    }
+  }
+
+  async begin(plan: Plan): Promise<Begun | undefined> {
+    const { first } = encodeParts(plan)
+    if (first === undefined) return undefined
+    try {
+      return new BegunPlan(new Control(await this.#runner(), '', plan), first)
     } finally {
       this.#prepareRunner()
     }

@@ -125,6 +125,8 @@ function describeProcessStep(s: ProcessAction | Extract<Action, { op: 'chdir' }>
   switch (s.op) {
     case 'clone':
       return `make the process with its own ${names(s.flags, CLONE_NAMES) || 'nothing'}${s.owner === undefined ? '' : `, owned by uid ${s.owner}`}`
+    case 'gate':
+      return 'wait: what is behind this may be decided later'
     case 'idmap':
       return `map its user ids ${s.uid.trim().replaceAll('\n', '; ')} and group ids ${s.gid.trim().replaceAll('\n', '; ')}`
     case 'open-ns':

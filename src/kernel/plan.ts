@@ -15,7 +15,7 @@
  *            runs them again when a shim was killed.
  *
  * Descriptors, not paths: a **slot** (0 ≤ slot < 256) holds a descriptor between steps. Slots filled by host
- * and parent steps are visible to the guest. `at: slot` resolves `path` inside that descriptor with
+ * and parent steps are visible to the guest, and behind a gate the guest's to them. `at: slot` resolves `path` inside that descriptor with
  * openat2(RESOLVE_IN_ROOT): no symlink in it can lead outside.
  */
 export type Actor = 'host' | 'parent' | 'guest' | 'after'
@@ -95,6 +95,11 @@ export type Action =
    * all who are inside: with the host's root as the owner one container could use up what root and the others may have.
    */
   | { readonly op: 'clone'; readonly flags: number; readonly cgroup?: Slot; readonly owner?: number }
+  /**
+   * Parts a plan into stages. In each the host's steps are carried out first, then the parent's, then the guest's, which
+   * waits here meanwhile. What comes behind the last gate may be sent later than what is before it.
+   */
+  | { readonly op: 'gate' }
   /** Maps of the waiting child's user namespace. Actor `parent`. */
   | { readonly op: 'idmap'; readonly uid: string; readonly gid: string }
   /** Opens a namespace of the waiting child (`user`, `net`, …) into a slot. Actor `parent`. */
@@ -104,8 +109,8 @@ export type Action =
   /** A sibling goes on in this process's place, in new namespaces by `flags`: only children enter a PID namespace. Actor `guest`. */
   | { readonly op: 'sibling'; readonly flags: number }
   /**
-   * The clocks of a new time namespace that nobody is in yet: offsets such as "monotonic -5 0\n", or with `zero` those
-   * that make them start at nought when the plan is sent. Actor `host`.
+   * The clocks of the time namespace that the waiting child has made and nobody is in yet: offsets such as
+   * "monotonic -5 0\n", or with `zero` those that make them start at nought when the plan is sent. Actor `parent`.
    */
   | { readonly op: 'clock-offsets'; readonly offsets: string; readonly zero: boolean }
   /** Writes "0" to the cgroup file open in `slot`: the writer joins (no global lock, unlike writing a pid). */

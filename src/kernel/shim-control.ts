@@ -40,9 +40,10 @@ export class Control {
   readonly closed: Promise<void>
   readonly #socket: Socket
   readonly #waiting: Waiting[] = []
-  readonly #plan: Plan | undefined
-  readonly #runDir: string
-  #gone = false
+  #plan: Plan | undefined
+  #runDir: string
+  /** The other side has gone, or we have. */
+  gone = false
   #told = false
   #lingers = false
   #holds = 0
@@ -67,7 +68,7 @@ export class Control {
       socket.on('error', () => undefined) // 'close' follows
       socket.on('end', () => socket.end())
       socket.on('close', () => {
-        this.#gone = true
+        this.gone = true
         const gone = new ShimGone(runDir)
         for (const w of this.#waiting.splice(0)) w.reject(gone)
         reject(gone)
@@ -88,7 +89,7 @@ export class Control {
    * number. A zombie's namespaces cannot be opened: it is held from the asking to the opening. `release` may end that.
    */
   async holding<T>(work: (release: () => void) => Promise<T>): Promise<T> {
-    if (this.#told || this.#gone) throw new HasEnded(this.#runDir)
+    if (this.#told || this.gone) throw new HasEnded(this.#runDir)
     let held = true
     this.#holds += 1
     const release = (): void => {
@@ -101,6 +102,12 @@ export class Control {
     } finally {
       release()
     }
+  }
+
+  /** What is asked from now on is about this plan and that folder. */
+  turnTo(runDir: string, plan: Plan): void {
+    this.#runDir = runDir
+    this.#plan = plan
   }
 
   /** The connection is to outlast the end for a moment. Asked before there is one. */
@@ -141,15 +148,25 @@ export class Control {
   }
 
   ask(request: Buffer): Promise<Frame> {
-    if (this.#gone) return Promise.reject(new ShimGone(this.#runDir))
+    if (this.gone) return Promise.reject(new ShimGone(this.#runDir))
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject })
       this.#socket.write(request)
     })
   }
 
+  /** Not answered by itself. */
+  tell(message: Buffer): void {
+    if (!this.gone) this.#socket.write(message)
+  }
+
   close(): void {
     this.#socket.destroy()
+  }
+
+  /** Nothing is asked any more; `closed` then tells that the other side has gone. */
+  end(): void {
+    this.#socket.end()
   }
 }
 

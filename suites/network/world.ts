@@ -41,7 +41,8 @@ function coreIn(core: Core, namespace: string): Core {
   const inside = (plan: Plan): Plan => ({ steps: [...enter, ...plan.steps] })
   return {
     run: (plan, options) => core.run(inside(plan), options),
-    launch: (plan, options) => core.launch(inside(plan), options),
+    launch: (plan, options, begun) => core.launch(inside(plan), options, begun),
+    begin: (plan) => core.begin(inside(plan)),
     reconnect: (runDir) => core.reconnect(runDir),
     onLent: (listener) => core.onLent(listener),
     [Symbol.asyncDispose]: () => core[Symbol.asyncDispose](),

@@ -133,12 +133,27 @@ test('planFor gives every container namespaces of its own, and its own ids', () 
 
 test('planFor drops capabilities after the filter is in place, and execs last', () => {
   const steps = stepsOf(plain)
-  const lastMount = steps.findLastIndex((s) => s.op === 'attach-mount')
-  assert.ok(lastMount < guestAt(steps, 'cover'), 'nothing is mounted over what hides')
   assert.ok(guestAt(steps, 'cover') < guestAt(steps, 'pivot'))
   assert.ok(guestAt(steps, 'pivot') < guestAt(steps, 'seccomp'))
   assert.ok(guestAt(steps, 'seccomp') < guestAt(steps, 'caps'))
   assert.equal(guestAt(steps, 'exec'), steps.length - 1)
+})
+
+test('planFor mounts nothing over what hides', () => {
+  const after = (Binds: string[]): string[] => {
+    const steps = stepsOf({ ...plain, HostConfig: { NetworkMode: 'none', Binds } })
+    const last = steps.findLastIndex((s) => s.op === 'cover')
+    return steps.slice(last).flatMap((s) => (s.op === 'attach-mount' ? [`${s.within ?? ''}${s.path}`] : []))
+  }
+  const trees = ['/dev', '/proc', '/dev', '/sys']
+  const etc = ['/etc/hostname', '/etc/hosts', '/etc/resolv.conf']
+  // The root over /dev, then the trees as they are, into the root.
+  assert.deepEqual(after([]), [...trees, ...etc])
+  assert.deepEqual(after(['/tmp:/data']), [...trees, '/data', ...etc])
+  // What the user puts into a tree is there before anything is hidden in it.
+  assert.deepEqual(after(['/tmp:/sys/firmware/x']), [])
+  assert.deepEqual(after(['/tmp:/proc/acpi']), [])
+  assert.deepEqual(after(['/tmp:/data', '/tmp://proc/../proc/acpi']), [])
 })
 
 test('planFor with no-new-privileges loads the filter last, when nothing of ours needs what it forbids', () => {
@@ -151,10 +166,9 @@ test('planFor lowers the number of descriptors when the steps that need many are
   const limited = (Soft: number, Hard: number) =>
     stepsOf({ ...plain, HostConfig: { Ulimits: [{ Name: 'nofile', Soft, Hard }] } }).flatMap((s, at) =>
       s.op === 'rlimit'
-        ? [`${s.actor} ${s.soft}:${s.hard} ${at > lastMount(stepsOf(plain)) ? 'late' : 'early'}`]
+        ? [`${s.actor} ${s.soft}:${s.hard} ${at > guestAt(stepsOf(plain), 'pivot') ? 'late' : 'early'}`]
         : [],
     )
-  const lastMount = (steps: readonly Step[]): number => steps.findLastIndex((s) => s.op === 'fsmount')
   assert.deepEqual(limited(16, 16), ['guest 16:16 late'])
   assert.deepEqual(limited(16, 4096), ['parent 4096:4096 early', 'guest 16:4096 late'])
   assert.deepEqual(limited(2048, 4096), ['parent 2048:4096 early'])

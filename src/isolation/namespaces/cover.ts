@@ -2,7 +2,7 @@
 import type { OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { ATTR } from './mount-words.ts'
-import type { Places } from './places.ts'
+import { SYSTEM, type Places } from './places.ts'
 import type { Slots } from './slots.ts'
 
 /** Linux's own numbers; all are the same on x86-64 and arm64. */
@@ -16,6 +16,8 @@ export interface Cover {
   readonly guest: Step[]
   /** What hides a folder, and what hides anything else. */
   readonly by: { readonly folder: Slot; readonly file: Slot }
+  /** Where /proc, /sys and /dev wait for the root, in folders of their names; undefined when nothing is hidden. */
+  readonly stage: Slot | undefined
 }
 
 /**
@@ -31,7 +33,7 @@ export function coverSteps(
 ): Cover {
   const [all, folder, file] = [slots.take(), slots.take(), slots.take()]
   const by = { folder, file }
-  if (spec.linux.maskedPaths.length === 0) return { parent: [], guest: [], by }
+  if (spec.linux.maskedPaths.length === 0) return { parent: [], guest: [], by, stage: undefined }
   const owner = Object.entries(ids).map(([id, n]) => [id, String(n)] as const)
   const take = (path: string, slot: Slot): Step => ({
     actor: 'guest',
@@ -51,7 +53,14 @@ export function coverSteps(
         options: [['size', '0k'], ...owner],
         attrs: 0,
       },
-      { actor: 'parent', op: 'mkdir', at: all, path: 'folder', mode: 0o755, ...ids },
+      ...['/folder', ...SYSTEM].map((path): Step => ({
+        actor: 'parent',
+        op: 'mkdir',
+        at: all,
+        path: path.slice(1),
+        mode: 0o755,
+        ...ids,
+      })),
       {
         actor: 'parent',
         op: 'mknod',
@@ -70,25 +79,51 @@ export function coverSteps(
       take('file', file),
     ],
     by,
+    stage: all,
   }
 }
 
-/** Inside the root before it is entered: kernel settings first, then the doors to them are closed. */
-export function closingSteps({ linux }: OciSpec, places: Places, { by }: Cover): Step[] {
-  return [
-    ...Object.entries(linux.sysctl).map(([name, data]): Step => ({
-      actor: 'guest',
-      op: 'write',
-      ...places.of(`/proc/sys/${name.replaceAll('.', '/')}`),
-      data,
-    })),
-    ...linux.maskedPaths.map((path): Step => coverStep(places, path, { attrs: 0, by })),
-    ...linux.readonlyPaths.map((path): Step => coverStep(places, path, { attrs: ATTR.ro })),
-  ]
+/**
+ * Before the root is entered: kernel settings first, then the doors to them are closed. `staged`: those of trees that
+ * are whole before the root is there.
+ */
+export function closingSteps(
+  { linux }: OciSpec,
+  places: Places,
+  { by }: Cover,
+): { readonly staged: Step[]; readonly late: Step[] } {
+  const steps: { readonly staged: Step[]; readonly late: Step[] } = { staged: [], late: [] }
+  const put = (path: string, step: Step): void =>
+    void steps[places.isStaged(path) ? 'staged' : 'late'].push(step)
+  for (const [name, data] of Object.entries(linux.sysctl)) {
+    const path = `/proc/sys/${name.replaceAll('.', '/')}`
+    put(path, { actor: 'guest', op: 'write', ...places.of(path), data })
+  }
+  covering(linux.maskedPaths, places, { attrs: 0, by }).forEach(([path, step]) => put(path, step))
+  covering(linux.readonlyPaths, places, { attrs: ATTR.ro }).forEach(([path, step]) => put(path, step))
+  return steps
 }
 
-const coverStep = (
+type Covering = readonly (readonly [path: string, step: Step])[]
+/** Of each list of paths, by where they are looked up and what covers them. */
+const coverings = new WeakMap<readonly string[], Map<string, Covering>>()
+const MOST_COVERINGS = 16
+
+/** Two thirds of a plan, and nearly always the same: made once, and frozen, so that it is encoded once, too. */
+function covering(
+  paths: readonly string[],
   places: Places,
-  path: string,
   how: { readonly attrs: number; readonly by?: Cover['by'] },
-): Step => ({ actor: 'guest', op: 'cover', ...places.of(path), optional: true, ...how })
+): Covering {
+  const known = coverings.get(paths) ?? new Map<string, Covering>()
+  const key = `${places.key} ${JSON.stringify(how)}`
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const made = paths.map((path): Covering[number] => [
+    path,
+    Object.freeze<Step>({ actor: 'guest', op: 'cover', ...places.of(path), optional: true, ...how }),
+  ])
+  if (known.size === MOST_COVERINGS) known.clear()
+  coverings.set(paths, known.set(key, made))
+  return made
+}

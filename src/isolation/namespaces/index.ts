@@ -13,14 +13,14 @@ import {
   type CgroupPlan,
 } from '../../kernel/cgroup.ts'
 import { holdsCapability } from '../../kernel/capabilities.ts'
-import type { Core, ExecOptions, Shim, ShimProcess } from '../../kernel/core-api.ts'
+import type { Begun, Core, ExecOptions, Shim, ShimProcess } from '../../kernel/core-api.ts'
 import type { OciProcess } from '../../kernel/oci.ts'
 import type { Plan, Step } from '../../kernel/plan.ts'
 import { PlanFailed } from '../../kernel/plan-failed.ts'
 import type { MachineArch } from '../../kernel/seccomp.ts'
 import type { Availability, Bundle, FilesOptions, Level } from '../level.ts'
 import { filesPlan } from './files-plan.ts'
-import { containerPlan, execPlan, hostId, type Machine } from './plan.ts'
+import { beginPlan, containerPlan, execPlan, hostId, type Beginning, type Machine } from './plan.ts'
 
 interface Found {
   readonly arch: MachineArch
@@ -64,22 +64,27 @@ class NamespacesLevel implements Level {
   }
 
   #plan(bundle: Bundle, parents: boolean): Plan {
-    const cgroup = this.#cgroup(bundle, parents)
-    return containerPlan(bundle, cgroup, this.#machine, cgroup.slotsUsed)
+    return containerPlan(bundle, this.#cgroup(bundle, parents), this.#machine)
   }
 
-  async start(core: Core, bundle: Bundle): Promise<Shim> {
+  async start(core: Core, bundle: Bundle, begun?: Begun): Promise<Shim> {
     const plan = this.#plan(bundle, false)
     await this.#makeParents(core, bundle)
     const oom = oomFile(this.#machine.layout, bundle.spec.linux.cgroupsPath)
-    return core.launch(plan, {
+    const shim = {
       ...bundle.shim,
       owner: ownerOf(bundle, bundle.spec.process),
       ...(oom === undefined ? {} : { oomFile: oom }),
-    })
+    }
+    return core.launch(plan, shim, begun)
   }
 
-  async #makeParents(core: Core, { spec }: Bundle): Promise<void> {
+  async begin(core: Core, bundle: Beginning): Promise<Begun | undefined> {
+    await this.#makeParents(core, bundle)
+    return core.begin(beginPlan(bundle, this.#cgroup(bundle, false), this.#machine))
+  }
+
+  async #makeParents(core: Core, { spec }: Pick<Bundle, 'spec'>): Promise<void> {
     const { cgroupsPath, resources } = spec.linux
     // A cpuset needs folders of its own, in a tree that other containers do without.
     const key = `${dirname(cgroupsPath)} ${resources.cpu?.cpus ?? ''} ${resources.cpu?.mems ?? ''}`
@@ -130,7 +135,7 @@ class NamespacesLevel implements Level {
     await core.run({ steps: freezeWrites(this.#machine.layout, bundle.spec.linux.cgroupsPath, frozen) })
   }
 
-  #cgroup(bundle: Bundle, parents: boolean): CgroupPlan {
+  #cgroup(bundle: Pick<Bundle, 'spec'>, parents: boolean): CgroupPlan {
     const { cgroupsPath, resources } = bundle.spec.linux
     return cgroupPlan(this.#machine.layout, cgroupsPath, resources, 0, { parents })
   }

@@ -1,10 +1,11 @@
 /** The mounts inside a container's root: kernel file systems, /dev, binds and volumes. */
-import { dirname, posix } from 'node:path'
+import { posix } from 'node:path'
 import type { CgroupLayout } from '../../kernel/cgroup.ts'
-import type { OciDevice, OciMount, OciSpec } from '../../kernel/oci.ts'
+import type { OciMount, OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
+import { deviceSteps } from './device-mount.ts'
 import { ATTR, mountWords, type MountWords } from './mount-words.ts'
-import { Places } from './places.ts'
+import { Places, SYSTEM } from './places.ts'
 import { treeSteps, type Layering } from './rootfs.ts'
 import type { Slots } from './slots.ts'
 
@@ -27,24 +28,53 @@ export interface MountsInput {
 interface OneMount {
   /** Sources that only the host's root can open or make. */
   readonly parent: Step[]
-  /** In the guest, between the root's attachment and the pivot. */
-  readonly guest: Step[]
+  /** What only those inside can make. */
+  readonly make: Step[]
+  readonly attach: Attach
+  /** What is attached inside it. */
+  readonly inner: Step[]
   readonly slot: Slot
 }
 
-export interface MountSteps extends Omit<OneMount, 'slot'> {
+interface BothSides {
+  readonly parent: Step[]
+  /** In the guest, between the root's attachment and the pivot. */
+  readonly guest: Step[]
+}
+
+export interface MountSteps extends BothSides {
+  /** What needs neither the root nor anything else but the kernel: made before, on the stage. */
+  readonly staged: BothSides
   readonly places: Places
 }
 
-export function mountSteps(input: MountsInput, slots: Slots): MountSteps {
+/** `stage`: a mount with folders in which /proc, /sys and /dev may wait for the root. */
+export function mountSteps(input: MountsInput, slots: Slots, stage?: Slot): MountSteps {
   const places = new Places(input.root)
-  const all = input.spec.mounts.map((mount) => {
-    const one = oneMount(mount, { ...input, places }, slots)
-    places.add(mount.destination, one.slot)
-    return one
-  })
-  return { parent: all.flatMap((m) => m.parent), guest: all.flatMap((m) => m.guest), places }
+  const staged: BothSides = { parent: [], guest: [] }
+  const late: BothSides = { parent: [], guest: [] }
+  for (const mount of input.spec.mounts) {
+    const { destination } = mount
+    const { parent, make, attach, inner, slot } = oneMount(mount, { ...input, places }, slots)
+    places.add(destination, slot)
+    const early = isOfKernel(mount) && SYSTEM.has(destination) ? stage : undefined
+    if (early !== undefined) {
+      places.stage(destination)
+      late.guest.push(attach)
+    } else if (!isOfKernel(mount) && !isBootId(mount)) places.unstage(destination)
+    const side = isOfKernel(mount) && places.isStaged(destination) ? staged : late
+    side.parent.push(...parent)
+    side.guest.push(...make, early === undefined ? attach : { ...attach, at: early }, ...inner)
+  }
+  return { ...late, staged, places }
 }
+
+const isOfKernel = ({ type, options }: OciMount): boolean =>
+  type !== 'bind' && type !== 'overlay' && !options.includes('bind') && !options.includes('rbind')
+
+/** Read-only by itself, so that it may come after what makes /proc/sys so. */
+const isBootId = ({ destination, options }: OciMount): boolean =>
+  destination === '/proc/sys/kernel/random/boot_id' && options.includes('ro') && options.includes('x-file')
 
 type OneInput = MountsInput & { readonly places: Places }
 
@@ -61,10 +91,9 @@ function oneMount(mount: OciMount, input: OneInput, slots: Slots): OneMount {
   const options: Options = [['source', mount.source], ...words.data]
   return {
     parent: [],
-    guest: [
-      { actor: 'guest', op: 'fsmount', slot, type: mount.type, options, attrs: words.attrs },
-      attach(mount.destination, slot, input),
-    ],
+    make: [{ actor: 'guest', op: 'fsmount', slot, type: mount.type, options, attrs: words.attrs }],
+    attach: attach(mount.destination, slot, input),
+    inner: [],
     slot,
   }
 }
@@ -94,12 +123,16 @@ function bindMount(mount: OciMount, words: MountWords, input: OneInput, slots: S
       ...(plain ? [] : [attributes]),
       ...topSteps(words, slot),
     ],
-    guest: [attach(mount.destination, slot, input)],
+    make: [],
+    attach: attach(mount.destination, slot, input),
+    inner: [],
     slot,
   }
 }
 
-const attach = (path: string, slot: Slot, { places }: OneInput): Step => ({
+type Attach = Extract<Step, { readonly op: 'attach-mount' }>
+
+const attach = (path: string, slot: Slot, { places }: OneInput): Attach => ({
   actor: 'guest',
   op: 'attach-mount',
   ...places.of(path),
@@ -112,7 +145,7 @@ function imageMount(mount: OciMount, words: MountWords, input: OneInput, slots: 
   const lower = words.data.flatMap(([key, path]) => (key === 'lowerdir+' && path !== undefined ? [path] : []))
   const { attrs, subpath } = words
   const { steps, slot } = treeSteps({ ...input.layering, lower, attrs, subpath }, slots)
-  return { parent: steps, guest: [attach(mount.destination, slot, input)], slot }
+  return { parent: steps, make: [], attach: attach(mount.destination, slot, input), inner: [], slot }
 }
 
 /** A subpath is resolved inside the source: a symlink that a container put there leads nowhere else (CVE-2023-2728's kin). */
@@ -130,83 +163,10 @@ function topSteps({ topAttrs }: MountWords, slot: Slot): Step[] {
   return [{ actor: 'parent', op: 'mount-attr', slot, set: topAttrs, clear: 0, recursive: false }]
 }
 
-/** Major and minor of /dev/console's and the terminals' parents are not here: devpts brings its own. */
-const LINKS: readonly (readonly [path: string, target: string])[] = [
-  ['fd', '/proc/self/fd'],
-  ['stdin', '/proc/self/fd/0'],
-  ['stdout', '/proc/self/fd/1'],
-  ['stderr', '/proc/self/fd/2'],
-  ['core', '/proc/kcore'],
-  ['ptmx', 'pts/ptmx'],
-]
-
-const FILE_TYPE = { c: 0o020000, u: 0o020000, b: 0o060000, p: 0o010000 } as const
-
-/**
- * /dev is made by the host's root: device nodes work only on a file system of the initial user namespace, and
- * nobody inside can mount another such. What may be opened is up to the device cgroup.
- */
 function deviceMount(words: MountWords, input: OneInput, slots: Slots): OneMount {
   const slot = slots.take()
-  const owner: [string, string][] = [
-    ['uid', String(input.rootUid)],
-    ['gid', String(input.rootGid)],
-  ]
-  const folders = new Set(['pts', 'shm', 'mqueue'])
-  for (const device of input.spec.linux.devices) {
-    const parent = dirname(inDev(device))
-    parent.split('/').forEach((_, i, parts) => parent !== '.' && folders.add(parts.slice(0, i + 1).join('/')))
-  }
-  const ids = { uid: input.rootUid, gid: input.rootGid }
-  const links = LINKS.filter(([path]) => path !== 'core' || input.kcore)
-  return {
-    parent: [
-      {
-        actor: 'parent',
-        op: 'fsmount',
-        slot,
-        type: 'tmpfs',
-        options: [['source', 'tmpfs'], ...words.data, ...owner],
-        attrs: words.attrs,
-      },
-      ...[...folders].map((path): Step => ({
-        actor: 'parent',
-        op: 'mkdir',
-        at: slot,
-        path,
-        mode: 0o755,
-        ...ids,
-      })),
-      ...input.spec.linux.devices.map((device) => deviceNode(device, slot, input)),
-      ...links.map(([path, target]): Step => ({
-        actor: 'parent',
-        op: 'symlink',
-        at: slot,
-        path,
-        target,
-        ...ids,
-      })),
-    ],
-    guest: [attach('/dev', slot, input)],
-    slot,
-  }
-}
-
-/** The path under /dev; anything else cannot lead out of it, since it is resolved inside. */
-const inDev = (device: OciDevice): string => posix.normalize(device.path).replace(/^\/(dev\/)?/, '')
-
-function deviceNode(device: OciDevice, slot: Slot, input: MountsInput): Step {
-  return {
-    actor: 'parent',
-    op: 'mknod',
-    at: slot,
-    path: inDev(device),
-    mode: FILE_TYPE[device.type] | device.fileMode,
-    major: device.major,
-    minor: device.minor,
-    uid: input.rootUid + device.uid,
-    gid: input.rootGid + device.gid,
-  }
+  const parent = deviceSteps(words, input, slot)
+  return { parent, make: [], attach: attach('/dev', slot, input), inner: [], slot }
 }
 
 type Options = readonly (readonly [string, string?])[]
@@ -228,10 +188,9 @@ function cgroupMount(mount: OciMount, words: MountWords, input: OneInput, slots:
     const options: Options = [['source', 'cgroup']]
     return {
       parent: [],
-      guest: [
-        { actor: 'guest', op: 'fsmount', slot: base, type: 'cgroup2', options, attrs },
-        attach(mount.destination, base, input),
-      ],
+      make: [{ actor: 'guest', op: 'fsmount', slot: base, type: 'cgroup2', options, attrs }],
+      attach: attach(mount.destination, base, input),
+      inner: [],
       slot: base,
     }
   }
@@ -245,7 +204,7 @@ function cgroupMount(mount: OciMount, words: MountWords, input: OneInput, slots:
   const plain = words.attrs & ~ATTR.ro
   return {
     parent: [],
-    guest: [
+    make: [
       {
         actor: 'guest',
         op: 'fsmount',
@@ -257,7 +216,9 @@ function cgroupMount(mount: OciMount, words: MountWords, input: OneInput, slots:
         ],
         attrs: plain,
       },
-      attach(mount.destination, base, input),
+    ],
+    attach: attach(mount.destination, base, input),
+    inner: [
       ...hierarchies(input).flatMap(({ name, controllers }): Step[] => [
         // In the folder itself: each part of a longer way would be looked up once more to make its last one.
         ...put(name, [['source', 'cgroup'], ...controllers.map((c): [string] => [c])]),

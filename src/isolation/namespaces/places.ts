@@ -2,7 +2,7 @@
 import { posix } from 'node:path'
 import type { Slot } from '../../kernel/plan.ts'
 
-const SYSTEM: ReadonlySet<string> = new Set(['/proc', '/sys', '/dev'])
+export const SYSTEM: ReadonlySet<string> = new Set(['/proc', '/sys', '/dev'])
 
 /**
  * What lies in /proc, /sys and /dev is found in their mounts, not by the way to them: an image may make /proc a link
@@ -12,6 +12,7 @@ const SYSTEM: ReadonlySet<string> = new Set(['/proc', '/sys', '/dev'])
 export class Places {
   readonly #root: Slot
   readonly #mounts = new Map<string, Slot>()
+  readonly #staged = new Set<string>()
 
   constructor(root: Slot) {
     this.#root = root
@@ -22,6 +23,25 @@ export class Places {
     if (SYSTEM.has(destination) && !this.#mounts.has(destination)) this.#mounts.set(destination, slot)
   }
 
+  /** The mount of /proc, /sys or /dev is made before the root is. */
+  stage(destination: string): void {
+    this.#staged.add(destination)
+  }
+
+  /** Something that waits for the root lies at or below `path`'s tree: what comes after it does, too. */
+  unstage(path: string): void {
+    this.#staged.delete(treeOf(path))
+  }
+
+  isStaged(path: string): boolean {
+    return this.#staged.has(treeOf(path))
+  }
+
+  /** Two of the same key give the same places. */
+  get key(): string {
+    return [this.#root, ...this.#mounts].join(' ')
+  }
+
   of(path: string): { readonly at: Slot; readonly path: string; readonly within?: string } {
     const plain = plainPath(path)
     for (const [within, at] of this.#mounts)
@@ -29,6 +49,9 @@ export class Places {
     return { at: this.#root, path: plain }
   }
 }
+
+/** '//proc/kcore' → '/proc' */
+const treeOf = (path: string): string => `/${plainPath(path).split('/', 2)[1] ?? ''}`
 
 /** Clients choose the paths, and write //proc/kcore or /proc/../etc/x for what they mean. */
 function plainPath(path: string): string {

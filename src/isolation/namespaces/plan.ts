@@ -55,23 +55,26 @@ function readNamespaces(spec: OciSpec, slots: Slots): Namespaces {
   return { fresh: fresh >>> 0, joined }
 }
 
-export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machine, firstSlot: Slot): Plan {
-  const { spec, network } = bundle
-  const slots = new Slots(firstSlot)
+/** What is decided when only the container's ids and limits are known, and what the rest has to know of that. */
+function beginning({ spec, shim }: Beginning, cgroup: CgroupPlan, machine: Machine) {
+  const slots = new Slots(cgroup.slotsUsed)
   const namespaces = readNamespaces(spec, slots)
   const userns = usernsOf(spec, namespaces, slots)
   const ids = rootIds(spec)
   const layering: Layering = {
     userns: userns?.slot,
-    scratch: dirname(bundle.shim.runDir),
-    workingDirectory: bundle.shim.runDir,
+    scratch: dirname(shim.runDir),
+    workingDirectory: shim.runDir,
     overlayByFd: machine.overlayByFd,
   }
-  const root = rootSteps(bundle.rootfs, layering, slots)
+  const clocks = clockSteps(spec, slots)
+  const cover = coverSteps(spec, ids, slots)
+  // Taken here: these slots must not depend on how many layers an image has.
+  const root = slots.take()
   const mounts = mountSteps(
     {
       spec,
-      root: root.slot,
+      root,
       layering,
       layout: machine.layout,
       kcore: machine.kcore,
@@ -80,14 +83,13 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
       rootGid: ids.gid,
     },
     slots,
+    cover.stage,
   )
-  const cover = coverSteps(spec, ids, slots)
+  const closing = closingSteps(spec, mounts.places, cover)
   const steps: Step[] = [
     // What each `after` step undoes comes behind it.
     ...cgroup.after,
     ...cgroup.host,
-    ...network.host,
-    ...network.after,
     ...namespaces.joined.map((ns): Step => ({
       actor: 'host',
       op: 'open',
@@ -95,38 +97,64 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
       slot: ns.slot,
       flags: 0,
     })),
-    ...timeSteps(spec),
     ...cloneSteps(namespaces, cgroup, ids.uid),
     // Before the parent's steps, which put an interface into the network namespace.
     ...joinSteps(namespaces),
     ...(userns?.steps ?? []),
-    ...root.steps,
-    ...mounts.parent,
+    ...mounts.staged.parent,
     ...cover.parent,
-    ...network.parent,
-    ...rlimitSteps(spec.process, machine),
-    ...oomSteps(spec.process),
     ...memberSteps(namespaces),
     ...(userns === undefined ? [] : [becomeRoot]),
     { actor: 'guest', op: 'propagation', flags: treePropagation(spec.linux.rootfsPropagation ?? 'rprivate') },
     ...cgroup.guest,
     ...(has(spec, 'cgroup') ? [{ actor: 'guest', op: 'unshare', flags: CLONE.cgroup } satisfies Step] : []),
-    ...network.guest,
-    ...nameSteps(spec),
+    ...clocks.make,
     ...cover.guest,
-    ...enterSteps(root.slot, spec.root.readonly, [
-      ...mounts.guest,
-      ...closingSteps(spec, mounts.places, cover),
-    ]),
-    ...processSteps(spec, spec.process, bundle.init, machine.arch),
+    ...mounts.staged.guest,
+    ...closing.staged,
+    GATE,
   ]
-  return { steps }
+  return { steps, slots, layering, root, mounts, closing, clocks }
+}
+
+export type Beginning = Pick<Bundle, 'spec'> & { readonly shim: Pick<Bundle['shim'], 'runDir'> }
+
+/** The plan up to its gate. */
+export function beginPlan(bundle: Beginning, cgroup: CgroupPlan, machine: Machine): Plan {
+  return { steps: beginning(bundle, cgroup, machine).steps }
+}
+
+export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machine): Plan {
+  const { spec, network } = bundle
+  const { steps, slots, layering, root, mounts, closing, clocks } = beginning(bundle, cgroup, machine)
+  return {
+    steps: [
+      ...steps,
+      ...network.host,
+      ...network.after,
+      ...rootSteps(bundle.rootfs, layering, slots, root).steps,
+      ...mounts.parent,
+      ...network.parent,
+      ...rlimitSteps(spec.process, machine),
+      ...oomSteps(spec.process),
+      ...clocks.enter,
+      ...network.guest,
+      ...nameSteps(spec),
+      ...enterSteps(root, spec.root.readonly, [...mounts.guest, ...closing.late]),
+      ...processSteps(spec, spec.process, bundle.init, machine.arch),
+    ],
+  }
 }
 
 /** No device node of an image works in a container with an id range of its own: /dev has the allowed ones. */
-export function rootSteps(rootfs: Rootfs, layering: Layering, slots: Slots): ReturnType<typeof treeSteps> {
+export function rootSteps(
+  rootfs: Rootfs,
+  layering: Layering,
+  slots: Slots,
+  slot = slots.take(),
+): ReturnType<typeof treeSteps> {
   const attrs = layering.userns === undefined ? 0 : ATTR.nodev
-  return treeSteps({ ...layering, lower: rootfs.lower, writable: rootfs, attrs }, slots)
+  return treeSteps({ ...layering, lower: rootfs.lower, writable: rootfs, attrs }, slots, slot)
 }
 
 /** The trees of those groups that the plan takes away at the end: these are the container's own. */
@@ -178,16 +206,23 @@ export function hostId(maps: OciSpec['linux']['uidMappings'], id: number): numbe
 /** Root of the new user namespace: until then the process is nobody in it, though with all capabilities. */
 const becomeRoot: Step = { actor: 'guest', op: 'user', uid: 0, gid: 0, groups: [] }
 
-function timeSteps(spec: OciSpec): Step[] {
-  if (!has(spec, 'time')) return []
+const GATE: Step = { actor: 'host', op: 'gate' }
+
+/** A time namespace takes offsets until the first is in it, who has made it for its children (time_namespaces(7)). */
+function clockSteps(spec: OciSpec, slots: Slots): { readonly make: Step[]; readonly enter: Step[] } {
+  if (!has(spec, 'time')) return { make: [], enter: [] }
+  const slot = slots.take()
   const lines = Object.entries(spec.linux.timeOffsets ?? {}).map(
     ([clock, o]) => `${clock} ${o.secs} ${o.nanosecs}\n`,
   )
-  return [
-    // For the children to come.
-    { actor: 'host', op: 'unshare', flags: CLONE.time },
-    { actor: 'host', op: 'clock-offsets', offsets: lines.join(''), zero: lines.length === 0 },
-  ]
+  return {
+    make: [{ actor: 'guest', op: 'unshare', flags: CLONE.time }],
+    enter: [
+      { actor: 'parent', op: 'clock-offsets', offsets: lines.join(''), zero: lines.length === 0 },
+      { actor: 'parent', op: 'open-ns', slot, kind: 'time_for_children' },
+      { actor: 'guest', op: 'setns', slot, flags: CLONE.time },
+    ],
+  }
 }
 
 /**
@@ -215,7 +250,7 @@ function joinSteps(namespaces: Namespaces): Step[] {
     flags: CLONE[type],
   })
   if (user === undefined) return rest.filter((ns) => ns.type !== 'pid').map(enter)
-  return [enter(user), ...rest.map(enter), sibling(namespaces.fresh)]
+  return [enter(user), ...rest.map(enter), sibling(namespaces.fresh), GATE]
 }
 
 /** Once the parent is done with the process that another now takes the place of. */
@@ -237,11 +272,7 @@ function nameSteps(spec: OciSpec): Step[] {
 /** One more process for a running container; the shim carries it out and lends a pidfd of the first process. */
 export function execPlan(bundle: Bundle, process: OciProcess, cgroup: CgroupPlan, machine: Machine): Plan {
   const { spec } = bundle
-  // The time namespace is the shim's children's already; one cannot enter the user namespace one is in.
-  const flags = spec.linux.namespaces.reduce(
-    (all, { type }) => (type === 'time' ? all : (all | CLONE[type]) >>> 0),
-    0,
-  )
+  const flags = spec.linux.namespaces.reduce((all, { type }) => (all | CLONE[type]) >>> 0, 0)
   const into = cgroup.cloneInto === undefined ? {} : { cgroup: cgroup.cloneInto }
   const steps: Step[] = [
     ...cgroup.host,

@@ -32,8 +32,11 @@ export interface TreeInput extends Layering {
 }
 
 /** `parent` steps that leave the tree, mounted nowhere yet, in the returned slot. */
-export function treeSteps(input: TreeInput, slots: Slots): { readonly steps: Step[]; readonly slot: Slot } {
-  const slot = slots.take()
+export function treeSteps(
+  input: TreeInput,
+  slots: Slots,
+  slot = slots.take(),
+): { readonly steps: Step[]; readonly slot: Slot } {
   const layers = input.lower.map((path) => ({ path, slot: slots.take() }))
   const prepared = layers.flatMap((layer) => layerSteps(layer.path, layer.slot, input.userns))
   const part = partOf(input, slot, slots)

@@ -1,5 +1,5 @@
 import { DewarError } from '../../base/errors.ts'
-import { CHILD_SLOT } from '../../kernel/encode.ts'
+import { CHILD_SLOT } from '../../kernel/encode-action.ts'
 import type { Slot } from '../../kernel/plan.ts'
 
 /** The last one holds a pidfd of the container's first process in exec plans (native/plan.h INIT_SLOT). */
