@@ -21,7 +21,7 @@ import type { ExecUser } from './passwd.ts'
 import type { ContainerRecord } from './record.ts'
 import { parseSecurityOptions } from './security-options.ts'
 import { levelOf, type Services } from './services.ts'
-import { meterFolders } from './meters.ts'
+import { presentMeters } from './meters.ts'
 import { buildSpec, effectiveHostname } from './spec.ts'
 import type { EtcFiles, ResolvedMount } from './spec-mounts.ts'
 import type { Joins } from './spec-namespaces.ts'
@@ -85,7 +85,7 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
   return {
     id: record.id,
     spec: buildSpec({
-      meters: meterFolders(),
+      meters: presentMeters(),
       id: record.id,
       config: namedConfig(services, record),
       host: pins.cold ? withoutJoins(record.hostConfig) : record.hostConfig,
