@@ -39,7 +39,7 @@ export interface Created {
 export async function createContainer(services: Services, request: CreateContainer): Promise<Created> {
   const { containers, bus } = services
   const name = request.name ? checkName(request.name) : randomName((taken) => containers.hasName(taken))
-  const id = newId()
+  const id = services.ready.take(request.hostConfig) ?? newId()
   // Taken before anything is waited for: of two requests with one name, one loses at once.
   containers.reserveName(name, id)
   try {
@@ -48,9 +48,11 @@ export async function createContainer(services: Services, request: CreateContain
     const container = await build(services, { id, name, request, image, host })
     containers.add(container)
     bus.emit('container', 'create', id, eventAttributes(container))
+    services.ready.expect(container)
     return { container, warnings }
   } catch (error) {
     containers.freeName(name)
+    await services.ready.drop(id)
     services.ranges.forget(id)
     await services.trash.discard(join(services.settings.folders.containers, id))
     throw error

@@ -23,6 +23,7 @@ import { Lifecycle } from './lifecycle.ts'
 import { NetworkManager } from './network-manager.ts'
 import { NetworkService } from './networks.ts'
 import { resolveOptions, type EngineOptions, type Settings } from './options.ts'
+import { Ready } from './ready.ts'
 import { reconcile, startWanted } from './reconcile.ts'
 import { lockRoot } from './root-lock.ts'
 import type { Services } from './services.ts'
@@ -159,6 +160,7 @@ export class Engine implements EngineApi, AsyncDisposable {
       warn,
       image: (ref, platform, claimant) => images.forContainer(ref, platform, claimant),
       imageClaims: images.claims,
+      ready: new Ready(() => services),
     }
     const engine = new Engine(services, images, { trash, lock, warnings })
     await engine.#settle()
@@ -191,6 +193,7 @@ export class Engine implements EngineApi, AsyncDisposable {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     const idle = await this.#lifecycle.close()
+    await this.#services.ready.close()
     this.#services.networks.names.close()
     if (idle) await this.#leaveNothing()
     await this.#trash[Symbol.asyncDispose]()

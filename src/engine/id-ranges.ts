@@ -19,13 +19,15 @@ export class IdRanges {
 
   /**
    * The container's id picks the slot, so that several engines on one machine, which do not know of each other,
-   * seldom meet; the next free one follows. O(1) while few of the 32,700 are used.
+   * seldom meet; the next free one follows. O(1) while few of the 32,700 are used. Asked again for the same id it gives
+   * the same range.
    */
   take(id: string): IdRange {
     const first = Number.parseInt(id.slice(0, 12), 16) % this.#slots
     for (let n = 0; n < this.#slots; n += 1) {
       const slot = (first + n) % this.#slots
-      if (this.#used.has(slot)) continue
+      const owner = this.#used.get(slot)
+      if (owner !== undefined && owner !== id) continue
       this.#used.set(slot, id)
       return { base: this.#base + slot * this.#size, size: this.#size }
     }

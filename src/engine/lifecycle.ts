@@ -224,6 +224,7 @@ export class Lifecycle {
     if (containers.byId(container.id) !== container) return
     container.live = { kind: 'removing' }
     abandonPending(container)
+    await this.#services.ready.drop(container.id)
     const { departing, paths } = container
     const deleted = this.#trash.take(paths.folder, departing && ((path) => departing.discard(path)))
     containers.delete(container)

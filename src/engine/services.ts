@@ -11,6 +11,7 @@ import type { ImageClaims } from './image-claims.ts'
 import type { IdRanges } from './id-ranges.ts'
 import type { Levels } from './levels.ts'
 import type { NetworkManager } from './network-manager.ts'
+import type { Ready } from './ready.ts'
 import type { Settings } from './options.ts'
 import type { ImageConfig } from './types.ts'
 import type { Trash } from './trash.ts'
@@ -46,6 +47,7 @@ export interface Services {
   /** Throws not-found with dockerd's words. It stays until the claimant, a container being made, drops its claims. */
   image(ref: string, platform: string | undefined, claimant?: string): Promise<ImageForContainer>
   readonly imageClaims: ImageClaims
+  readonly ready: Ready
 }
 
 export function levelOf(services: Services, container: Container): Level {

@@ -88,10 +88,10 @@ export class Starter {
 
   async #startShim(container: Container): Promise<Shim> {
     const level = levelOf(this.#services, container)
-    const { containers, core } = this.#services
+    const { containers, core, ready } = this.#services
     const { shim, bundle } = await whileJoined(container.record.hostConfig, containers, async () => {
       const bundle = await bundleForStart(this.#services, container)
-      return { bundle, shim: await level.start(core, bundle) }
+      return { bundle, shim: await level.start(core, bundle, await ready.claim(container.id)) }
     })
     this.adopt(container, shim, bundle)
     // Before anything else can happen: the end of a short run may be on its way already.
@@ -99,6 +99,7 @@ export class Starter {
     followLinks(this.#services, container)
     emitNetworkEvents(this.#services, container.record, 'connect')
     this.#services.bus.emit('container', 'start', container.id, eventAttributes(container))
+    ready.another(container)
     return shim
   }
 
