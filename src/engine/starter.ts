@@ -91,7 +91,15 @@ export class Starter {
     const { containers, core, ready } = this.#services
     const { shim, bundle } = await whileJoined(container.record.hostConfig, containers, async () => {
       const bundle = await bundleForStart(this.#services, container)
-      return { bundle, shim: await level.start(core, bundle, await ready.claim(container.id)) }
+      const begun = await ready.claim(container.id)
+      try {
+        return { bundle, shim: await level.start(core, bundle, begun) }
+      } catch (error) {
+        // What is wrong may have been seen before anything went on from there.
+        begun?.drop()
+        await begun?.gone
+        throw error
+      }
     })
     this.adopt(container, shim, bundle)
     // Before anything else can happen: the end of a short run may be on its way already.

@@ -79,7 +79,8 @@ export class Control {
 
   #answer(f: Frame): void {
     const w = this.#waiting.shift()
-    if (w === undefined) return
+    // A plan that waited at its gate has failed: it takes no rest any more, and waits for us to have heard of it.
+    if (w === undefined) return f.type === 'F' ? this.close() : undefined
     if (f.type === 'F') w.reject(failureOf(f.payload, this.#plan))
     else w.resolve(f)
   }
@@ -161,6 +162,7 @@ export class Control {
   }
 
   close(): void {
+    this.gone = true
     this.#socket.destroy()
   }
 

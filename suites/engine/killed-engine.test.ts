@@ -1,12 +1,10 @@
 import { after, before, test } from 'node:test'
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { resolveOptions } from '../../src/engine/options.ts'
 import { until } from '../harness/until.ts'
+import { childEngine, create } from './child-engine-client.ts'
 import { home, skip, type Home, type Rig } from './fixture.ts'
 
 let house: Home
@@ -18,55 +16,6 @@ before(async () => {
 })
 after(async () => {
   if (!skip) await house[Symbol.asyncDispose]()
-})
-
-class ChildEngine {
-  readonly #child: ChildProcess
-  readonly #lines: AsyncIterator<string>
-
-  constructor() {
-    const script = fileURLToPath(new URL('./child-engine.js', import.meta.url))
-    this.#child = spawn(process.execPath, [script, JSON.stringify(house.options)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
-    if (this.#child.stdout === null) throw new Error('no output')
-    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
-  }
-
-  async line(): Promise<string> {
-    const next = await this.#lines.next()
-    if (next.done === true) throw new Error('the engine ended')
-    return next.value
-  }
-
-  send(request: object): void {
-    this.#child.stdin?.write(`${JSON.stringify(request)}\n`)
-  }
-
-  async ask(request: object): Promise<string> {
-    this.send(request)
-    return this.line()
-  }
-
-  async kill(): Promise<void> {
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve))
-    this.#child.kill('SIGKILL')
-    await ended
-  }
-}
-
-async function childEngine(): Promise<ChildEngine> {
-  const child = new ChildEngine()
-  assert.equal(await child.line(), 'ready')
-  return child
-}
-
-const create = (cmd: readonly string[], hostConfig: object = {}, config: object = {}) => ({
-  create: {
-    config: { image: 'busybox', cmd, ...config },
-    hostConfig: { networkMode: 'none', ...hostConfig },
-    endpoints: {},
-  },
 })
 
 const leaveNo = async (rig: Rig): Promise<void> => {
@@ -84,7 +33,7 @@ test(
   'containers outlive a killed engine: the next one shows and controls them, and the log has no gap',
   { skip },
   async () => {
-    const engine = await childEngine()
+    const engine = await childEngine(house)
     const writer = await engine.ask(
       create([
         'sh',
@@ -130,7 +79,7 @@ test(
 )
 
 test('restart policies and --rm hold over a killed engine', { skip }, async () => {
-  const engine = await childEngine()
+  const engine = await childEngine(house)
   const always = await engine.ask(
     create(['sh', '-c', 'sleep 0.2; exit 1'], { restartPolicy: { name: 'always', maximumRetryCount: 0 } }),
   )
@@ -158,7 +107,7 @@ test(
   { skip, timeout: 600_000 },
   async () => {
     for (let round = 0; round < 12; round += 1) {
-      const engine = await childEngine()
+      const engine = await childEngine(house)
       const ids = [
         await engine.ask(create(['sleep', '100'], { networkMode: 'bridge' })),
         await engine.ask(create(['true'])),

@@ -1,0 +1,195 @@
+/** Starts that are begun before they are asked for (src/engine/ready.ts): used once, by whom they fit, and never left behind. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { resolveOptions } from '../../src/engine/options.ts'
+import { until } from '../harness/until.ts'
+import { childEngine, create } from './child-engine-client.ts'
+import { home, rigForAll, skip, type Home } from './fixture.ts'
+
+const { house, rig } = rigForAll()
+
+/** Host pids by the container in whose groups they are. */
+function members(of: Home = house()): ReadonlyMap<string, readonly number[]> {
+  const { instance } = resolveOptions(of.options)
+  const found = new Map<string, number[]>()
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    const [, id] = new RegExp(`/dewar-${instance}/([0-9a-f]{64})`).exec(readText(`/proc/${pid}/cgroup`)) ?? []
+    if (id !== undefined) found.set(id, [...(found.get(id) ?? []), Number(pid)])
+  }
+  return found
+}
+
+/** Names of the groups there are, with and without somebody in them. */
+function groups(of: Home = house()): readonly string[] {
+  const { instance } = resolveOptions(of.options)
+  const trees = readdirSync('/sys/fs/cgroup').map((tree) => `/sys/fs/cgroup/${tree}/dewar-${instance}`)
+  return [...new Set([`/sys/fs/cgroup/dewar-${instance}`, ...trees].flatMap(foldersIn))]
+}
+
+function foldersIn(path: string): readonly string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? [e.name] : []))
+  } catch {
+    return []
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** The process that waits for a start. */
+async function waiting(id: string): Promise<number> {
+  const [pid] = await until(`${id} to be begun`, () => members().get(id))
+  assert.ok(pid)
+  return pid
+}
+
+const pidOf = async (id: string): Promise<number> => {
+  const { state } = await rig().engine.containers.inspect(id)
+  return state.status === 'running' ? (state.pid ?? 0) : 0
+}
+
+/** The id in whose name the next start is begun, when none else waits. */
+const spareBeside = (...known: readonly string[]): Promise<string> =>
+  until('a next one to be begun', () => [...members().keys()].find((id) => !known.includes(id)))
+
+async function removeAll(): Promise<void> {
+  const { containers } = rig().engine
+  for (const { id } of await containers.list({ all: true, limit: 0, size: false, filters: new Map() }))
+    await containers.remove(id, { force: true, volumes: true, link: false })
+}
+
+test('a container’s start goes on from what was begun when it was created', { skip }, async () => {
+  const id = await rig().create({ cmd: ['sleep', '600'] })
+  const pid = await waiting(id)
+  await rig().engine.containers.start(id)
+  assert.equal(await pidOf(id), pid)
+  await removeAll()
+})
+
+test('the next container of the same kind gets what was begun after the one before', { skip }, async () => {
+  const first = await rig().run(['sleep', '600'], { memory: 64 << 20 })
+  const spare = await spareBeside(first)
+  const pid = await waiting(spare)
+  const other = await rig().create({ cmd: ['true'] }, { memory: 65 << 20 })
+  assert.notEqual(other, spare)
+  const next = await rig().run(['sleep', '600'], { memory: 64 << 20 })
+  assert.deepEqual([next, await pidOf(next)], [spare, pid])
+  const third = await rig().create({ cmd: ['true'] }, { memory: 64 << 20 })
+  assert.notEqual(third, next)
+  await removeAll()
+})
+
+test('a start that was begun is like any other from inside', { skip }, async () => {
+  const look =
+    'cat /proc/self/mountinfo /proc/self/status /proc/self/cgroup /proc/self/uid_map; ls -l /proc/self/fd /proc/self/ns 2>/dev/null'
+  const id = await rig().create({ cmd: ['sh', '-c', look] }, { memory: 64 << 20, networkMode: 'bridge' })
+  const told: string[] = []
+  // The second start of a container is never begun before.
+  for (const begun of [true, false]) {
+    if (begun) await waiting(id)
+    const over = await rig().engine.containers.wait(id, 'next-exit')
+    await rig().engine.containers.start(id)
+    await over.result
+    told.push((await rig().logs(id)).slice(told[0]?.length ?? 0))
+  }
+  // Numbers of mounts, namespaces, times and switches are the kernel's, and an overlay's second mount has the first one's id.
+  const plain = (text: string) =>
+    text
+      .replaceAll(/^\d+ \d+ \d+:\d+/gm, '# # #')
+      .replaceAll(/\[\d+\]/g, '[#]')
+      .replaceAll(/\d+ \w+ \d+:\d+/g, '#')
+      .replaceAll(',uuid=on', '')
+      .replaceAll(/^(Vm\w+|Rss\w+|\w+_ctxt_switches|RssShmem|HugetlbPages|Sig\w+|VmPTE|x86_\w+):.*\n/gm, '')
+  assert.ok((told[0] ?? '').length > 2000)
+  assert.equal(plain(told[1] ?? ''), plain(told[0] ?? ''))
+  await removeAll()
+})
+
+test('the clocks of a container begin with its start, not with what was begun', { skip }, async () => {
+  const id = await rig().create({ cmd: ['cat', '/proc/uptime'] })
+  await waiting(id)
+  await sleep(3000)
+  const over = await rig().engine.containers.wait(id, 'next-exit')
+  await rig().engine.containers.start(id)
+  await over.result
+  assert.ok(Number.parseFloat(await rig().logs(id)) < 2, await rig().logs(id))
+  await removeAll()
+})
+
+test('limits that are changed before the start hold: what was begun is dropped', { skip }, async () => {
+  const id = await rig().create({
+    cmd: ['sh', '-c', 'cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max; sleep 600'],
+  })
+  const pid = await waiting(id)
+  await rig().engine.containers.update(id, { pidsLimit: 77 })
+  await rig().engine.containers.start(id)
+  assert.notEqual(await pidOf(id), pid)
+  await until('what it sees', async () => (await rig().logs(id)).includes('77'))
+  await removeAll()
+})
+
+test('a container starts when what was begun for it has been killed', { skip }, async () => {
+  for (const victim of ['the child', 'its parent'] as const) {
+    const id = await rig().create({ cmd: ['sleep', '600'] })
+    const child = await waiting(id)
+    const parent = Number(/^PPid:\s+(\d+)/m.exec(readText(`/proc/${child}/status`))?.[1])
+    assert.ok(parent > 1)
+    process.kill(victim === 'the child' ? child : parent, 'SIGKILL')
+    await until(`the end of ${victim}`, () => members().get(id) === undefined)
+    await sleep(100)
+    await rig().engine.containers.start(id)
+    assert.ok((await pidOf(id)) > 0)
+    await removeAll()
+  }
+})
+
+test('nothing is left of what was begun for a container that is removed', { skip }, async () => {
+  const id = await rig().create({ cmd: ['true'] })
+  await waiting(id)
+  await rig().engine.containers.remove(id, { force: false, volumes: true, link: false })
+  assert.equal(members().get(id), undefined)
+  assert.ok(!groups().includes(id))
+})
+
+test('what was begun waits ten seconds for its start and no longer', { skip }, async () => {
+  const ran = await rig().finish({ cmd: ['true'] })
+  const spare = await spareBeside(ran.id)
+  const id = await rig().create({ cmd: ['sleep', '600'] }, { memory: 66 << 20 })
+  await waiting(id)
+  await until('both to be gone', () => members().size === 0, 15_000)
+  await until('their groups to be gone', () => groups().length === 0, 5000)
+  await rig().engine.containers.start(id)
+  assert.ok((await pidOf(id)) > 0)
+  assert.notEqual(await rig().create({ cmd: ['true'] }), spare)
+  await removeAll()
+})
+
+test('an engine that closes, or is killed, leaves nothing that was begun', { skip }, async () => {
+  await using own = await home()
+  await using first = await own.open()
+  await first.importBusybox()
+  await first.run(['true'])
+  await until('a next one to be begun', () => members(own).size > 0)
+  await first[Symbol.asyncDispose]()
+  assert.deepEqual([members(own).size, groups(own)], [0, []])
+
+  const child = await childEngine(own)
+  const id = await child.ask(create(['sleep', '600']))
+  const running = await child.ask(create(['sleep', '600'], { memory: 64 << 20 }))
+  await child.ask({ start: running })
+  await until('all to be begun', () => members(own).size === 3)
+  await child.kill()
+  await until('nobody but the one that runs', () => [...members(own).keys()].join() === running)
+  await until('its groups alone', () => groups(own).join() === running)
+  await using next = await own.open()
+  await next.engine.containers.start(id)
+  assert.equal((await next.engine.containers.inspect(id)).state.status, 'running')
+})
