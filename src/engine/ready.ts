@@ -78,6 +78,8 @@ export class Ready {
     const kind = kindOf(like.record.hostConfig)
     const running = like.running
     if (kind === undefined || running === undefined || this.#spare?.kind === kind) return
+    // Whoever made that group may want to take it away when the containers in it have ended.
+    if (like.record.hostConfig.cgroupParent !== '') return
     const begin = (): void => {
       if (this.#closed || this.#spare?.kind === kind) return
       if (this.#spare !== undefined) void this.#dropSpare(this.#spare)

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DEWAR } from '../harness/project.ts'
 import { findProgram } from '../harness/requirement.ts'
 import { Scope } from '../harness/scope.ts'
@@ -111,6 +112,20 @@ export async function measureLifeCycles(
       })
     for (const { name, list, small } of lives)
       report.findings.push(lifeFinding(group, name, list), lifeFinding(bySmall, name, small))
+    // What an engine does ahead, while nobody asks, it has no time for here.
+    const busy = `${group}, one right after the other, by a small client`
+    const bare = await kernelLimit(programs, effort.runs + 3)
+    report.findings.push({
+      group: busy,
+      subject: 'limit (bare C)',
+      unit: 'ms',
+      summary: summarise(bare.slice(3)),
+    })
+    for (const { name, client } of lives) {
+      const list: LifeCycle[] = []
+      while (list.length < effort.runs) list.push(await client.lifeCycle())
+      report.findings.push(lifeFinding(busy, name, list))
+    }
     for (const subject of able) await measureAtOnce(subject, network, effort, report)
   }
 }
@@ -301,6 +316,8 @@ export async function measureMemory(
     const ids: string[] = []
     for (const count of [1, effort.containers]) {
       while (ids.length < count) ids.push(await sleeper(send))
+      // What was begun for one more waits 10 s for it (src/engine/ready.ts).
+      await sleep(11_000)
       const own = (await helpers(server.folder)).filter((pid) => !before.has(pid))
       const shims = await totalPss(own)
       const growth = Math.max(0, (await totalPss(core)) - idle)

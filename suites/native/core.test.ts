@@ -190,7 +190,9 @@ test('exec leaves no descriptor behind in the shim when it has ended', async () 
   await shim.signal(0) // answered when all that the start alone needed is closed
   const before = open()
   for (let i = 0; i < 5; i++) {
-    await (await shim.exec(joining('true'), { tty: false, stdin: false, expectAttach: 0 })).exited
+    await (
+      await shim.exec(joining('true'), { tty: false, stdin: false, expectAttach: 0 })
+    ).exited
   }
   await until(() => open() === before)
   await shim.signal(9)
