@@ -186,17 +186,15 @@ test('exec joins the namespaces, has its own exit code and streams', async () =>
 
 test('exec leaves no descriptor behind in the shim when it has ended', async () => {
   const shim = await core.launch(shell('sleep 60'), options())
-  const open = (): number => readdirSync(`/proc/${shim.shimPid}/fd`).length
+  const open = () => readdirSync(`/proc/${shim.shimPid}/fd`).length
   await shim.signal(0) // answered when all that the start alone needed is closed
   const before = open()
   for (let i = 0; i < 5; i++) {
-    await (
-      await shim.exec(joining('true'), { tty: false, stdin: false, expectAttach: 0 })
-    ).exited
+    const process = await shim.exec(joining('true'), { tty: false, stdin: false, expectAttach: 0 })
+    await process.exited
   }
   await until(() => open() === before)
-  await shim.signal(9)
-  await shim.exited
+  await Promise.all([shim.signal(9), shim.exited])
 })
 
 test('attach gets what a process said that ended before anyone was attached', async () => {

@@ -2,6 +2,7 @@
 import type { OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { ATTR } from './mount-words.ts'
+import type { MountSteps } from './mounts.ts'
 import { SYSTEM, type Places } from './places.ts'
 import type { Slots } from './slots.ts'
 
@@ -89,19 +90,26 @@ export function coverSteps(
  */
 export function closingSteps(
   { linux }: OciSpec,
-  places: Places,
+  mounts: MountSteps,
   { by }: Cover,
 ): { readonly staged: Step[]; readonly late: Step[] } {
-  const steps: { readonly staged: Step[]; readonly late: Step[] } = { staged: [], late: [] }
-  const put = (path: string, step: Step): void =>
-    void steps[places.isStaged(path) ? 'staged' : 'late'].push(step)
-  for (const [name, data] of Object.entries(linux.sysctl)) {
-    const path = `/proc/sys/${name.replaceAll('.', '/')}`
-    put(path, { actor: 'guest', op: 'write', ...places.of(path), data })
+  const closing = (places: Places, wanted: (path: string) => boolean): Step[] => [
+    ...Object.entries(linux.sysctl).flatMap(([name, data]): Step[] => {
+      const path = `/proc/sys/${name.replaceAll('.', '/')}`
+      return wanted(path) ? [{ actor: 'guest', op: 'write', ...places.of(path), data }] : []
+    }),
+    ...covering(linux.maskedPaths, places, { attrs: 0, by }).flatMap(([path, step]) =>
+      wanted(path) ? [step] : [],
+    ),
+    ...covering(linux.readonlyPaths, places, { attrs: ATTR.ro }).flatMap(([path, step]) =>
+      wanted(path) ? [step] : [],
+    ),
+  ]
+  const { places } = mounts.staged
+  return {
+    staged: closing(places, (path) => places.isStaged(path)),
+    late: closing(mounts.places, (path) => !places.isStaged(path)),
   }
-  covering(linux.maskedPaths, places, { attrs: 0, by }).forEach(([path, step]) => put(path, step))
-  covering(linux.readonlyPaths, places, { attrs: ATTR.ro }).forEach(([path, step]) => put(path, step))
-  return steps
 }
 
 type Covering = readonly (readonly [path: string, step: Step])[]

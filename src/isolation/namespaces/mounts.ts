@@ -44,29 +44,45 @@ interface BothSides {
 
 export interface MountSteps extends BothSides {
   /** What needs neither the root nor anything else but the kernel: made before, on the stage. */
-  readonly staged: BothSides
+  readonly staged: BothSides & { readonly places: Places }
   readonly places: Places
 }
 
-/** `stage`: a mount with folders in which /proc, /sys and /dev may wait for the root. */
+/**
+ * `stage`: a mount with folders in which /proc, /sys and /dev may wait for the root. It gets copies of them, which stand
+ * behind it in the mount table as everywhere: the kernel lists mounts as they were made.
+ */
 export function mountSteps(input: MountsInput, slots: Slots, stage?: Slot): MountSteps {
-  const places = new Places(input.root)
-  const staged: BothSides = { parent: [], guest: [] }
-  const late: BothSides = { parent: [], guest: [] }
+  const staged = { parent: new Array<Step>(), guest: new Array<Step>(), places: new Places(input.root) }
+  const late = { parent: new Array<Step>(), guest: new Array<Step>(), places: new Places(input.root) }
   for (const mount of input.spec.mounts) {
     const { destination } = mount
-    const { parent, make, attach, inner, slot } = oneMount(mount, { ...input, places }, slots)
-    places.add(destination, slot)
     const early = isOfKernel(mount) && SYSTEM.has(destination) ? stage : undefined
-    if (early !== undefined) {
-      places.stage(destination)
-      late.guest.push(attach)
-    } else if (!isOfKernel(mount) && !isBootId(mount)) places.unstage(destination)
-    const side = isOfKernel(mount) && places.isStaged(destination) ? staged : late
-    side.parent.push(...parent)
-    side.guest.push(...make, early === undefined ? attach : { ...attach, at: early }, ...inner)
+    if (early !== undefined) staged.places.stage(destination)
+    else if (!isOfKernel(mount) && !isBootId(mount)) staged.places.unstage(destination)
+    const side = isOfKernel(mount) && staged.places.isStaged(destination) ? staged : late
+    const made = oneMount(mount, { ...input, places: side.places }, slots)
+    side.places.add(destination, made.slot)
+    side.parent.push(...made.parent)
+    side.guest.push(
+      ...made.make,
+      early === undefined ? made.attach : { ...made.attach, at: early },
+      ...made.inner,
+    )
+    if (early === undefined) continue
+    const copy = slots.take()
+    late.places.add(destination, copy)
+    const take: Step = {
+      actor: 'guest',
+      op: 'clone-mount',
+      at: made.slot,
+      path: '.',
+      slot: copy,
+      recursive: true,
+    }
+    late.guest.push(take, { ...made.attach, slot: copy })
   }
-  return { ...late, staged, places }
+  return { ...late, staged }
 }
 
 const isOfKernel = ({ type, options }: OciMount): boolean =>

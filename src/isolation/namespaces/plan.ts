@@ -85,7 +85,7 @@ function beginning({ spec, shim }: Beginning, cgroup: CgroupPlan, machine: Machi
     slots,
     cover.stage,
   )
-  const closing = closingSteps(spec, mounts.places, cover)
+  const closing = closingSteps(spec, mounts, cover)
   const steps: Step[] = [
     // What each `after` step undoes comes behind it.
     ...cgroup.after,
