@@ -62,7 +62,8 @@ void carry_out(int conn, uint8_t *plan, size_t size, int init) {
 	run_init(&r, conn);
 	int bad = plan_decode(plan, size, &r.plan) ? fail(&r.f, "the plan") : 0;
 	/* Keys of the engine's session are nobody's inside. EPERM: around us is a filter, which holds inside, too. */
-	if (!bad && CALL(keyctl, 1 /* JOIN_SESSION_KEYRING */, NULL) < 0 && errno != ENOSYS && errno != EPERM)
+	if (!bad && init < 0 && CALL(keyctl, 1 /* JOIN_SESSION_KEYRING */, NULL) < 0 && errno != ENOSYS &&
+	    errno != EPERM)
 		bad = fail(&r.f, "session keyring");
 	while (!bad && LAST(r) == OP_GATE) bad = run_plan(&r, init) || next_part(&r);
 	if (!bad && LAST(r) == OP_SHIM) shim_main(&r, init);
@@ -80,7 +81,7 @@ static void runner_main(int conn) {
 	int whole;
 	/* The engine's pipes must not stay open through a shim. */
 	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int i = 0; i < 3; i++) dup2(null, i);
+	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) _exit(1);
 	signal(SIGCHLD, SIG_DFL);
 	while (!(whole = frame_read(conn, &request))) {}
 	if (whole > 0) carry_out(conn, request.bytes + 5, request.used - 5, -1);

@@ -207,7 +207,7 @@ static int reap_child(struct run *r, int to_end) {
 	r->child = 0;
 	if (well && to_end) return 0;
 	/* Nobody knows where: all `after` steps run. */
-	r->f = (struct failure){.step = r->plan.count, .err = ECHILD, .path = "the process ended early"};
+	r->f = (struct failure){.step = UINT32_MAX, .err = ECHILD, .path = "the process ended early"};
 	return -1;
 }
 

@@ -65,14 +65,8 @@ static int make_pipe(int fds[2]) {
 }
 
 static int start(void) {
-	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, tty = shim.num[TTY] != 0;
-	if (!tty && ((shim.num[STDIN_OPEN] && make_pipe(in)) || make_pipe(out) || make_pipe(err)))
-		return fail(&shim.run.f, "pipe");
-	memcpy(shim.run.slot + STDIO, (int[]){in[0], out[1], err[1]}, 3 * sizeof(int));
 	if (run_plan(&shim.run, shim.init)) return -1;
-	shim.in = tty ? fcntl(shim.run.tty, F_DUPFD_CLOEXEC, 3) : in[1];
-	shim.out[0] = tty ? shim.run.tty : out[0];
-	shim.out[1] = err[0];
+	if (shim.num[TTY]) shim.out[0] = shim.run.tty, shim.in = fcntl(shim.run.tty, F_DUPFD_CLOEXEC, 3);
 	for (int i = 0; i < 2; i++) fcntl(shim.out[i], F_SETFL, O_NONBLOCK);
 	return fcntl(shim.in, F_SETFL, O_NONBLOCK), 0;
 }
@@ -298,12 +292,13 @@ static __attribute__((noreturn)) void loop(void) {
 }
 
 static int prepare(void) {
+	int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
 	const char *log = shim.str[LOG].s, *dir = shim.str[DIR].s;
 	prctl(PR_SET_NAME, "dewar-shim");
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	sigprocmask(SIG_SETMASK, &(sigset_t){{1UL << (SIGCHLD - 1)}}, NULL);
 	signal(SIGCHLD, wake), signal(SIGPIPE, SIG_IGN);
-	shim.in = shim.out[0] = shim.out[1] = shim.log.fd = -1;
+	shim.log.fd = -1;
 	shim.expect = shim.num[EXPECT];
 	shim.most = (size_t)(sysconf(_SC_OPEN_MAX) < FIRST + 2 * CONNS ? sysconf(_SC_OPEN_MAX) / 2 - FIRST : CONNS);
 	/* From inside: the path may be longer than sun_path's 108 bytes. */
@@ -311,12 +306,15 @@ static int prepare(void) {
 	if (shim.listener < 0) return fail(&shim.run.f, "%s", dir);
 	if (*log && log_open(&shim.log, log, shim.num[LOG_MAX], (uint32_t)shim.num[LOG_FILES]))
 		return fail(&shim.run.f, "%s", log);
-	return 0;
+	if (!shim.num[TTY] && ((shim.num[STDIN_OPEN] && make_pipe(in)) || make_pipe(out) || make_pipe(err)))
+		return fail(&shim.run.f, "pipe");
+	memcpy(shim.run.slot + STDIO, (int[]){in[0], out[1], err[1]}, 3 * sizeof(int));
+	return shim.in = in[1], shim.out[0] = out[0], shim.out[1] = err[0], 0;
 }
 
 void shim_main(struct run *r, int init) {
 	const struct step *o = &r->plan.step[r->plan.count - 1];
-	shim.run = *r, shim.num = o->num, shim.str = o->str;
+	shim.run = *r, shim.num = o->num, shim.str = o->str, shim.run.f.step = r->plan.count - 1;
 	shim.init = init, shim.leads = init < 0;
 	for (const struct step *s = r->plan.step; s < o; s++)
 		shim.leads &= !(s->op == OP_SETNS && s->num[1] & CLONE_NEWPID);

@@ -270,12 +270,13 @@ void run_init(struct run *r, int conn) {
 }
 
 void run_close_slots(struct run *r) {
+	close_fd(&r->to_child);
 	for (int i = 0; i < ALL_SLOTS; i++) close_fd(&r->slot[i]);
 }
 
 void run_after(struct run *r, uint32_t until) {
 	struct failure first = r->f;
-	for (uint32_t i = until; i-- > 0;)
+	for (uint32_t i = until < r->plan.count ? until : r->plan.count; i-- > 0;)
 		if (r->plan.step[i].actor == AFTER) step_run(r, &r->plan.step[i]);
 	r->f = first;
 }

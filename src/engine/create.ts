@@ -26,6 +26,7 @@ import { RecordFile } from './record-file.ts'
 import type { ContainerRecord, RecordedMount } from './record.ts'
 import { parseSecurityOptions } from './security-options.ts'
 import { eventAttributes, type ImageForContainer, type Services } from './services.ts'
+import type { IdRange } from './spec-namespaces.ts'
 import { parseDeviceRule, NO_BLOCK_DEVICES, resources } from './spec-resources.ts'
 import { checkSysctls } from './sysctls.ts'
 import type { CreateContainer, HostConfig } from './types.ts'
@@ -40,8 +41,13 @@ export async function createContainer(services: Services, request: CreateContain
   const { containers, bus } = services
   const name = request.name ? checkName(request.name) : randomName((taken) => containers.hasName(taken))
   const id = services.ready.take(request.hostConfig) ?? newId()
-  // Taken before anything is waited for: of two requests with one name, one loses at once.
-  containers.reserveName(name, id)
+  try {
+    // Taken before anything is waited for: of two requests with one name, one loses at once.
+    containers.reserveName(name, id)
+  } catch (error) {
+    await giveUp(services, id)
+    throw error
+  }
   try {
     const image = await services.image(request.config.image, request.platform, id)
     const { host, warnings } = await acceptHostConfig(services, request)
@@ -52,14 +58,19 @@ export async function createContainer(services: Services, request: CreateContain
     return { container, warnings }
   } catch (error) {
     containers.freeName(name)
-    await services.ready.drop(id)
-    services.ranges.forget(id)
+    await giveUp(services, id)
     await services.trash.discard(join(services.settings.folders.containers, id))
     throw error
   } finally {
     services.volumes.claims.drop(id)
     services.imageClaims.drop(id)
   }
+}
+
+/** Nobody has the ids before the processes that were begun with them are gone. */
+async function giveUp({ ready, ranges }: Services, id: string): Promise<void> {
+  await ready.drop(id)
+  ranges.forget(id)
 }
 
 /** Validate first, acquire after: nothing is made before all of this has passed. */
@@ -179,7 +190,8 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
   const requests = mountRequests({ ...host, volumes: config.volumes }, inherited)
   const mounts = await resolveMounts(requests, mountSources(services, id))
   const joined = joinedRange(host, services.containers)
-  const range = joined !== undefined ? joined.range : runsInHostUserns(host) ? null : services.ranges.take(id)
+  const own = (): IdRange => services.ready.rangeOf(id) ?? services.ranges.take(id)
+  const range = joined !== undefined ? joined.range : runsInHostUserns(host) ? null : own()
   const links = resolveLinks(services, host)
   const draft = { hostConfig: host, endpoints: request.endpoints, config }
   const record: ContainerRecord = {

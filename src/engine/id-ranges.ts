@@ -19,15 +19,13 @@ export class IdRanges {
 
   /**
    * The container's id picks the slot, so that several engines on one machine, which do not know of each other,
-   * seldom meet; the next free one follows. O(1) while few of the 32,700 are used. Asked again for the same id it gives
-   * the same range.
+   * seldom meet; the next free one follows. O(1) while few of the 32,700 are used.
    */
   take(id: string): IdRange {
     const first = Number.parseInt(id.slice(0, 12), 16) % this.#slots
     for (let n = 0; n < this.#slots; n += 1) {
       const slot = (first + n) % this.#slots
-      const owner = this.#used.get(slot)
-      if (owner !== undefined && owner !== id) continue
+      if (this.#used.has(slot)) continue
       this.#used.set(slot, id)
       return { base: this.#base + slot * this.#size, size: this.#size }
     }

@@ -8,11 +8,11 @@
 import type { Begun } from '../kernel/core-api.ts'
 import type { Bundle, Level } from '../isolation/level.ts'
 import { completeHostConfig } from './config.ts'
-import type { Container } from './container.ts'
+import type { Container, Running } from './container.ts'
 import { bundleForFiles, cgroupsPath as groupsPath } from './launch.ts'
 import { newId } from './names.ts'
 import { levelOf, type Services } from './services.ts'
-import { idMappings } from './spec-namespaces.ts'
+import { idMappings, type IdRange } from './spec-namespaces.ts'
 import type { HostConfig } from './types.ts'
 
 /** ms for which something waits, in two small processes, without anybody asking for it. */
@@ -24,6 +24,8 @@ const MOST = 16
 
 interface Entry {
   readonly id: string
+  /** Taken in the name of a spare. */
+  readonly range: IdRange | undefined
   readonly begun: Promise<Begun | undefined>
   readonly timer: NodeJS.Timeout
 }
@@ -33,6 +35,8 @@ type Spare = Entry & { readonly kind: string }
 export class Ready {
   readonly #of: () => Services
   readonly #entries = new Map<string, Entry>()
+  /** Those on their way out: nobody has their groups or ids before they are gone. */
+  readonly #leaving = new Map<string, Promise<void>>()
   #spare: Spare | undefined
   #closed = false
 
@@ -64,8 +68,14 @@ export class Ready {
     })
   }
 
+  /** The ids of a spare that was taken. */
+  rangeOf(id: string): IdRange | undefined {
+    return this.#entries.get(id)?.range
+  }
+
   /** What was begun for a container, once: it is the start's from now on. */
   async claim(id: string): Promise<Begun | undefined> {
+    await this.#leaving.get(id)
     const entry = this.#entries.get(id)
     if (entry === undefined) return undefined
     clearTimeout(entry.timer)
@@ -78,35 +88,47 @@ export class Ready {
     const kind = kindOf(like.record.hostConfig)
     const running = like.running
     if (kind === undefined || running === undefined || this.#spare?.kind === kind) return
-    // Whoever made that group may want to take it away when the containers in it have ended.
-    if (like.record.hostConfig.cgroupParent !== '') return
     const begin = (): void => {
       if (this.#closed || this.#spare?.kind === kind) return
-      if (this.#spare !== undefined) void this.#dropSpare(this.#spare)
-      const entry = this.#begin(newId(), running.level, (id) => this.#like(id, like, running.bundle))
-      this.#spare = { kind, ...entry }
+      this.#dropSpare()
+      this.#spare = { kind, ...this.#beginLike(like, running) }
     }
     setTimeout(begin, LATER).unref()
   }
 
   /** Resolves when nothing of it is left. */
   async drop(id: string): Promise<void> {
-    const begun = await this.claim(id)
-    begun?.drop()
-    await begun?.gone
+    const entry = this.#entries.get(id)
+    this.#entries.delete(id)
+    if (entry !== undefined) void this.#leave(entry)
+    await this.#leaving.get(id)
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    const spare = this.#spare === undefined ? [] : [this.#dropSpare(this.#spare)]
-    await Promise.all([...spare, ...[...this.#entries.keys()].map((id) => this.drop(id))])
+    this.#dropSpare()
+    for (const entry of this.#entries.values()) void this.#leave(entry)
+    this.#entries.clear()
+    await Promise.all(this.#leaving.values())
   }
 
-  async #dropSpare(spare: Spare): Promise<void> {
-    if (this.#spare === spare) this.#spare = undefined
-    this.#entries.set(spare.id, spare)
-    await this.drop(spare.id)
-    this.#services.ranges.forget(spare.id)
+  #dropSpare(): void {
+    const spare = this.#spare
+    this.#spare = undefined
+    if (spare === undefined) return
+    const { ranges } = this.#services
+    void this.#leave(spare).then(() => spare.range && ranges.release(spare.id, spare.range))
+  }
+
+  #leave({ id, begun, timer }: Entry): Promise<void> {
+    clearTimeout(timer)
+    const left = begun.then(async (it) => {
+      it?.drop()
+      await it?.gone
+      this.#leaving.delete(id)
+    })
+    this.#leaving.set(id, left)
+    return left
   }
 
   #beginFor(container: Container): Entry {
@@ -114,26 +136,29 @@ export class Ready {
     return this.#begin(container.id, level, () => bundleForFiles(this.#services, container))
   }
 
-  #begin(id: string, level: Level, bundle: (id: string) => Bundle): Entry {
+  #begin(id: string, level: Level, bundle: () => Bundle): Entry {
     // Whatever is wrong is told by the start, which does it all again.
     const begun = Promise.resolve()
-      .then(() => level.begin(this.#services.core, bundle(id)))
+      .then(() => level.begin(this.#services.core, bundle()))
       .catch(() => undefined)
-    const timer = setTimeout(() => {
-      void (this.#spare?.id === id ? this.#dropSpare(this.#spare) : this.drop(id))
-    }, PATIENCE).unref()
-    return { id, begun, timer }
+    const timer = setTimeout(
+      () => (this.#spare?.id === id ? this.#dropSpare() : void this.drop(id)),
+      PATIENCE,
+    )
+    return { id, range: undefined, begun, timer: timer.unref() }
   }
 
-  /** What a container like this one would be to the first part of a plan. */
-  #like(id: string, { record }: Container, { spec, ...rest }: Bundle): Bundle {
+  /** In the name of a container that is not there yet: what one like this would be to the first part of a plan. */
+  #beginLike({ record }: Container, { bundle, level }: Running): Entry {
+    const id = newId()
+    const { ranges } = this.#services
+    const range = record.range === null ? undefined : ranges.take(id)
+    const maps = idMappings(range)
+    const { spec } = bundle
     const cgroupsPath = groupsPath(this.#services, { ...record, id })
-    const maps = idMappings(record.range === null ? undefined : this.#services.ranges.take(id))
-    return {
-      ...rest,
-      id,
-      spec: { ...spec, linux: { ...spec.linux, cgroupsPath, uidMappings: maps, gidMappings: maps } },
-    }
+    const linux = { ...spec.linux, cgroupsPath, uidMappings: maps, gidMappings: maps }
+    const entry = this.#begin(id, level, () => ({ ...bundle, id, spec: { ...spec, linux } }))
+    return { ...entry, range }
   }
 
   #kindOf(given: Partial<HostConfig>): string | undefined {
@@ -171,10 +196,14 @@ const IRRELEVANT: ReadonlySet<string> = new Set<keyof HostConfig>([
   'volumesFrom',
 ])
 
-/** undefined: what depends on other containers or on devices, which are looked up when it starts. */
+/**
+ * undefined: what depends on other containers or on devices, which are looked up when it starts; and in a group of a
+ * user's, who may want to take that away when the containers in it have ended.
+ */
 function kindOf(host: HostConfig): string | undefined {
   const joins = [host.networkMode, host.pidMode, host.ipcMode].some((mode) => mode.startsWith('container:'))
-  if (joins || host.devices !== null || host.blkioWeightDevice !== null) return undefined
+  if (joins || host.devices !== null || host.blkioWeightDevice !== null || host.cgroupParent !== '')
+    return undefined
   return JSON.stringify([
     host.networkMode === 'host',
     Object.entries(host).filter(([key]) => !IRRELEVANT.has(key)),

@@ -32,7 +32,7 @@ function failure(cause: unknown, argv0: string, phrase: (words: string) => strin
   }
   if (cause.op === 'exec') return execStepFailure(cause, argv0, phrase)
   if (cause.op === 'chdir') return workdirFailure(cause, phrase)
-  if (cause.op === 'shim' && cause.path === 'session keyring' && cause.errno === 'EDQUOT')
+  if (cause.path === 'session keyring' && cause.errno === 'EDQUOT')
     return { error: keyringFailure(cause, phrase), exitCode: 128 }
   if (cause.errno === 'ENOSPC' || cause.errno === 'EDQUOT') {
     return {

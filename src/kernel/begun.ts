@@ -51,7 +51,9 @@ export class BegunPlan implements Begun {
     try {
       return await launched(this.#control, rest, runDir)
     } catch (error) {
-      if (error instanceof PlanFailed && error.step < gate) return undefined
+      // Its child may have died at any time: then the whole of it says why.
+      const died = error instanceof PlanFailed && error.op === 'request' && error.errno === 'ECHILD'
+      if (died || (error instanceof PlanFailed && error.step < gate)) return undefined
       throw error
     }
   }

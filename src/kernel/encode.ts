@@ -53,8 +53,8 @@ export const OPCODES: Readonly<Record<Operation, number>> = {
   pack: 33,
   read: 34,
   sibling: 35,
-  gate: 36,
-  shim: 37,
+  shim: 36,
+  gate: 37,
 }
 
 const operationOf = (op: Action['op'] | 'shim'): Operation => (isAlso(op) ? ALSO[op] : op)

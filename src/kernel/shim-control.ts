@@ -69,7 +69,7 @@ export class Control {
       socket.on('end', () => socket.end())
       socket.on('close', () => {
         this.gone = true
-        const gone = new ShimGone(runDir)
+        const gone = new ShimGone(this.#runDir)
         for (const w of this.#waiting.splice(0)) w.reject(gone)
         reject(gone)
       })

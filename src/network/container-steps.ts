@@ -185,8 +185,8 @@ export function addVeth(
 
 /**
  * Before the interface is up: a neighbour's router advertisement must not redirect the container's traffic; and a
- * network without IPv6 has none, not even link-local. Written through the /proc of the host, whose /proc/sys/net is
- * that of the writer's network namespace; a level must therefore put these before it leaves the host's root.
+ * network without IPv6 has none, not even link-local. Any /proc/sys/net is that of the writer's network namespace; a level
+ * must have one open for these.
  */
 export function guestSettings(
   actor: Actor,

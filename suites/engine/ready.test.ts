@@ -9,6 +9,8 @@ import { childEngine, create } from './child-engine-client.ts'
 import { home, rigForAll, skip, type Home } from './fixture.ts'
 
 const { house, rig } = rigForAll()
+/** For a second engine. */
+const BESIDE = { bridge: `dwtr${process.pid}`, subnet: `10.203.${process.pid % 256}.0/24` }
 
 /** Host pids by the container in whose groups they are. */
 function members(of: Home = house()): ReadonlyMap<string, readonly number[]> {
@@ -75,8 +77,10 @@ test('a container’s start goes on from what was begun when it was created', { 
 })
 
 test('the next container of the same kind gets what was begun after the one before', { skip }, async () => {
+  await sleep(100) // of the kind of the test before
+  const before = [...members().keys()]
   const first = await rig().run(['sleep', '600'], { memory: 64 << 20 })
-  const spare = await spareBeside(first)
+  const spare = await spareBeside(first, ...before)
   const pid = await waiting(spare)
   const other = await rig().create({ cmd: ['true'] }, { memory: 65 << 20 })
   assert.notEqual(other, spare)
@@ -159,6 +163,84 @@ test('nothing is left of what was begun for a container that is removed', { skip
   assert.ok(!groups().includes(id))
 })
 
+test('what waits holds nothing of the host’s file systems', { skip }, async () => {
+  for (const hostConfig of [{}, { privileged: true }, { pidMode: 'host', networkMode: 'host' }]) {
+    const id = await rig().create({ cmd: ['true'] }, hostConfig)
+    const pid = await waiting(id)
+    const types = await until('its mounts to be its own', () => {
+      const found = readText(`/proc/${pid}/mountinfo`)
+        .split('\n')
+        .flatMap((line) => / - (\S+)/.exec(line)?.[1] ?? [])
+      return found.some(
+        (type) => !['tmpfs', 'proc', 'sysfs', 'devpts', 'mqueue', 'cgroup', 'cgroup2'].includes(type),
+      )
+        ? undefined
+        : found
+    })
+    assert.ok(types.length > 2)
+    await rig().engine.containers.remove(id, { force: true, volumes: true, link: false })
+  }
+})
+
+test('a start right when what was begun has run out of patience', { skip }, async (t) => {
+  const kinds = Array.from({ length: 12 }, (_, n) => ({ memory: (70 + n) << 20 }))
+  const ids = await Promise.all(kinds.map((kind) => rig().create({ cmd: ['sleep', '600'] }, kind)))
+  await Promise.all(ids.map(waiting))
+  await sleep(9800)
+  for (const id of ids) {
+    await rig().engine.containers.start(id)
+    assert.ok((await pidOf(id)) > 0)
+    t.diagnostic(`begun before: ${members().size}`)
+    await sleep(30)
+  }
+  // Nobody was taken along by the one before.
+  await sleep(300)
+  for (const id of ids) assert.ok((await pidOf(id)) > 0)
+  await removeAll()
+})
+
+test('a create that is refused gives the ids back', { skip }, async () => {
+  // Four ranges in all.
+  await using own = await home({ ...BESIDE, idBase: 100_000_000, idSize: 500_000_000 })
+  await using few = await own.open()
+  await few.importBusybox()
+  const ran = await few.run(['true'], {}, 'taken')
+  for (let n = 0; n < 6; n += 1) {
+    await until('a next one to be begun', () => [...members(own).keys()].some((id) => id !== ran))
+    await assert.rejects(few.create({ cmd: ['true'] }, {}, 'taken'), { code: 'conflict' })
+    const id = await few.run(['true'])
+    await few.engine.containers.remove(id, { force: true, volumes: true, link: false })
+  }
+})
+
+test('settings of the kernel are made when the network is there', { skip }, async () => {
+  const sysctls = { 'net.ipv4.conf.eth0.log_martians': '1', 'net.ipv6.conf.all.disable_ipv6': '1' }
+  const look =
+    'cd /proc/sys/net; cat ipv4/conf/eth0/log_martians ipv4/conf/lo/log_martians ipv6/conf/eth0/disable_ipv6'
+  const own = await rig().finish({ cmd: ['sh', '-c', look] }, { networkMode: 'bridge', sysctls })
+  assert.equal(own.output, '1\n0\n1\n')
+  const others = { 'net.ipv4.conf.default.log_martians': '1' }
+  const other = await rig().finish({ cmd: ['sh', '-c', look] }, { networkMode: 'bridge', sysctls: others })
+  assert.match(other.output, /^0\n/)
+  await removeAll()
+})
+
+test('what a client wants hidden is hidden, the boot id too', { skip }, async () => {
+  for (const path of [
+    '/proc/sys/kernel/random/boot_id',
+    '/proc/sys/kernel',
+    '/proc//sys/',
+    '/proc/sys/kernel/random',
+  ]) {
+    const over = await rig().finish(
+      { cmd: ['sh', '-c', 'cat /proc/sys/kernel/random/boot_id 2>/dev/null | wc -c'] },
+      { maskedPaths: [path] },
+    )
+    assert.equal(over.output, '0\n', path)
+  }
+  await removeAll()
+})
+
 test('what was begun waits ten seconds for its start and no longer', { skip }, async () => {
   const ran = await rig().finish({ cmd: ['true'] })
   const spare = await spareBeside(ran.id)
@@ -173,10 +255,10 @@ test('what was begun waits ten seconds for its start and no longer', { skip }, a
 })
 
 test('an engine that closes, or is killed, leaves nothing that was begun', { skip }, async () => {
-  await using own = await home()
+  await using own = await home(BESIDE)
   await using first = await own.open()
   await first.importBusybox()
-  await first.run(['true'])
+  await first.finish({ cmd: ['true'] })
   await until('a next one to be begun', () => members(own).size > 0)
   await first[Symbol.asyncDispose]()
   assert.deepEqual([members(own).size, groups(own)], [0, []])

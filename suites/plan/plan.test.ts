@@ -145,9 +145,9 @@ test('planFor mounts nothing over what hides', () => {
     const last = steps.findLastIndex((s) => s.op === 'cover')
     return steps.slice(last).flatMap((s) => (s.op === 'attach-mount' ? [`${s.within ?? ''}${s.path}`] : []))
   }
-  const trees = ['/dev', '/proc', '/dev', '/sys']
+  const trees = ['/root', '/proc', '/dev', '/sys']
   const etc = ['/etc/hostname', '/etc/hosts', '/etc/resolv.conf']
-  // The root over /dev, then the trees as they are, into the root.
+  // The root on the stage, then the trees as they are, into the root.
   assert.deepEqual(after([]), [...trees, ...etc])
   assert.deepEqual(after(['/tmp:/data']), [...trees, '/data', ...etc])
   // What the user puts into a tree is there before anything is hidden in it.
@@ -166,7 +166,9 @@ test('planFor lowers the number of descriptors when the steps that need many are
   const limited = (Soft: number, Hard: number) =>
     stepsOf({ ...plain, HostConfig: { Ulimits: [{ Name: 'nofile', Soft, Hard }] } }).flatMap((s, at) =>
       s.op === 'rlimit'
-        ? [`${s.actor} ${s.soft}:${s.hard} ${at > guestAt(stepsOf(plain), 'pivot') ? 'late' : 'early'}`]
+        ? [
+            `${s.actor} ${s.soft}:${s.hard} ${at > stepsOf(plain).findLastIndex((step) => step.op === 'pivot') ? 'late' : 'early'}`,
+          ]
         : [],
     )
   assert.deepEqual(limited(16, 16), ['guest 16:16 late'])

@@ -17,29 +17,26 @@ export interface Cover {
   readonly guest: Step[]
   /** What hides a folder, and what hides anything else. */
   readonly by: { readonly folder: Slot; readonly file: Slot }
-  /** Where /proc, /sys and /dev wait for the root, in folders of their names; undefined when nothing is hidden. */
-  readonly stage: Slot | undefined
+  /** Where /proc, /sys and /dev wait for the root, and then the root for its turn, in folders of their names. */
+  readonly stage: Slot
 }
+
+/** On the stage: the root, before it is entered. */
+export const ROOT = '/root'
 
 /**
  * An empty folder and a null device of the host's root's making, in a file system that nobody else has: a /dev/null of
  * the container's could be something else, which would be mounted over a file instead of hiding it (CVE-2025-31133).
- * Before the pivot it lies over /dev of the guest's own copy of the host's mounts, since only of what is attached
- * somewhere can a clone be made.
+ * First it lies over /dev of the guest's own copy of the host's mounts, since only of what is attached somewhere can a
+ * clone be made. Not over /proc or /sys: the kernel lets a user namespace mount these only while they are visible in full.
  */
-export function coverSteps(
-  spec: OciSpec,
-  ids: { readonly uid: number; readonly gid: number },
-  slots: Slots,
-): Cover {
-  const [all, folder, file] = [slots.take(), slots.take(), slots.take()]
-  const by = { folder, file }
-  if (spec.linux.maskedPaths.length === 0) return { parent: [], guest: [], by, stage: undefined }
+export function coverSteps(ids: { readonly uid: number; readonly gid: number }, slots: Slots): Cover {
+  const [stage, folder, file] = [slots.take(), slots.take(), slots.take()]
   const owner = Object.entries(ids).map(([id, n]) => [id, String(n)] as const)
   const take = (path: string, slot: Slot): Step => ({
     actor: 'guest',
     op: 'open',
-    at: all,
+    at: stage,
     path,
     slot,
     flags: O_PATH,
@@ -49,15 +46,15 @@ export function coverSteps(
       {
         actor: 'parent',
         op: 'fsmount',
-        slot: all,
+        slot: stage,
         type: 'tmpfs',
         options: [['size', '0k'], ...owner],
         attrs: 0,
       },
-      ...['/folder', ...SYSTEM].map((path): Step => ({
+      ...['/folder', ROOT, ...SYSTEM].map((path): Step => ({
         actor: 'parent',
         op: 'mkdir',
-        at: all,
+        at: stage,
         path: path.slice(1),
         mode: 0o755,
         ...ids,
@@ -65,46 +62,36 @@ export function coverSteps(
       {
         actor: 'parent',
         op: 'mknod',
-        at: all,
+        at: stage,
         path: 'file',
         mode: S_IFCHR | 0o666,
         major: 1,
         minor: 3,
         ...ids,
       },
-      { actor: 'parent', op: 'mount-attr', slot: all, set: HIDDEN, clear: 0, recursive: false },
+      { actor: 'parent', op: 'mount-attr', slot: stage, set: HIDDEN, clear: 0, recursive: false },
     ],
     guest: [
-      { actor: 'guest', op: 'attach-mount', path: '/dev', slot: all, create: false },
+      { actor: 'guest', op: 'attach-mount', path: '/dev', slot: stage, create: false },
       take('folder', folder),
       take('file', file),
     ],
-    by,
-    stage: all,
+    by: { folder, file },
+    stage,
   }
 }
 
-/**
- * Before the root is entered: kernel settings first, then the doors to them are closed. `staged`: those of trees that
- * are whole before the root is there.
- */
+/** What closes the doors to the kernel. `staged`: in trees that are whole before the root is there. */
 export function closingSteps(
   { linux }: OciSpec,
   mounts: MountSteps,
   { by }: Cover,
 ): { readonly staged: Step[]; readonly late: Step[] } {
-  const closing = (places: Places, wanted: (path: string) => boolean): Step[] => [
-    ...Object.entries(linux.sysctl).flatMap(([name, data]): Step[] => {
-      const path = `/proc/sys/${name.replaceAll('.', '/')}`
-      return wanted(path) ? [{ actor: 'guest', op: 'write', ...places.of(path), data }] : []
-    }),
-    ...covering(linux.maskedPaths, places, { attrs: 0, by }).flatMap(([path, step]) =>
-      wanted(path) ? [step] : [],
-    ),
-    ...covering(linux.readonlyPaths, places, { attrs: ATTR.ro }).flatMap(([path, step]) =>
-      wanted(path) ? [step] : [],
-    ),
-  ]
+  const closing = (places: Places, wanted: (path: string) => boolean): Step[] =>
+    [
+      ...covering(linux.maskedPaths, places, { attrs: 0, by }),
+      ...covering(linux.readonlyPaths, places, { attrs: ATTR.ro }),
+    ].flatMap(([path, step]) => (wanted(path) ? [step] : []))
   const { places } = mounts.staged
   return {
     staged: closing(places, (path) => places.isStaged(path)),

@@ -5,7 +5,7 @@ import type { OciMount, OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { deviceSteps } from './device-mount.ts'
 import { ATTR, mountWords, type MountWords } from './mount-words.ts'
-import { Places, SYSTEM } from './places.ts'
+import { Places, plainPath, SYSTEM } from './places.ts'
 import { treeSteps, type Layering } from './rootfs.ts'
 import type { Slots } from './slots.ts'
 
@@ -59,7 +59,7 @@ export function mountSteps(input: MountsInput, slots: Slots, stage?: Slot): Moun
     const { destination } = mount
     const early = isOfKernel(mount) && SYSTEM.has(destination) ? stage : undefined
     if (early !== undefined) staged.places.stage(destination)
-    else if (!isOfKernel(mount) && !isBootId(mount)) staged.places.unstage(destination)
+    else if (!isOfKernel(mount) && !isBootId(mount, input.spec)) staged.places.unstage(destination)
     const side = isOfKernel(mount) && staged.places.isStaged(destination) ? staged : late
     const made = oneMount(mount, { ...input, places: side.places }, slots)
     side.places.add(destination, made.slot)
@@ -88,9 +88,19 @@ export function mountSteps(input: MountsInput, slots: Slots, stage?: Slot): Moun
 const isOfKernel = ({ type, options }: OciMount): boolean =>
   type !== 'bind' && type !== 'overlay' && !options.includes('bind') && !options.includes('rbind')
 
-/** Read-only by itself, so that it may come after what makes /proc/sys so. */
-const isBootId = ({ destination, options }: OciMount): boolean =>
-  destination === '/proc/sys/kernel/random/boot_id' && options.includes('ro') && options.includes('x-file')
+const BOOT_ID = '/proc/sys/kernel/random/boot_id'
+
+/** Read-only by itself, so that it may come after what makes /proc/sys so; unless something else is to lie over it. */
+function isBootId({ destination, options }: OciMount, { linux, mounts }: OciSpec): boolean {
+  const above = (path: string): boolean => `${BOOT_ID}/`.startsWith(`${plainPath(path)}/`)
+  return (
+    destination === BOOT_ID &&
+    options.includes('ro') &&
+    options.includes('x-file') &&
+    !linux.maskedPaths.some(above) &&
+    mounts.filter((mount) => above(mount.destination)).length === 2 // this one and /proc
+  )
+}
 
 type OneInput = MountsInput & { readonly places: Places }
 

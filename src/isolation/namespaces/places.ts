@@ -54,7 +54,7 @@ export class Places {
 const treeOf = (path: string): string => `/${plainPath(path).split('/', 2)[1] ?? ''}`
 
 /** Clients choose the paths, and write //proc/kcore or /proc/../etc/x for what they mean. */
-function plainPath(path: string): string {
+export function plainPath(path: string): string {
   const plain = posix.normalize(path)
   return plain.length > 1 && plain.endsWith('/') ? plain.slice(0, -1) : plain
 }

@@ -1,13 +1,25 @@
 /** The plan of a container at the level `namespaces`: its whole story, in the order in which it happens. Pure. */
 import { dirname } from 'node:path'
 import type { CgroupLayout, CgroupPlan } from '../../kernel/cgroup.ts'
-import type { OciNamespaceType, OciProcess, OciSpec } from '../../kernel/oci.ts'
+import type { OciProcess, OciSpec } from '../../kernel/oci.ts'
 import type { Plan, Slot, Step } from '../../kernel/plan.ts'
 import type { MachineArch } from '../../kernel/seccomp.ts'
 import type { Bundle, Rootfs } from '../level.ts'
-import { closingSteps, coverSteps } from './cover.ts'
+import { closingSteps, coverSteps, ROOT } from './cover.ts'
 import { ATTR, treePropagation } from './mount-words.ts'
-import { mountSteps } from './mounts.ts'
+import { mountSteps, type MountSteps } from './mounts.ts'
+import {
+  CLONE,
+  clockSteps,
+  cloneSteps,
+  GATE,
+  has,
+  joinSteps,
+  memberSteps,
+  readNamespaces,
+  sibling,
+  type Namespaces,
+} from './namespace-steps.ts'
 import { oomSteps, processSteps, rlimitSteps } from './process-steps.ts'
 import { enterSteps, treeSteps, type Layering } from './rootfs.ts'
 import { INIT_SLOT, Slots } from './slots.ts'
@@ -24,36 +36,8 @@ export interface Machine {
   readonly raisesLimits: boolean
 }
 
-export const CLONE: Readonly<Record<OciNamespaceType, number>> = {
-  time: 0x80,
-  mount: 0x2_0000,
-  cgroup: 0x200_0000,
-  uts: 0x400_0000,
-  ipc: 0x800_0000,
-  user: 0x1000_0000,
-  pid: 0x2000_0000,
-  network: 0x4000_0000,
-}
-
-interface Namespaces {
-  /** Flags of those made new by the clone. */
-  readonly fresh: number
-  readonly joined: readonly { readonly type: OciNamespaceType; readonly path: string; readonly slot: Slot }[]
-}
-
-const has = (spec: OciSpec, type: OciNamespaceType): boolean =>
-  spec.linux.namespaces.some((ns) => ns.type === type)
-
-/** Time and cgroup namespaces are no matter of the clone: one is made before it, the other after joining. */
-function readNamespaces(spec: OciSpec, slots: Slots): Namespaces {
-  let fresh = 0
-  const joined: { type: OciNamespaceType; path: string; slot: Slot }[] = []
-  for (const { type, path } of spec.linux.namespaces) {
-    if (path !== undefined) joined.push({ type, path, slot: slots.take() })
-    else if (type !== 'time' && type !== 'cgroup') fresh |= CLONE[type]
-  }
-  return { fresh: fresh >>> 0, joined }
-}
+/** Linux's own number; the same on x86-64 and arm64. */
+const O_PATH = 0o10000000
 
 /** What is decided when only the container's ids and limits are known, and what the rest has to know of that. */
 function beginning({ spec, shim }: Beginning, cgroup: CgroupPlan, machine: Machine) {
@@ -68,7 +52,8 @@ function beginning({ spec, shim }: Beginning, cgroup: CgroupPlan, machine: Machi
     overlayByFd: machine.overlayByFd,
   }
   const clocks = clockSteps(spec, slots)
-  const cover = coverSteps(spec, ids, slots)
+  const cover = coverSteps(ids, slots)
+  const settings = slots.take()
   // Taken here: these slots must not depend on how many layers an image has.
   const root = slots.take()
   const mounts = mountSteps(
@@ -111,10 +96,13 @@ function beginning({ spec, shim }: Beginning, cgroup: CgroupPlan, machine: Machi
     ...clocks.make,
     ...cover.guest,
     ...mounts.staged.guest,
+    { actor: 'guest', op: 'open', ...settingsOf(mounts), slot: settings, flags: O_PATH },
     ...closing.staged,
+    // Nothing of the host's stays mounted for as long as it waits.
+    { actor: 'guest', op: 'pivot', slot: cover.stage },
     GATE,
   ]
-  return { steps, slots, layering, root, mounts, closing, clocks }
+  return { steps, slots, layering, root, mounts, closing, clocks, settings }
 }
 
 export type Beginning = Pick<Bundle, 'spec'> & { readonly shim: Pick<Bundle['shim'], 'runDir'> }
@@ -126,7 +114,11 @@ export function beginPlan(bundle: Beginning, cgroup: CgroupPlan, machine: Machin
 
 export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machine): Plan {
   const { spec, network } = bundle
-  const { steps, slots, layering, root, mounts, closing, clocks } = beginning(bundle, cgroup, machine)
+  const { steps, slots, layering, root, mounts, closing, clocks, settings } = beginning(
+    bundle,
+    cgroup,
+    machine,
+  )
   return {
     steps: [
       ...steps,
@@ -138,9 +130,10 @@ export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machi
       ...rlimitSteps(spec.process, machine),
       ...oomSteps(spec.process),
       ...clocks.enter,
-      ...network.guest,
-      ...nameSteps(spec),
-      ...enterSteps(root, spec.root.readonly, [...mounts.guest, ...closing.late]),
+      ...[...network.guest, ...nameSteps(spec), ...sysctlSteps(spec)].map((step) =>
+        bySettings(step, settings),
+      ),
+      ...enterSteps(root, spec.root.readonly, [...mounts.guest, ...closing.late], ROOT),
       ...processSteps(spec, spec.process, bundle.init, machine.arch),
     ],
   }
@@ -206,61 +199,29 @@ export function hostId(maps: OciSpec['linux']['uidMappings'], id: number): numbe
 /** Root of the new user namespace: until then the process is nobody in it, though with all capabilities. */
 const becomeRoot: Step = { actor: 'guest', op: 'user', uid: 0, gid: 0, groups: [] }
 
-const GATE: Step = { actor: 'host', op: 'gate' }
-
-/** A time namespace takes offsets until the first is in it, who has made it for its children (time_namespaces(7)). */
-function clockSteps(spec: OciSpec, slots: Slots): { readonly make: Step[]; readonly enter: Step[] } {
-  if (!has(spec, 'time')) return { make: [], enter: [] }
-  const slot = slots.take()
-  const lines = Object.entries(spec.linux.timeOffsets ?? {}).map(
-    ([clock, o]) => `${clock} ${o.secs} ${o.nanosecs}\n`,
-  )
-  return {
-    make: [{ actor: 'guest', op: 'unshare', flags: CLONE.time }],
-    enter: [
-      { actor: 'parent', op: 'clock-offsets', offsets: lines.join(''), zero: lines.length === 0 },
-      { actor: 'parent', op: 'open-ns', slot, kind: 'time_for_children' },
-      { actor: 'guest', op: 'setns', slot, flags: CLONE.time },
-    ],
-  }
+/** /proc/sys before it is closed. Whose settings it shows goes by the namespaces of who looks. */
+function settingsOf({ staged }: MountSteps): { readonly path: string; readonly at?: Slot } {
+  const own = staged.places.of(SETTINGS)
+  return own.within === undefined ? { path: SETTINGS } : own
 }
 
-/**
- * A new container is born into its namespaces. One that joins another's user namespace can only enter the
- * others once it is inside that, and a sibling is born into those of its own there.
- */
-function cloneSteps(namespaces: Namespaces, cgroup: CgroupPlan, rootUid: number): Step[] {
-  const into = cgroup.cloneInto === undefined ? {} : { cgroup: cgroup.cloneInto }
-  const joinsUser = namespaces.joined.some((ns) => ns.type === 'user')
-  const flags = joinsUser ? 0 : namespaces.fresh
-  return [{ actor: 'host', op: 'clone', flags, ...into, ...ownedBy(flags, rootUid) }]
+const SETTINGS = '/proc/sys'
+
+/** By the way to /proc/sys that stays open until the root is entered. */
+function bySettings(step: Step, slot: Slot): Step {
+  if (step.op !== 'write' || step.at !== undefined || !step.path.startsWith(`${SETTINGS}/`)) return step
+  return { ...step, at: slot, path: step.path.slice(SETTINGS.length), within: SETTINGS }
 }
 
-/** A new user namespace belongs to the root inside. */
-export const ownedBy = (flags: number, rootUid: number): { readonly owner?: number } =>
-  (flags & CLONE.user) === 0 ? {} : { owner: rootUid }
-
-function joinSteps(namespaces: Namespaces): Step[] {
-  const user = namespaces.joined.find((ns) => ns.type === 'user')
-  const rest = namespaces.joined.filter((ns) => ns !== user)
-  const enter = ({ type, slot }: Namespaces['joined'][number]): Step => ({
+/** The network's interfaces are there by now. */
+function sysctlSteps({ linux }: OciSpec): Step[] {
+  return Object.entries(linux.sysctl).map(([name, data]): Step => ({
     actor: 'guest',
-    op: 'setns',
-    slot,
-    flags: CLONE[type],
-  })
-  if (user === undefined) return rest.filter((ns) => ns.type !== 'pid').map(enter)
-  return [enter(user), ...rest.map(enter), sibling(namespaces.fresh), GATE]
+    op: 'write',
+    path: `${SETTINGS}/${name.replaceAll('.', '/')}`,
+    data,
+  }))
 }
-
-/** Once the parent is done with the process that another now takes the place of. */
-function memberSteps({ joined }: Namespaces): Step[] {
-  const pid = joined.find((ns) => ns.type === 'pid')
-  if (pid === undefined || joined.some((ns) => ns.type === 'user')) return []
-  return [{ actor: 'guest', op: 'setns', slot: pid.slot, flags: CLONE.pid }, sibling(0)]
-}
-
-const sibling = (flags: number): Step => ({ actor: 'guest', op: 'sibling', flags })
 
 function nameSteps(spec: OciSpec): Step[] {
   const steps: Step[] = []

@@ -193,11 +193,9 @@ function inPassingNamespace(
 }
 
 /** Puts the tree of `slot` in place and makes it the guest's root; `before` runs between the two. */
-export function enterSteps(slot: Slot, readonly: boolean, before: readonly Step[]): Step[] {
+export function enterSteps(slot: Slot, readonly: boolean, before: readonly Step[], on = '/dev'): Step[] {
   return [
-    // Over /dev of the guest's own copy of the host's mounts, which vanish with the pivot. Not over /proc or
-    // /sys: the kernel lets a user namespace mount these only while they are visible in full.
-    { actor: 'guest', op: 'attach-mount', path: '/dev', slot, create: false },
+    { actor: 'guest', op: 'attach-mount', path: on, slot, create: false },
     ...before,
     ...(readonly
       ? [{ actor: 'guest', op: 'mount-attr', slot, set: ATTR.ro, clear: 0, recursive: false } satisfies Step]
