@@ -34,6 +34,11 @@ export class IdRanges {
     })
   }
 
+  /** How many more can be taken. */
+  get free(): number {
+    return this.#slots - this.#used.size
+  }
+
   /** A recorded range. `idBase` may have been another then: ranges that overlap a slot occupy it. */
   adopt(id: string, range: IdRange): void {
     for (const slot of this.#slotsOf(range)) this.#used.set(slot, id)

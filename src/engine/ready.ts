@@ -89,7 +89,8 @@ export class Ready {
     const running = like.running
     if (kind === undefined || running === undefined || this.#spare?.kind === kind) return
     const begin = (): void => {
-      if (this.#closed || this.#spare?.kind === kind) return
+      // The last range is for who asks.
+      if (this.#closed || this.#spare?.kind === kind || this.#services.ranges.free < 2) return
       this.#dropSpare()
       this.#spare = { kind, ...this.#beginLike(like, running) }
     }

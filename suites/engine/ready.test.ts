@@ -211,6 +211,13 @@ test('a create that is refused gives the ids back', { skip }, async () => {
     const id = await few.run(['true'])
     await few.engine.containers.remove(id, { force: true, volumes: true, link: false })
   }
+  // And the last ones are for who asks.
+  const made: string[] = []
+  await assert.rejects(async () => {
+    while (made.length < 10) made.push(await few.run(['sleep', '600']))
+  }, /No uid range is left/)
+  await sleep(100)
+  assert.equal((await few.engine.containers.inspect(made[0] ?? '')).state.status, 'running')
 })
 
 test('settings of the kernel are made when the network is there', { skip }, async () => {
