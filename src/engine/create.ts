@@ -45,7 +45,7 @@ export async function createContainer(services: Services, request: CreateContain
     // Taken before anything is waited for: of two requests with one name, one loses at once.
     containers.reserveName(name, id)
   } catch (error) {
-    await giveUp(services, id)
+    void giveUp(services, id)
     throw error
   }
   try {
@@ -58,7 +58,7 @@ export async function createContainer(services: Services, request: CreateContain
     return { container, warnings }
   } catch (error) {
     containers.freeName(name)
-    await giveUp(services, id)
+    void giveUp(services, id)
     await services.trash.discard(join(services.settings.folders.containers, id))
     throw error
   } finally {
@@ -67,7 +67,7 @@ export async function createContainer(services: Services, request: CreateContain
   }
 }
 
-/** Nobody has the ids before the processes that were begun with them are gone. */
+/** Nobody has the ids before the processes that were begun with them are gone; the answer need not wait for that. */
 async function giveUp({ ready, ranges }: Services, id: string): Promise<void> {
   await ready.drop(id)
   ranges.forget(id)
