@@ -24,7 +24,7 @@ export interface Namespaces {
 export const has = (spec: OciSpec, type: OciNamespaceType): boolean =>
   spec.linux.namespaces.some((ns) => ns.type === type)
 
-/** Time and cgroup namespaces are no matter of the clone: one is made before it, the other after joining. */
+/** Time and cgroup namespaces are no matter of the clone: the guest makes them, the latter when it has joined its groups. */
 export function readNamespaces(spec: OciSpec, slots: Slots): Namespaces {
   let fresh = 0
   const joined: { type: OciNamespaceType; path: string; slot: Slot }[] = []
