@@ -76,6 +76,9 @@ export async function measureRuntimes(programs: Programs, effort: Effort, report
   }
 }
 
+/** ms before a life that is one of now and then: what an engine does behind the one before is done by then. */
+const PAUSE = 50
+
 /** create + start + wait + remove through the API, in turns, with the limit too, so that all have the same weather. */
 export async function measureLifeCycles(
   programs: Programs,
@@ -98,7 +101,9 @@ export async function measureLifeCycles(
     for (let run = 0; run < effort.runs; run++) {
       limit.push(...(await kernelLimit(programs, 2)).slice(1))
       for (const { api, list, client, small } of lives) {
+        await sleep(PAUSE)
         list.push(await lifeCycle(api, 'busybox', network))
+        await sleep(PAUSE)
         small.push(await client.lifeCycle())
       }
     }
