@@ -3,11 +3,10 @@ import type { OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { ATTR } from './mount-words.ts'
 import type { MountSteps } from './mounts.ts'
-import { SYSTEM, type Places } from './places.ts'
+import { O_PATH, SYSTEM, type Places } from './places.ts'
 import type { Slots } from './slots.ts'
 
-/** Linux's own numbers; all are the same on x86-64 and arm64. */
-const O_PATH = 0o10000000
+/** Linux's own number; the same on x86-64 and arm64. */
 const S_IFCHR = 0o020000
 /** Clones have it from the mount that they are made of. */
 const HIDDEN = ATTR.ro | ATTR.nosuid | ATTR.noexec

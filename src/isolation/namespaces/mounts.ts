@@ -5,12 +5,9 @@ import type { OciMount, OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { deviceSteps } from './device-mount.ts'
 import { ATTR, mountWords, type MountWords } from './mount-words.ts'
-import { Places, plainPath, SYSTEM } from './places.ts'
+import { O_PATH, Places, plainPath, SYSTEM } from './places.ts'
 import { treeSteps, type Layering } from './rootfs.ts'
 import type { Slots } from './slots.ts'
-
-/** open(2): a descriptor to resolve in, the same on every architecture of ours. */
-const O_PATH = 0x20_0000
 
 export interface MountsInput {
   readonly spec: OciSpec

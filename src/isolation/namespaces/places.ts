@@ -2,6 +2,9 @@
 import { posix } from 'node:path'
 import type { Slot } from '../../kernel/plan.ts'
 
+/** open(2): a descriptor to resolve in. Linux's own number, the same on x86-64 and arm64. */
+export const O_PATH = 0o10000000
+
 export const SYSTEM: ReadonlySet<string> = new Set(['/proc', '/sys', '/dev'])
 
 /**

@@ -20,6 +20,7 @@ import {
   sibling,
   type Namespaces,
 } from './namespace-steps.ts'
+import { O_PATH } from './places.ts'
 import { oomSteps, processSteps, rlimitSteps } from './process-steps.ts'
 import { enterSteps, treeSteps, type Layering } from './rootfs.ts'
 import { INIT_SLOT, Slots } from './slots.ts'
@@ -35,9 +36,6 @@ export interface Machine {
   /** Whether the engine holds CAP_SYS_RESOURCE: only then can it set limits of processes of other users. */
   readonly raisesLimits: boolean
 }
-
-/** Linux's own number; the same on x86-64 and arm64. */
-const O_PATH = 0o10000000
 
 /** What is decided when only the container's ids and limits are known, and what the rest has to know of that. */
 function beginning({ spec, shim }: Beginning, cgroup: CgroupPlan, machine: Machine) {

@@ -4,11 +4,10 @@ import { DewarError } from '../../base/errors.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import type { Rootfs } from '../level.ts'
 import { ATTR, treePropagation } from './mount-words.ts'
+import { O_PATH } from './places.ts'
 import type { Slots } from './slots.ts'
 
 const CLONE_NEWNS = 0x0002_0000
-/** Linux's own numbers; both are the same on x86-64 and arm64. */
-const O_PATH = 0o10000000
 
 /** How this machine makes an overlay of idmapped layers. */
 export interface Layering {
