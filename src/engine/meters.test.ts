@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { completeHostConfig } from './config.ts'
-import { meterFolders } from './meters.ts'
+import { meterFolders, presentMeters } from './meters.ts'
 import { closedPaths } from './spec-mounts.ts'
 import type { HostConfig } from './types.ts'
 
@@ -41,4 +41,9 @@ test('closedPaths closes the meters of this start, unless the client says which 
   // A record of an engine that wrote the list down.
   assert.deepEqual(closed({ maskedPaths: ['/proc/kcore'] }, '/sys/m'), ['/proc/kcore'])
   assert.deepEqual(closed({ privileged: true }, '/sys/m'), [])
+})
+
+test('presentMeters is one list as long as it is the same, and what meterFolders finds', () => {
+  assert.deepEqual(presentMeters(), meterFolders())
+  assert.equal(presentMeters(), presentMeters())
 })

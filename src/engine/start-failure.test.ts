@@ -33,7 +33,8 @@ test('startFailure tells the three ways a command cannot run, in runc’s words'
     ],
     [failed('fsmount', 'ENOSPC'), 'x', 'disk-full', 128, /fsmount/],
     [
-      failed('shim', 'EDQUOT', 'session keyring'),
+      // Whatever step is said to have failed: it comes before the first.
+      failed('rmdir', 'EDQUOT', 'session keyring'),
       'x',
       'system',
       128,

@@ -1,11 +1,13 @@
 /** Plans with a gate: what is before the last one is carried out first, and waits in the core for what is behind it. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Begun, Shim } from './core-api.ts'
 import { encodePlan, type ShimStep } from './encode.ts'
 import { frame } from './frames.ts'
 import type { Plan } from './plan.ts'
 import { PlanFailed } from './plan-failed.ts'
-import type { Control } from './shim-control.ts'
-import { ShimClient } from './shim.ts'
+import { ShimGone, type Control } from './shim-control.ts'
+import { SHIM_SOCKET, ShimClient } from './shim.ts'
 
 /** The plan as it travels; `first` ends with the last gate, and is undefined without one. */
 export function encodeParts(
@@ -43,7 +45,7 @@ export class BegunPlan implements Begun {
     return first !== undefined && first.equals(this.#first)
   }
 
-  /** Undefined, and then nothing has begun, when it had ended or what was before the gate has failed. */
+  /** Undefined when it had ended, or ended before the command was run: then the whole of it may be done again. */
   async goOn(plan: Plan, rest: Buffer, runDir: string): Promise<Shim | undefined> {
     if (this.#control.gone) return undefined
     const gate = plan.steps.findLastIndex((step) => step.op === 'gate')
@@ -51,12 +53,18 @@ export class BegunPlan implements Begun {
     try {
       return await launched(this.#control, rest, runDir)
     } catch (error) {
-      // Its child may have died at any time: then the whole of it says why.
-      const died = error instanceof PlanFailed && error.op === 'request' && error.errno === 'ECHILD'
-      if (died || (error instanceof PlanFailed && error.step < gate)) return undefined
+      if (hasRunNothing(error, gate, runDir)) return undefined
       throw error
     }
   }
+}
+
+/** Two processes that wait may be killed at any time, also in the moment before we hear of it. */
+function hasRunNothing(error: unknown, gate: number, runDir: string): boolean {
+  // The first thing that a shim does with the rest of a plan is to make its socket.
+  if (error instanceof ShimGone) return !existsSync(join(runDir, SHIM_SOCKET))
+  if (!(error instanceof PlanFailed)) return false
+  return error.step < gate || (error.op === 'request' && error.errno === 'ECHILD')
 }
 
 /** The whole plan at once. */
