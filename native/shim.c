@@ -198,8 +198,8 @@ static void reap(void) {
 
 /* On disk before anyone hears of it: an engine that comes later reads it there. */
 static void record_exit(const char *exit, size_t n) {
-	autoclose int fd = open("exit.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd >= 0 && !write_full(fd, exit, n)) rename("exit.tmp", "exit");
+	autoclose int fd = open("exit.tmp", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0 && !write_full(fd, exit, n) && !ftruncate(fd, (off_t)n)) rename("exit.tmp", "exit");
 }
 
 /* The process has ended: what it said is read to the end as clients take it, then its streams end. What it said

@@ -24,7 +24,7 @@ import { containerCapabilities } from '../kernel/capabilities.ts'
 import type { OciSeccomp } from '../kernel/oci.ts'
 import type { Plan } from '../kernel/plan.ts'
 import { defaultSeccompFor, loadDockerProfile } from '../kernel/seccomp.ts'
-import { bridgeSteps, loopbackSteps, NO_STEPS } from '../network/container-steps.ts'
+import { bridgeSteps, NO_STEPS } from '../network/container-steps.ts'
 import { defaultPool } from '../network/network.ts'
 import { decidePorts } from '../network/ports.ts'
 
@@ -207,8 +207,7 @@ function exampleNetwork(host: HostConfig, exposed: Readonly<Record<string, objec
       `Planning the container failed: ${mode} is known only to a running engine`,
     )
   }
-  if (mode === 'host') return NO_STEPS
-  if (mode === 'none') return loopbackSteps()
+  if (mode === 'host' || mode === 'none') return NO_STEPS
   const network = {
     id: 'example',
     name: 'bridge',

@@ -131,10 +131,11 @@ export class ContainerFiles implements Archive {
     return Readable.from(tar, { objectMode: false, highWaterMark: 512 * 1024 })
   }
 
-  /** A layer that the shim of the run before has not let go of is not mounted again (EBUSY with overlay's index=on). */
+  /** A layer that the shim of another run has not let go of is not mounted again (EBUSY with overlay's index=on). */
   async #find(ref: string): Promise<Container> {
     const container = this.#services.containers.find(ref)
     await container.settled()
+    if (container.running === undefined) await this.#services.ready.drop(container.id)
     return container
   }
 

@@ -1,8 +1,8 @@
 /** A container as the engine holds it: what is remembered (`record`) and what is going on (`live`). */
-import { join } from 'node:path'
 import { messageOf } from '../base/errors.ts'
 import type { Bundle, Level } from '../isolation/level.ts'
 import type { Exit, Shim } from '../kernel/core-api.ts'
+import { containerPaths, type ContainerPaths } from './container-folder.ts'
 import type { Exec } from './exec.ts'
 import type { HealthMonitor } from './health.ts'
 import type { LateStream } from './late-stream.ts'
@@ -46,30 +46,6 @@ export interface PendingAttach {
 
 /** ms between attempts to write a record that found no room. */
 const RETRY = 1000
-
-export interface ContainerPaths {
-  readonly folder: string
-  readonly upper: string
-  readonly work: string
-  readonly log: string
-  readonly hosts: string
-  readonly hostname: string
-  readonly resolvConf: string
-  readonly bootId: string
-}
-
-export function containerPaths(folder: string): ContainerPaths {
-  return {
-    folder,
-    upper: join(folder, 'upper'),
-    work: join(folder, 'work'),
-    log: join(folder, 'log'),
-    hosts: join(folder, 'hosts'),
-    hostname: join(folder, 'hostname'),
-    resolvConf: join(folder, 'resolv.conf'),
-    bootId: join(folder, 'boot-id'),
-  }
-}
 
 export class Container {
   record: ContainerRecord

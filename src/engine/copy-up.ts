@@ -4,14 +4,14 @@ import { packStream } from '../store/pack-stream.ts'
 import { unpackOps } from '../store/unpack.ts'
 import type { Container } from './container.ts'
 import { packInto } from './container-files.ts'
-import { bundleForFiles } from './launch.ts'
+import { bundleForLayers } from './launch.ts'
 import type { RecordedMount } from './record.ts'
 import { levelOf, type Services } from './services.ts'
 import { isEmptyFolder } from './volumes.ts'
 
 export async function copyUp(services: Services, container: Container, mount: RecordedMount): Promise<void> {
   if (!(await isEmptyFolder(mount.source))) return
-  const bundle = bundleForFiles(services, container)
+  const bundle = await bundleForLayers(services, container)
   // Without the volume itself, which would hide what is to be copied.
   const bare = { ...bundle, spec: { ...bundle.spec, mounts: [] } }
   const stream = packStream()

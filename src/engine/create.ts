@@ -1,5 +1,4 @@
 /** `create`: a request becomes a container on disk, or is refused with nothing left behind. */
-import { chownSync, mkdirSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { release } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +12,7 @@ import { hostsFile } from '../network/resolver-files.ts'
 import { storageError } from '../store/write-whole.ts'
 import { commandOf, completeHostConfig, mergeConfig } from './config.ts'
 import { Container } from './container.ts'
+import { makeLayer, removeRunFolder } from './container-folder.ts'
 import { copyUp } from './copy-up.ts'
 import { checkEndpoint } from './endpoint-check.ts'
 import { emptyLayers, initLayer } from './init-layer.ts'
@@ -22,6 +22,8 @@ import { resolveLinks } from './links.ts'
 import { resolveMounts, type MountSources } from './mount-points.ts'
 import { mountRequests, type InheritedMount } from './mount-requests.ts'
 import { checkName, newId, randomName } from './names.ts'
+import { runFolder } from './options.ts'
+import type { Spare } from './ready.ts'
 import { RecordFile } from './record-file.ts'
 import type { ContainerRecord, RecordedMount } from './record.ts'
 import { parseSecurityOptions } from './security-options.ts'
@@ -40,25 +42,26 @@ export interface Created {
 export async function createContainer(services: Services, request: CreateContainer): Promise<Created> {
   const { containers, bus } = services
   const name = request.name ? checkName(request.name) : randomName((taken) => containers.hasName(taken))
-  const id = services.ready.take(request.hostConfig) ?? newId()
+  const spare = services.ready.take(request)
+  const id = spare?.id ?? newId()
   try {
     // Taken before anything is waited for: of two requests with one name, one loses at once.
     containers.reserveName(name, id)
   } catch (error) {
-    void giveUp(services, id)
+    giveUp(services, id)
     throw error
   }
   try {
     const image = await services.image(request.config.image, request.platform, id)
     const { host, warnings } = await acceptHostConfig(services, request)
-    const container = await build(services, { id, name, request, image, host })
+    const container = await build(services, { id, spare, name, request, image, host })
     containers.add(container)
     bus.emit('container', 'create', id, eventAttributes(container))
     services.ready.expect(container)
     return { container, warnings }
   } catch (error) {
     containers.freeName(name)
-    void giveUp(services, id)
+    giveUp(services, id)
     await services.trash.discard(join(services.settings.folders.containers, id))
     throw error
   } finally {
@@ -68,9 +71,14 @@ export async function createContainer(services: Services, request: CreateContain
 }
 
 /** Nobody has the ids before the processes that were begun with them are gone; the answer need not wait for that. */
-async function giveUp({ ready, ranges }: Services, id: string): Promise<void> {
-  await ready.drop(id)
-  ranges.forget(id)
+function giveUp({ ready, ranges, settings, trash, warn }: Services, id: string): void {
+  const clean = async (): Promise<void> => {
+    await ready.drop(id)
+    ranges.forget(id)
+    removeRunFolder(runFolder(settings, id))
+    await trash.discard(join(settings.folders.containers, id))
+  }
+  void clean().catch((error: unknown) => warn(messageOf(error)))
 }
 
 /** Validate first, acquire after: nothing is made before all of this has passed. */
@@ -165,6 +173,8 @@ export const runsInHostUserns = (host: Pick<HostConfig, 'privileged' | 'usernsMo
 
 export interface Parts {
   readonly id: string
+  /** Whose folder and ids it gets. */
+  readonly spare?: Spare | undefined
   readonly name: string
   readonly request: CreateContainer
   readonly image: ImageForContainer
@@ -175,7 +185,7 @@ export interface Parts {
 
 async function build(services: Services, parts: Parts): Promise<Container> {
   const container = await draftContainer(services, parts)
-  await makeFolders(container)
+  await makeFolders(container, parts.spare !== undefined)
   await fillVolumes(services, container, container.record.mounts)
   return container
 }
@@ -190,7 +200,7 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
   const requests = mountRequests({ ...host, volumes: config.volumes }, inherited)
   const mounts = await resolveMounts(requests, mountSources(services, id))
   const joined = joinedRange(host, services.containers)
-  const own = (): IdRange => services.ready.rangeOf(id) ?? services.ranges.take(id)
+  const own = (): IdRange => parts.spare?.range ?? services.ranges.take(id)
   const range = joined !== undefined ? joined.range : runsInHostUserns(host) ? null : own()
   const links = resolveLinks(services, host)
   const draft = { hostConfig: host, endpoints: request.endpoints, config }
@@ -235,23 +245,13 @@ function mountSources({ volumes, image, settings }: Services, container: string)
 }
 
 /** The record comes last: a folder without one is what a crash left, and is cleaned up. */
-async function makeFolders(container: Container): Promise<void> {
+async function makeFolders(container: Container, furnished: boolean): Promise<void> {
   try {
-    makeLayer(container)
+    if (!furnished) makeLayer(container.paths, container.record.range)
   } catch (error) {
     throw storageError(`Making the files of container ${container.name}`, error)
   }
   await container.update({})
-}
-
-/** Its folder with an empty writable layer. */
-export function makeLayer(container: Container): void {
-  const { folder, upper, work } = container.paths
-  const { range } = container.record
-  mkdirSync(folder, { mode: 0o700 })
-  mkdirSync(upper, { mode: 0o755 })
-  mkdirSync(work, { mode: 0o700 })
-  if (range !== null) for (const path of [upper, work]) chownSync(path, range.base, range.base)
 }
 
 async function fillVolumes(

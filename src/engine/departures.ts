@@ -4,10 +4,11 @@ import { errnoOf, messageOf } from '../base/errors.ts'
 import { removeTree } from '../kernel/cgroup.ts'
 import type { Shim } from '../kernel/core-api.ts'
 import type { Container } from './container.ts'
+import { removeRunFolder } from './container-folder.ts'
 import type { Services } from './services.ts'
 import { cgroupsPath } from './launch.ts'
 import { isEnded } from './leftovers.ts'
-import { removeRunFolder } from './starter.ts'
+import { runFolder } from './options.ts'
 
 export class Departures {
   readonly #services: Services
@@ -39,7 +40,8 @@ export class Departures {
    * must not lose it.
    */
   async record(container: Container): Promise<void> {
-    if (await container.keep(this.#services.warn)) removeRunFolder(this.#services, container)
+    const { settings, warn } = this.#services
+    if (await container.keep(warn)) removeRunFolder(runFolder(settings, container.id))
   }
 
   /**

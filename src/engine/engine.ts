@@ -141,7 +141,14 @@ export class Engine implements EngineApi, AsyncDisposable {
     const warn = (text: string): void => remember(warnings, text)
     const trash = new Trash(settings.folders.trash, warn)
     const volumes = await VolumeStore.open({ folder: settings.folders.volumes, containers, bus, trash, core })
-    const images = await ImageRoom.open({ settings, core, containers, bus })
+    const images = await ImageRoom.open({
+      settings,
+      core,
+      containers,
+      bus,
+      // Nothing is removed before there are services.
+      letGo: () => services.ready.letGo(),
+    })
     warnings.push(...images.warnings)
     const services: Services = {
       settings,

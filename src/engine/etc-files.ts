@@ -1,5 +1,5 @@
 /** A container's /etc/hosts, /etc/hostname and /etc/resolv.conf, written anew at each start. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import {
   hostnameFile,
   hostNetworkHostsFile,
@@ -7,6 +7,7 @@ import {
   resolvConfFile,
   resolvConfPath,
 } from '../network/resolver-files.ts'
+import { overwrite } from '../store/write-whole.ts'
 import type { Container } from './container.ts'
 import { linkHosts } from './links.ts'
 import type { ContainerRecord } from './record.ts'
@@ -28,12 +29,12 @@ export function writeEtcFiles(services: Services, container: Container): void {
   })
   if (shared !== undefined) {
     for (const file of ['hosts', 'hostname', 'resolvConf'] as const)
-      writeFileSync(paths[file], readFileSync(shared[file]))
+      overwrite(paths[file], readFileSync(shared[file]))
     return
   }
-  writeFileSync(paths.hostname, hostnameFile(hostname))
-  writeFileSync(paths.hosts, hostsContent(services, record, hostname))
-  writeFileSync(paths.resolvConf, resolvContent(services, record))
+  overwrite(paths.hostname, hostnameFile(hostname))
+  overwrite(paths.hosts, hostsContent(services, record, hostname))
+  overwrite(paths.resolvConf, resolvContent(services, record))
 }
 
 function hostsContent(services: Services, record: ContainerRecord, hostname: string): string {

@@ -17,6 +17,8 @@ export interface ImageRoomOptions {
   readonly core: Core
   readonly containers: Directory<Container>
   readonly bus: EventBus
+  /** Makes what waits for the next container let go of its image's layers. */
+  readonly letGo: () => Promise<void>
 }
 
 export class ImageRoom {
@@ -33,7 +35,7 @@ export class ImageRoom {
   }
 
   static async open(options: ImageRoomOptions): Promise<ImageRoom> {
-    const { settings, core, containers, bus } = options
+    const { settings, core, containers, bus, letGo } = options
     const filter = unpackFilter()
     const claims = new ImageClaims()
     const service = new ImageService({
@@ -47,6 +49,7 @@ export class ImageRoom {
           .map((container) => ({ id: container.id, running: container.running !== undefined })),
         ...claims.of(imageId).map((id) => ({ id, running: false })),
       ],
+      letGo,
       foldersInUse: () =>
         new Set([...[...containers.values()].flatMap(({ record }) => layersOf(record)), ...claims.folders()]),
     })

@@ -10,6 +10,8 @@ export interface Shelves {
   readonly images: ImageStore
   /** Layer folders that containers are made of; they may outlive their image. */
   readonly foldersInUse: () => ReadonlySet<string>
+  /** Makes those let go of layers who hold some without being a container. */
+  readonly letGo: () => Promise<void>
 }
 
 /** Complete blobs that nobody refers to are kept that long: a pull that was cut off goes on with them. */
@@ -118,6 +120,8 @@ export class Housekeeping {
     for (const chainId of chains) {
       if (this.#shelves.layers.get(chainId) !== undefined) await this.#shelves.layers.remove(chainId)
     }
+    // Afterwards, so that nobody takes hold of them again in between.
+    if (chains.length > 0) await this.#shelves.letGo()
     let bytes = 0
     for (const digest of blobs) {
       bytes += (await this.#shelves.blobs.size(digest)) ?? 0

@@ -48,6 +48,8 @@ export interface ImageServiceOptions {
   readonly usersOf?: (imageId: string) => readonly ImageUser[]
   /** Layer folders that containers are made of, even when their image is gone. */
   readonly foldersInUse?: () => ReadonlySet<string>
+  /** Called when layers have been removed: whoever holds some without being a container lets go of them. */
+  readonly letGo?: () => Promise<void>
 }
 
 export class ImageService implements Omit<Images, 'commit' | 'distribution' | 'search'> {
@@ -68,7 +70,8 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
     this.#images = new ImageStore(join(options.root, 'images'), this.#blobs)
     this.#shop = { blobs: this.#blobs, layers: this.#layers, images: this.#images, limits }
     const foldersInUse = options.foldersInUse ?? (() => new Set<string>())
-    this.#housekeeping = new Housekeeping({ ...this.#shop, foldersInUse })
+    const letGo = options.letGo ?? (() => Promise.resolve())
+    this.#housekeeping = new Housekeeping({ ...this.#shop, foldersInUse, letGo })
     const onEvent = this.#event.bind(this)
     this.#names = new ImageNames(this.#images, onEvent)
     this.#registry = new RegistryImages({

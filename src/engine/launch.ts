@@ -1,6 +1,6 @@
 /** From a container's record to the bundle its level starts: the effects around the pure spec. */
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { release } from 'node:os'
 import { oomFile } from '../kernel/cgroup.ts'
 import { containerCapabilities } from '../kernel/capabilities.ts'
@@ -8,6 +8,7 @@ import type { OciSeccomp } from '../kernel/oci.ts'
 import { defaultSeccompFor, loadDockerProfile } from '../kernel/seccomp.ts'
 import { EXIT_FILE } from '../kernel/shim.ts'
 import { join } from 'node:path'
+import { overwrite } from '../store/write-whole.ts'
 import type { Bundle } from '../isolation/level.ts'
 import { bindParts } from './bind-parts.ts'
 import { writeEtcFiles } from './etc-files.ts'
@@ -64,7 +65,7 @@ export async function bundleForStart(services: Services, container: Container): 
       config.user,
       hostConfig.groupAdd ?? [],
       levelOf(services, container),
-      () => bundleForFiles(services, container),
+      () => bundleForLayers(services, container),
     ),
   ])
   container.expectedAttaches = [...container.pendingAttaches]
@@ -72,6 +73,12 @@ export async function bundleForStart(services: Services, container: Container): 
     ({ request: { stdout, stderr } }) => stdout || stderr,
   ).length
   return bundle(services, container, { user, joins, devices, blockDevices, expectAttach, cold: false })
+}
+
+/** For looking into the layers of a container that does not run: two overlays cannot be made of the same at a time. */
+export async function bundleForLayers(services: Services, container: Container): Promise<Bundle> {
+  await services.ready.drop(container.id)
+  return bundleForFiles(services, container)
 }
 
 /** For `files`, `release` and the like, and for containers found running: no user, no devices. */
@@ -220,14 +227,14 @@ export function prepareFolders(services: Services, container: Container): void {
   const run = runFolder(services.settings, container.id)
   const made = mkdirSync(run, { recursive: true, mode: 0o700 })
   // Of the run before, when a full disk kept its end from the record: it would be taken for the end of this one.
-  if (made === undefined) rmSync(join(run, EXIT_FILE), { force: true })
+  if (made === undefined && existsSync(join(run, EXIT_FILE))) rmSync(join(run, EXIT_FILE))
   if (record.hostConfig.ipcMode === 'shareable') makeShm(join(run, 'shm'))
   for (const mount of record.mounts) {
     if (mount.createSource && !mount.file) mkdirSync(mount.source, { recursive: true, mode: 0o755 })
   }
   writeEtcFiles(services, container)
   // A start of the container is what booting is for a machine.
-  writeFileSync(container.paths.bootId, `${randomUUID()}\n`)
+  overwrite(container.paths.bootId, `${randomUUID()}\n`)
 }
 
 /** Idmapped when it is mounted, so it belongs to root here; mkdir's own mode would be cut by the umask. */

@@ -4,10 +4,12 @@ import type { Exit, Shim } from '../kernel/core-api.ts'
 import { SIGNALS } from '../kernel/signals.ts'
 import { abandonPending } from './attach.ts'
 import type { Container } from './container.ts'
+import { removeRunFolder } from './container-folder.ts'
 import { Departures } from './departures.ts'
 import { killLeftovers } from './leftovers.ts'
 import { bundleForFiles } from './launch.ts'
 import { takeBack } from './live-networks.ts'
+import { runFolder } from './options.ts'
 import { decideRestart } from './restart-policy.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import { emitDetached, releaseVolumes, removeVolumes, Starter, type StartCounters } from './starter.ts'
@@ -225,6 +227,9 @@ export class Lifecycle {
     container.live = { kind: 'removing' }
     abandonPending(container)
     await this.#services.ready.drop(container.id)
+    // Made in advance, and never used.
+    if (container.record.state.status === 'created')
+      removeRunFolder(runFolder(this.#services.settings, container.id))
     const { departing, paths } = container
     const deleted = this.#trash.take(paths.folder, departing && ((path) => departing.discard(path)))
     containers.delete(container)

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { NetworkSteps } from '../isolation/level.ts'
 import type { Core } from '../kernel/core-api.ts'
 import { type Attachment, type ContainerNetwork } from '../network/attachment.ts'
-import { bridgeSteps, guardedPorts, loopbackSteps, NO_STEPS, vethName } from '../network/container-steps.ts'
+import { bridgeSteps, guardedPorts, NO_STEPS, vethName } from '../network/container-steps.ts'
 import { nameServerSteps } from '../network/name-steps.ts'
 import { hasNames, type Network } from '../network/network.ts'
 import { parsePortRange } from '../network/ports.ts'
@@ -200,7 +200,7 @@ export class NetworkManager {
     const mode = record.hostConfig.networkMode
     if (mode === 'host' || mode.startsWith('container:')) return NO_STEPS
     const frame = this.frame(record, startedAt)
-    if (frame.attachments.length === 0) return loopbackSteps()
+    if (frame.attachments.length === 0) return NO_STEPS
     const steps = bridgeSteps(frame)
     if (!this.servesNames(record)) return steps
     return { ...steps, guest: [...steps.guest, ...nameServerSteps('guest', record.id)] }

@@ -3,17 +3,23 @@
  * that has the same namespaces and limits: groups, namespaces, /proc, /sys and /dev with what is hidden in them. That part
  * of a plan (up to its gate) is carried out while nobody waits: for a container that was created, until it is started;
  * and when one has been started for a next one like it, whose id and ids it has in advance. A start goes on from there
- * when its own plan begins with the very same bytes. NOT begun: what touches files of images, networks or other containers.
+ * when its own plan begins with the very same bytes. A next one's folders are there, too, with what will be written in
+ * them. NOT begun: what touches files of images, networks or other containers.
  */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { messageOf } from '../base/errors.ts'
 import type { Begun } from '../kernel/core-api.ts'
 import type { Bundle, Level } from '../isolation/level.ts'
 import { completeHostConfig } from './config.ts'
 import type { Container, Running } from './container.ts'
+import { containerPaths, furnish, removeRunFolder, type ContainerPaths } from './container-folder.ts'
 import { bundleForFiles, cgroupsPath as groupsPath } from './launch.ts'
 import { newId } from './names.ts'
+import { runFolder } from './options.ts'
 import { levelOf, type Services } from './services.ts'
 import { idMappings, type IdRange } from './spec-namespaces.ts'
-import type { HostConfig } from './types.ts'
+import type { CreateContainer, HostConfig } from './types.ts'
 
 /** ms for which something waits, in two small processes, without anybody asking for it. */
 const PATIENCE = 10_000
@@ -22,22 +28,28 @@ const LATER = 20
 /** So many containers, created and not started yet, have theirs begun: `compose up` creates all before it starts them. */
 const MOST = 16
 
-interface Entry {
-  readonly id: string
-  /** Taken in the name of a spare. */
-  readonly range: IdRange | undefined
+interface Entry extends Spare {
   readonly begun: Promise<Begun | undefined>
   readonly timer: NodeJS.Timeout
 }
 
-type Spare = Entry & { readonly kind: string }
+type Next = Entry & { readonly kind: string }
+
+/** What a container is made of that takes the place of a next one: its folders are there, and furnished. */
+export interface Spare {
+  readonly id: string
+  /** Undefined: with the host's ids. */
+  readonly range: IdRange | undefined
+}
 
 export class Ready {
   readonly #of: () => Services
   readonly #entries = new Map<string, Entry>()
-  /** Those on their way out: nobody has their groups or ids before they are gone. */
+  /** Created, and begun in the next turn unless somebody wants their files first. */
+  readonly #expected = new Set<string>()
+  /** Those on their way out: nobody has their groups, ids or layers before they are gone. */
   readonly #leaving = new Map<string, Promise<void>>()
-  #spare: Spare | undefined
+  #spare: Next | undefined
   #closed = false
 
   /** `of`: asked later, since it is among these services itself. */
@@ -49,32 +61,31 @@ export class Ready {
     return this.#of()
   }
 
-  /** The id of the spare, when a container with this configuration may have it. */
-  take(given: Partial<HostConfig>): string | undefined {
+  /** The spare, when a container that is asked for may have it. */
+  take({ config, hostConfig }: CreateContainer): Spare | undefined {
     const spare = this.#spare
-    if (spare === undefined || spare.kind !== this.#kindOf(given)) return undefined
+    if (spare === undefined || spare.kind !== this.#kindOf(config.image, hostConfig)) return undefined
     this.#spare = undefined
     this.#entries.set(spare.id, spare)
-    return spare.id
+    // It waits as long as any other from now on.
+    spare.timer.refresh()
+    return spare
   }
 
   /** A container was created: its start is begun, unless it was a spare's. In a later turn: the reply goes first. */
   expect(container: Container): void {
-    if (this.#entries.has(container.id) || kindOf(container.record.hostConfig) === undefined) return
+    const { id, record } = container
+    if (this.#entries.has(id) || kindOf(record.imageId, record.hostConfig) === undefined) return
+    this.#expected.add(id)
     setImmediate(() => {
-      const waits = container.live.kind === 'idle' && container.record.state.status === 'created'
-      if (this.#closed || !waits || this.#entries.size >= MOST || this.#entries.has(container.id)) return
-      this.#entries.set(container.id, this.#beginFor(container))
+      if (!this.#expected.delete(id) || this.#closed || this.#entries.size >= MOST) return
+      this.#entries.set(id, this.#beginFor(container))
     })
-  }
-
-  /** The ids of a spare that was taken. */
-  rangeOf(id: string): IdRange | undefined {
-    return this.#entries.get(id)?.range
   }
 
   /** What was begun for a container, once: it is the start's from now on. */
   async claim(id: string): Promise<Begun | undefined> {
+    this.#expected.delete(id)
     await this.#leaving.get(id)
     const entry = this.#entries.get(id)
     if (entry === undefined) return undefined
@@ -85,24 +96,32 @@ export class Ready {
 
   /** A container was started: more like it are likely. Not at once, when it needs the processors itself. */
   another(like: Container): void {
-    const kind = kindOf(like.record.hostConfig)
+    const kind = kindOf(like.record.config.image, like.record.hostConfig)
     const running = like.running
     if (kind === undefined || running === undefined || this.#spare?.kind === kind) return
     const begin = (): void => {
       // The last range is for who asks.
       if (this.#closed || this.#spare?.kind === kind || this.#services.ranges.free < 2) return
       this.#dropSpare()
-      this.#spare = { kind, ...this.#beginLike(like, running) }
+      const entry = this.#beginLike(like, running)
+      this.#spare = entry && { kind, ...entry }
     }
     setTimeout(begin, LATER).unref()
   }
 
-  /** Resolves when nothing of it is left. */
+  /** Resolves when nothing of it is left. An overlay must be nobody's before its layers are another's. */
   async drop(id: string): Promise<void> {
+    this.#expected.delete(id)
     const entry = this.#entries.get(id)
     this.#entries.delete(id)
     if (entry !== undefined) void this.#leave(entry)
     await this.#leaving.get(id)
+  }
+
+  /** Resolves when nobody has the layers of an image but containers. */
+  async letGo(): Promise<void> {
+    this.#dropSpare()
+    await Promise.all(this.#leaving.values())
   }
 
   async close(): Promise<void> {
@@ -117,30 +136,49 @@ export class Ready {
     const spare = this.#spare
     this.#spare = undefined
     if (spare === undefined) return
-    const { ranges } = this.#services
-    void this.#leave(spare).then(() => spare.range && ranges.release(spare.id, spare.range))
+    void this.#leave(spare, () => this.#clear(spare))
   }
 
-  #leave({ id, begun, timer }: Entry): Promise<void> {
+  #leave({ id, begun, timer }: Entry, then?: () => void): Promise<void> {
     clearTimeout(timer)
     const left = begun.then(async (it) => {
       it?.drop()
       await it?.gone
+      then?.()
       this.#leaving.delete(id)
     })
     this.#leaving.set(id, left)
     return left
   }
 
-  #beginFor(container: Container): Entry {
-    const level = levelOf(this.#services, container)
-    return this.#begin(container.id, level, () => bundleForFiles(this.#services, container))
+  /** Of a next one that nobody wanted. What cannot be removed now goes when the next engine opens. */
+  #clear({ id, range }: Spare): void {
+    const { ranges, settings, trash, warn } = this.#services
+    try {
+      removeRunFolder(runFolder(settings, id))
+      void trash.take(join(settings.folders.containers, id))
+    } catch (error) {
+      warn(messageOf(error))
+    }
+    if (range !== undefined) ranges.release(id, range)
   }
 
-  #begin(id: string, level: Level, bundle: () => Bundle): Entry {
+  #beginFor(container: Container): Entry {
+    const level = levelOf(this.#services, container)
+    const bundle = (): Bundle => bundleForFiles(this.#services, container)
+    return this.#begin(container.id, level, async () => {
+      // Who its users are is read from its layers, which would be no more to be had.
+      await this.#services.users.learn(container, level, bundle)
+      const { runDir } = bundle().shim
+      mkdirSync(runDir, { recursive: true, mode: 0o700 })
+      return bundle()
+    })
+  }
+
+  #begin(id: string, level: Level, bundle: () => Promise<Bundle>): Entry {
     // Whatever is wrong is told by the start, which does it all again.
-    const begun = Promise.resolve()
-      .then(() => level.begin(this.#services.core, bundle()))
+    const begun = bundle()
+      .then((made) => level.begin(this.#services.core, made))
       .catch(() => undefined)
     const timer = setTimeout(
       () => (this.#spare?.id === id ? this.#dropSpare() : void this.drop(id)),
@@ -150,21 +188,39 @@ export class Ready {
   }
 
   /** In the name of a container that is not there yet: what one like this would be to the first part of a plan. */
-  #beginLike({ record }: Container, { bundle, level }: Running): Entry {
+  #beginLike({ record }: Container, { bundle, level }: Running): Entry | undefined {
     const id = newId()
     const { ranges } = this.#services
     const range = record.range === null ? undefined : ranges.take(id)
+    const paths = this.#furnished({ id, range }, bundle.shim.log !== undefined)
+    if (paths === undefined) return undefined
     const maps = idMappings(range)
     const { spec } = bundle
+    const rootfs = { lower: record.lower, upper: paths.upper, work: paths.work }
+    const shim = { ...bundle.shim, runDir: runFolder(this.#services.settings, id) }
     const cgroupsPath = groupsPath(this.#services, { ...record, id })
     const linux = { ...spec.linux, cgroupsPath, uidMappings: maps, gidMappings: maps }
-    const entry = this.#begin(id, level, () => ({ ...bundle, id, spec: { ...spec, linux } }))
+    const like = { ...bundle, id, rootfs, shim, spec: { ...spec, linux } }
+    const entry = this.#begin(id, level, () => Promise.resolve(like))
     return { ...entry, range }
   }
 
-  #kindOf(given: Partial<HostConfig>): string | undefined {
+  /** A full disk is the next create's to tell. */
+  #furnished(spare: Spare, logs: boolean): ContainerPaths | undefined {
+    const { settings } = this.#services
+    const paths = containerPaths(join(settings.folders.containers, spare.id))
+    try {
+      furnish(paths, spare.range ?? null, runFolder(settings, spare.id), logs)
+      return paths
+    } catch {
+      this.#clear(spare)
+      return undefined
+    }
+  }
+
+  #kindOf(image: string, given: Partial<HostConfig>): string | undefined {
     const { defaultLevel, log } = this.#services.settings
-    return kindOf(completeHostConfig(given, { runtime: defaultLevel, logConfig: log }))
+    return kindOf(image, completeHostConfig(given, { runtime: defaultLevel, logConfig: log }))
   }
 }
 
@@ -184,7 +240,6 @@ const IRRELEVANT: ReadonlySet<string> = new Set<keyof HostConfig>([
   'groupAdd',
   'init',
   'links',
-  'logConfig',
   'mounts',
   'networkMode',
   'oomScoreAdj',
@@ -201,11 +256,12 @@ const IRRELEVANT: ReadonlySet<string> = new Set<keyof HostConfig>([
  * undefined: what depends on other containers or on devices, which are looked up when it starts; and in a group of a
  * user's, who may want to take that away when the containers in it have ended.
  */
-function kindOf(host: HostConfig): string | undefined {
+function kindOf(image: string, host: HostConfig): string | undefined {
   const joins = [host.networkMode, host.pidMode, host.ipcMode].some((mode) => mode.startsWith('container:'))
   if (joins || host.devices !== null || host.blkioWeightDevice !== null || host.cgroupParent !== '')
     return undefined
   return JSON.stringify([
+    image,
     host.networkMode === 'host',
     Object.entries(host).filter(([key]) => !IRRELEVANT.has(key)),
   ])

@@ -4,11 +4,11 @@
  * another to the disk (`auto_da_alloc`, ext4(5)), which took 0.4 to 5 ms here; overwriting takes 0.006 ms and needs
  * no room on a full disk. A write that kill -9 cut short is recognised, and the other file has the state before it.
  */
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { errnoOf } from '../base/errors.ts'
-import { storageError, writeWhole } from '../store/write-whole.ts'
+import { storageError, TEMPORARY_PREFIX, writeAll, writeWhole } from '../store/write-whole.ts'
 import type { ContainerRecord } from './record.ts'
 
 const CHANGING = [
@@ -22,6 +22,12 @@ const CHANGING = [
 ] as const satisfies readonly (keyof ContainerRecord)[]
 
 const SLOTS = ['state-a.json', 'state-b.json']
+
+/** record.json until it is whole. */
+const DRAFT = `${TEMPORARY_PREFIX}record.json`
+
+/** What is written when a container is made and run for the first time; empty ones are as good as none. */
+export const RECORD_FILES: readonly string[] = [DRAFT, ...SLOTS]
 
 /** `begin` and `end` number the write; they differ when only a part of it came to be. */
 const slotSchema = z.object({
@@ -48,7 +54,8 @@ export class RecordFile {
     // A new record.json has all of it.
     if (this.#whole !== undefined) this.#writeSlot(record)
     if (this.#whole !== undefined && sameFixed(record, this.#whole)) return
-    await writeWhole(join(this.#folder, 'record.json'), JSON.stringify(record), { durable: false })
+    const temporary = join(this.#folder, DRAFT)
+    await writeWhole(join(this.#folder, 'record.json'), JSON.stringify(record), { durable: false, temporary })
     this.#whole = record
   }
 
@@ -100,11 +107,6 @@ function readIfThere(path: string): string | undefined {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined
     throw error
   }
-}
-
-/** A disk that is nearly full may take a part; the rest then says why. */
-function writeAll(file: number, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, at)
 }
 
 const changing: ReadonlySet<string> = new Set(CHANGING)

@@ -1,15 +1,13 @@
 /** Starting a container, from its record to a running shim, or to the reason why not. */
-import { rmdirSync, rmSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
 import { messageOf, type DewarError } from '../base/errors.ts'
 import type { Bundle } from '../isolation/level.ts'
 import type { Exit, Shim } from '../kernel/core-api.ts'
-import { EXIT_FILE, SHIM_SOCKET } from '../kernel/shim.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { portKey } from '../network/ports.ts'
 import { storageError } from '../store/write-whole.ts'
 import { abandonPending, connectPending } from './attach.ts'
 import type { Container } from './container.ts'
+import { removeRunFolder } from './container-folder.ts'
 import { HealthMonitor } from './health.ts'
 import { bundleForFiles, bundleForStart, prepareFolders } from './launch.ts'
 import { whileJoined } from './joins.ts'
@@ -144,7 +142,8 @@ export class Starter {
         : ({ status: 'created', exitCode, error: error.message } as const)
     // The disk may be why it did not start; that reason is the one to tell.
     const change = { state, networks: networks.idle(container.record), ports: {} }
-    if (await container.remember(change, this.#services.warn)) removeRunFolder(this.#services, container)
+    if (await container.remember(change, this.#services.warn))
+      removeRunFolder(runFolder(this.#services.settings, container.id))
   }
 }
 
@@ -152,17 +151,6 @@ export class Starter {
 function endBefore({ record: { state } }: Container): { readonly finishedAt?: number } {
   if (state.status === 'created') return {}
   return state.finishedAt === undefined ? {} : { finishedAt: state.finishedAt }
-}
-
-/** Nearly always there are two files in it; to look first took 0.7 ms before each end was told. */
-export function removeRunFolder(services: Services, container: Container): void {
-  const folder = runFolder(services.settings, container.id)
-  try {
-    for (const name of [EXIT_FILE, SHIM_SOCKET]) unlinkSync(join(folder, name))
-    rmdirSync(folder)
-  } catch {
-    rmSync(folder, { recursive: true, force: true })
-  }
 }
 
 /** What cannot be unmounted now is tried again when the engine opens; it keeps nobody from ending. */

@@ -32,19 +32,28 @@ export class Users {
     spec: string,
     groupAdd: readonly string[],
     level: Level,
-    bundle: () => Bundle,
+    bundle: () => Bundle | Promise<Bundle>,
   ): Promise<ExecUser> {
     const files = await this.#files(container, level, bundle)
     return resolveUser(spec, files, groupAdd)
   }
 
-  async #files(container: Container, level: Level, bundle: () => Bundle): Promise<UserFiles> {
+  /** So that `resolve` need not look into the container, unless that has users of its own. */
+  async learn(container: Container, level: Level, bundle: () => Bundle): Promise<void> {
+    if (!hasOwnFiles(container)) await this.#files(container, level, bundle)
+  }
+
+  async #files(
+    container: Container,
+    level: Level,
+    bundle: () => Bundle | Promise<Bundle>,
+  ): Promise<UserFiles> {
     const running = container.running?.shim
-    if (hasOwnFiles(container)) return this.#read(level, bundle(), running)
+    if (hasOwnFiles(container)) return this.#read(level, await bundle(), running)
     const key = container.record.imageId
     const known = this.#byImage.get(key)
     if (known !== undefined) return known
-    const reading = this.#read(level, bundle(), undefined)
+    const reading = Promise.resolve(bundle()).then((made) => this.#read(level, made, undefined))
     this.#remember(key, reading)
     return reading
   }

@@ -58,7 +58,7 @@ export interface Level {
   /** `begun`: by this level, for a bundle like this one; dropped when this one begins otherwise. */
   start(core: Core, bundle: Bundle, begun?: Begun): Promise<Shim>
   /** Does as much of a start as a bundle of which little is known allows; undefined when that is nothing. */
-  begin(core: Core, bundle: Pick<Bundle, 'spec' | 'shim'>): Promise<Begun | undefined>
+  begin(core: Core, bundle: Pick<Bundle, 'spec' | 'rootfs' | 'shim'>): Promise<Begun | undefined>
   exec(shim: Shim, bundle: Bundle, process: OciProcess, options: ExecOptions): Promise<ShimProcess>
   /**
    * Runs `pack`, `unpack` or `read` steps in the container's file tree: in a copy of its mount namespace when it

@@ -14,6 +14,8 @@ import { Control, ShimGone } from './shim-control.ts'
 export const SHIM_SOCKET = 'shim.sock'
 /** Beside it, from the end on: how it ended (native/shim.c). */
 export const EXIT_FILE = 'exit'
+/** Renamed to it when it is whole. */
+export const EXIT_DRAFT = 'exit.tmp'
 
 /** All bits set: the streams stay root's. */
 const NO_OWNER = -1

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readMessages } from '../kernel/netlink.ts'
 import type { Step } from '../kernel/plan.ts'
-import { bridgeSteps, loopbackSteps, releaseSteps, vethName } from './container-steps.ts'
+import { bridgeSteps, releaseSteps, vethName } from './container-steps.ts'
 import type { ContainerNetwork } from './attachment.ts'
 import { defaultPool } from './network.ts'
 import type { Network } from './network.ts'
@@ -59,7 +59,7 @@ test('bridgeSteps in words', () => {
     'parent: publish 0.0.0.0:8080→80/tcp, 127.0.0.1:53→53/udp',
     'parent: let UDP clients that came too early start anew',
     'guest: /proc/sys/net/ipv6/conf/eth0/disable_ipv6 = 1',
-    'guest: set lo and eth0 up with 10.201.1.2, default route',
+    'guest: set eth0 up with 10.201.1.2, default route',
     'after: let it send as 10.201.1.2 no more',
     'after: cut the container off its bridges',
     'after: let go of UDP clients',
@@ -87,12 +87,6 @@ test('releaseSteps tolerates that nothing is there', () => {
   for (const step of releaseSteps(container, 'host')) {
     assert.ok(step.op === 'netlink' && step.ignore !== undefined && step.ignore.length > 0, words(step))
   }
-})
-
-test('loopbackSteps touch only the container', () => {
-  const steps = loopbackSteps()
-  assert.deepEqual([steps.host, steps.parent, steps.after], [[], [], []])
-  assert.deepEqual(steps.guest.map(words), ['guest: set lo up'])
 })
 
 test('vethName fits the kernel’s 15 characters or is refused', () => {

@@ -4,7 +4,6 @@ import { DewarError } from '../base/errors.ts'
 import { ERRNO, NETLINK_ROUTE, NetlinkWriter, netlinkStep } from '../kernel/netlink.ts'
 import { numberNamespace } from '../kernel/netlink-macvlan.ts'
 import {
-  LOOPBACK_INDEX,
   addAddress,
   addDefaultRoute,
   createVeth,
@@ -34,15 +33,8 @@ export interface ContainerSteps {
   readonly after: readonly Step[]
 }
 
-/** `--network host` and `--network container:ID`: the namespace is somebody else's. */
+/** Of `--network none`, and of host and container:ID, where the namespace is somebody else's. */
 export const NO_STEPS: ContainerSteps = { host: [], parent: [], guest: [], after: [] }
-
-/** `--network none`: loopback and nothing else. */
-export function loopbackSteps(): ContainerSteps {
-  const w = new NetlinkWriter()
-  setLinkUp(w, { index: LOOPBACK_INDEX })
-  return { ...NO_STEPS, guest: [netlinkStep('guest', NETLINK_ROUTE, 'set lo up', w)] }
-}
 
 /** As many networks can a container be on: its slots are 0 to 35. */
 export const MOST_NETWORKS = 36
@@ -213,18 +205,12 @@ function ipv6Settings({ address6 }: Attachment): InterfaceSetting[] {
 
 function guestStep(container: ContainerNetwork): Step {
   const w = new NetlinkWriter()
-  setLinkUp(w, { index: LOOPBACK_INDEX })
   for (const attachment of container.attachments) addInterface(w, attachment)
   addRoutes(w, gatewaysOf(container.attachments))
   const addresses = container.attachments.flatMap(({ address, address6 }) =>
     [address ?? [], address6 ?? []].flat(),
   )
-  return netlinkStep(
-    'guest',
-    NETLINK_ROUTE,
-    `set lo and eth0 up with ${addresses.join(' and ')}, default route`,
-    w,
-  )
+  return netlinkStep('guest', NETLINK_ROUTE, `set eth0 up with ${addresses.join(' and ')}, default route`, w)
 }
 
 /** An interface that is there and down gets its addresses and goes up. */

@@ -3,7 +3,7 @@
  * that a reader (or the next engine after a crash) sees the old content or the new, never a half.
  */
 import { randomUUID } from 'node:crypto'
-import { renameSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, renameSync, writeSync } from 'node:fs'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { DewarError, errnoOf, messageOf } from '../base/errors.ts'
@@ -28,14 +28,15 @@ export async function removeTemporaries(folder: string): Promise<void> {
 /**
  * `durable`: survives a power cut (fsync of file and folder). Without it the call is synchronous inside, about
  * 50 µs, and survives a crash of the engine, which is what container state needs: the shims are its truth.
+ * `temporary`: a name in the same folder that nobody else writes to; what is there already is overwritten.
  */
 export async function writeWhole(
   path: string,
   data: string | Uint8Array,
-  options: { readonly durable: boolean; readonly mode?: number },
+  options: { readonly durable: boolean; readonly mode?: number; readonly temporary?: string },
 ): Promise<void> {
   const folder = dirname(path)
-  const temporary = temporaryName(folder)
+  const temporary = options.temporary ?? temporaryName(folder)
   const mode = options.mode ?? 0o600
   try {
     if (options.durable) await writeDurably(path, temporary, data, mode)
@@ -47,7 +48,7 @@ export async function writeWhole(
 }
 
 function writeQuickly(path: string, temporary: string, data: string | Uint8Array, mode: number): void {
-  writeFileSync(temporary, data, { mode, flag: 'wx' })
+  overwrite(temporary, data, mode)
   renameSync(temporary, path)
 }
 
@@ -57,7 +58,7 @@ async function writeDurably(
   data: string | Uint8Array,
   mode: number,
 ): Promise<void> {
-  const file = await open(temporary, 'wx', mode)
+  const file = await open(temporary, 'w', mode)
   try {
     await file.writeFile(data)
     await file.sync()
@@ -66,6 +67,26 @@ async function writeDurably(
   }
   await rename(temporary, path)
   await syncFolder(dirname(path))
+}
+
+/**
+ * Over what is there. Not emptied first: what was written to a file that had been emptied ext4 sends to the disk when it
+ * is closed (`auto_da_alloc`, ext4(5)), and who deletes it soon after waits for that.
+ */
+export function overwrite(path: string, data: string | Uint8Array, mode = 0o666): void {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT, mode)
+  try {
+    writeAll(file, bytes)
+    if (fstatSync(file).size > bytes.length) ftruncateSync(file, bytes.length)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** A disk that is nearly full may take a part; the rest then says why. */
+export function writeAll(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, at)
 }
 
 /** A rename is durable only when its folder is synced (fsync(2), "Calling fsync() does not necessarily…"). */

@@ -1,12 +1,12 @@
 /** Starts that are begun before they are asked for (src/engine/ready.ts): used once, by whom they fit, and never left behind. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BegunPlan } from '../../src/kernel/begun.ts'
-import { resolveOptions } from '../../src/engine/options.ts'
 import { until } from '../harness/until.ts'
+import { groupsOf, membersOf, readText } from './begun.ts'
 import { childEngine, create } from './child-engine-client.ts'
 import { home, rigForAll, skip, type Home } from './fixture.ts'
 
@@ -14,39 +14,8 @@ const { house, rig } = rigForAll()
 /** For a second engine. */
 const BESIDE = { bridge: `dwtr${process.pid}`, subnet: `10.203.${process.pid % 256}.0/24` }
 
-/** Host pids by the container in whose groups they are. */
-function members(of: Home = house()): ReadonlyMap<string, readonly number[]> {
-  const { instance } = resolveOptions(of.options)
-  const found = new Map<string, number[]>()
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    const [, id] = new RegExp(`/dewar-${instance}/([0-9a-f]{64})`).exec(readText(`/proc/${pid}/cgroup`)) ?? []
-    if (id !== undefined) found.set(id, [...(found.get(id) ?? []), Number(pid)])
-  }
-  return found
-}
-
-/** Names of the groups there are, with and without somebody in them. */
-function groups(of: Home = house()): readonly string[] {
-  const { instance } = resolveOptions(of.options)
-  const trees = readdirSync('/sys/fs/cgroup').map((tree) => `/sys/fs/cgroup/${tree}/dewar-${instance}`)
-  return [...new Set([`/sys/fs/cgroup/dewar-${instance}`, ...trees].flatMap(foldersIn))]
-}
-
-function foldersIn(path: string): readonly string[] {
-  try {
-    return readdirSync(path, { withFileTypes: true }).flatMap((e) => (e.isDirectory() ? [e.name] : []))
-  } catch {
-    return []
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
-}
+const members = (of: Home = house()) => membersOf(of)
+const groups = (of: Home = house()) => groupsOf(of)
 
 /** The process that waits for a start. */
 async function waiting(id: string): Promise<number> {

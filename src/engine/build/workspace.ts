@@ -9,7 +9,8 @@ import { packFolder, unpackError, unpackOps, type Sandbox } from '../../store/un
 import { completeHostConfig } from '../config.ts'
 import type { Container } from '../container.ts'
 import { packInto } from '../container-files.ts'
-import { draftContainer, makeLayer } from '../create.ts'
+import { makeLayer } from '../container-folder.ts'
+import { draftContainer } from '../create.ts'
 import { bundleForFiles } from '../launch.ts'
 import { newId } from '../names.ts'
 import { levelOf, type Services } from '../services.ts'
@@ -35,7 +36,7 @@ export async function openWorkspace(
   const id = newId()
   try {
     const container = await draft(services, id, image)
-    makeLayer(container)
+    makeLayer(container.paths, container.record.range)
     return container.record.lower.length === 0
       ? bareWorkspace(services, sandbox, container)
       : layeredWorkspace(services, container)

@@ -3,7 +3,7 @@ import type { OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { ATTR } from './mount-words.ts'
 import type { MountSteps } from './mounts.ts'
-import { O_PATH, SYSTEM, type Places } from './places.ts'
+import { O_PATH, SYSTEM, treeOf, type Places } from './places.ts'
 import type { Slots } from './slots.ts'
 
 /** Linux's own number; the same on x86-64 and arm64. */
@@ -86,19 +86,19 @@ export function closingSteps(
   mounts: MountSteps,
   { by }: Cover,
 ): { readonly staged: Step[]; readonly late: Step[] } {
-  const closing = (places: Places, wanted: (path: string) => boolean): Step[] =>
+  const closing = (places: Places, wanted: (tree: string) => boolean): Step[] =>
     [
       ...covering(linux.maskedPaths, places, { attrs: 0, by }),
       ...covering(linux.readonlyPaths, places, { attrs: ATTR.ro }),
-    ].flatMap(([path, step]) => (wanted(path) ? [step] : []))
+    ].flatMap(([tree, step]) => (wanted(tree) ? [step] : []))
   const { places } = mounts.staged
   return {
-    staged: closing(places, (path) => places.isStaged(path)),
-    late: closing(mounts.places, (path) => !places.isStaged(path)),
+    staged: closing(places, (tree) => places.isStaged(tree)),
+    late: closing(mounts.places, (tree) => !places.isStaged(tree)),
   }
 }
 
-type Covering = readonly (readonly [path: string, step: Step])[]
+type Covering = readonly (readonly [tree: string, step: Step])[]
 /** Of each list of paths, by where they are looked up and what covers them. */
 const coverings = new WeakMap<readonly string[], Map<string, Covering>>()
 const MOST_COVERINGS = 16
@@ -114,7 +114,7 @@ function covering(
   const found = known.get(key)
   if (found !== undefined) return found
   const made = paths.map((path): Covering[number] => [
-    path,
+    treeOf(path),
     Object.freeze<Step>({ actor: 'guest', op: 'cover', ...places.of(path), optional: true, ...how }),
   ])
   if (known.size === MOST_COVERINGS) known.clear()

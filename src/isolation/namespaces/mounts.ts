@@ -5,7 +5,7 @@ import type { OciMount, OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { deviceSteps } from './device-mount.ts'
 import { ATTR, mountWords, type MountWords } from './mount-words.ts'
-import { O_PATH, Places, plainPath, SYSTEM } from './places.ts'
+import { O_PATH, Places, plainPath, SYSTEM, treeOf } from './places.ts'
 import { treeSteps, type Layering } from './rootfs.ts'
 import type { Slots } from './slots.ts'
 
@@ -57,7 +57,7 @@ export function mountSteps(input: MountsInput, slots: Slots, stage?: Slot): Moun
     const early = isOfKernel(mount) && SYSTEM.has(destination) ? stage : undefined
     if (early !== undefined) staged.places.stage(destination)
     else if (!isOfKernel(mount) && !isBootId(mount, input.spec)) staged.places.unstage(destination)
-    const side = isOfKernel(mount) && staged.places.isStaged(destination) ? staged : late
+    const side = isOfKernel(mount) && staged.places.isStaged(treeOf(destination)) ? staged : late
     const made = oneMount(mount, { ...input, places: side.places }, slots)
     side.places.add(destination, made.slot)
     side.parent.push(...made.parent)

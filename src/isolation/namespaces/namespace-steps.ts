@@ -1,5 +1,7 @@
 /** Namespaces: which a container gets new or joins, and the steps from the clone until it is in all of them. Pure. */
 import type { CgroupPlan } from '../../kernel/cgroup.ts'
+import { NETLINK_ROUTE, NetlinkWriter, netlinkStep } from '../../kernel/netlink.ts'
+import { LOOPBACK_INDEX, setLinkUp } from '../../kernel/netlink-route.ts'
 import type { OciNamespaceType, OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import type { Slots } from './slots.ts'
@@ -70,6 +72,14 @@ export function memberSteps({ joined }: Namespaces): Step[] {
   const pid = joined.find((ns) => ns.type === 'pid')
   if (pid === undefined || joined.some((ns) => ns.type === 'user')) return []
   return [{ actor: 'guest', op: 'setns', slot: pid.slot, flags: CLONE.pid }, sibling(0)]
+}
+
+/** All that is in a new network namespace is a loopback interface, and that is down. */
+export function loopbackSteps({ fresh }: Namespaces): Step[] {
+  if ((fresh & CLONE.network) === 0) return []
+  const w = new NetlinkWriter()
+  setLinkUp(w, { index: LOOPBACK_INDEX })
+  return [netlinkStep('guest', NETLINK_ROUTE, 'set lo up', w)]
 }
 
 export const sibling = (flags: number): Step => ({ actor: 'guest', op: 'sibling', flags })

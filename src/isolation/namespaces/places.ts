@@ -36,8 +36,9 @@ export class Places {
     this.#staged.delete(treeOf(path))
   }
 
-  isStaged(path: string): boolean {
-    return this.#staged.has(treeOf(path))
+  /** `tree`: what `treeOf` gives. */
+  isStaged(tree: string): boolean {
+    return this.#staged.has(tree)
   }
 
   /** Two of the same key give the same places. */
@@ -54,7 +55,7 @@ export class Places {
 }
 
 /** '//proc/kcore' → '/proc' */
-const treeOf = (path: string): string => `/${plainPath(path).split('/', 2)[1] ?? ''}`
+export const treeOf = (path: string): string => `/${plainPath(path).split('/', 2)[1] ?? ''}`
 
 /** Clients choose the paths, and write //proc/kcore or /proc/../etc/x for what they mean. */
 export function plainPath(path: string): string {

@@ -15,6 +15,7 @@ import {
   GATE,
   has,
   joinSteps,
+  loopbackSteps,
   memberSteps,
   readNamespaces,
   sibling,
@@ -37,8 +38,8 @@ export interface Machine {
   readonly raisesLimits: boolean
 }
 
-/** What is decided when only the container's ids and limits are known, and what the rest has to know of that. */
-function beginning({ spec, shim }: Beginning, cgroup: CgroupPlan, machine: Machine) {
+/** What is decided when only the container's ids, limits and layers are known, and what the rest has to know of that. */
+function beginning({ spec, rootfs, shim }: Beginning, cgroup: CgroupPlan, machine: Machine) {
   const slots = new Slots(cgroup.slotsUsed)
   const namespaces = readNamespaces(spec, slots)
   const userns = usernsOf(spec, namespaces, slots)
@@ -52,7 +53,6 @@ function beginning({ spec, shim }: Beginning, cgroup: CgroupPlan, machine: Machi
   const clocks = clockSteps(spec, slots)
   const cover = coverSteps(ids, slots)
   const settings = slots.take()
-  // Taken here: these slots must not depend on how many layers an image has.
   const root = slots.take()
   const mounts = mountSteps(
     {
@@ -86,8 +86,10 @@ function beginning({ spec, shim }: Beginning, cgroup: CgroupPlan, machine: Machi
     ...(userns?.steps ?? []),
     ...mounts.staged.parent,
     ...cover.parent,
+    ...rootSteps(rootfs, layering, slots, root).steps,
     ...memberSteps(namespaces),
     ...(userns === undefined ? [] : [becomeRoot]),
+    ...loopbackSteps(namespaces),
     { actor: 'guest', op: 'propagation', flags: treePropagation(spec.linux.rootfsPropagation ?? 'rprivate') },
     ...cgroup.guest,
     ...(has(spec, 'cgroup') ? [{ actor: 'guest', op: 'unshare', flags: CLONE.cgroup } satisfies Step] : []),
@@ -100,10 +102,10 @@ function beginning({ spec, shim }: Beginning, cgroup: CgroupPlan, machine: Machi
     { actor: 'guest', op: 'pivot', slot: cover.stage },
     GATE,
   ]
-  return { steps, slots, layering, root, mounts, closing, clocks, settings }
+  return { steps, root, mounts, closing, clocks, settings }
 }
 
-export type Beginning = Pick<Bundle, 'spec'> & { readonly shim: Pick<Bundle['shim'], 'runDir'> }
+export type Beginning = Pick<Bundle, 'spec' | 'rootfs'> & { readonly shim: Pick<Bundle['shim'], 'runDir'> }
 
 /** The plan up to its gate. */
 export function beginPlan(bundle: Beginning, cgroup: CgroupPlan, machine: Machine): Plan {
@@ -112,17 +114,12 @@ export function beginPlan(bundle: Beginning, cgroup: CgroupPlan, machine: Machin
 
 export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machine): Plan {
   const { spec, network } = bundle
-  const { steps, slots, layering, root, mounts, closing, clocks, settings } = beginning(
-    bundle,
-    cgroup,
-    machine,
-  )
+  const { steps, root, mounts, closing, clocks, settings } = beginning(bundle, cgroup, machine)
   return {
     steps: [
       ...steps,
       ...network.host,
       ...network.after,
-      ...rootSteps(bundle.rootfs, layering, slots, root).steps,
       ...mounts.parent,
       ...network.parent,
       ...rlimitSteps(spec.process, machine),
