@@ -4,12 +4,12 @@ import { unlink } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
 import { fileURLToPath } from 'node:url'
-import { setFlagsFromString } from 'node:v8'
 import { createApiServer } from '../api/server.ts'
 import type { Product } from '../api/system-view.ts'
 import { DewarError, errnoOf, messageOf } from '../base/errors.ts'
 import { Engine } from '../engine/engine.ts'
 import { resolveOptions } from '../engine/options.ts'
+import { compileEarly } from './compile-early.ts'
 import { lockFolder } from './lock.ts'
 import { parseDaemonOptions } from './options.ts'
 import { clearStaleSocket, listenOn } from './socket.ts'
@@ -18,15 +18,9 @@ import { listenOnTcp, secureServer, type TcpAddress, type TlsFiles } from './tls
 /** Requests that are under way get this long after SIGTERM; streams such as events never end by themselves. */
 const GRACE_MS = 500
 
-/**
- * What an engine does it does a few times for each container, not in loops: with V8's own budget (67,584 bytes of code
- * that ran) it takes 1,500 containers until their code is compiled well, with this one 200.
- */
-const COMPILE_AFTER = '--interrupt-budget=5000'
-
 /** Runs until a signal; resolves with the exit code. */
 export async function runDaemon(argv: readonly string[]): Promise<number> {
-  setFlagsFromString(COMPILE_AFTER)
+  compileEarly()
   try {
     await serve(argv)
     return 0
