@@ -188,7 +188,7 @@ export class Ready {
   }
 
   /** In the name of a container that is not there yet: what one like this would be to the first part of a plan. */
-  #beginLike({ record }: Container, { bundle, level }: Running): Entry | undefined {
+  #beginLike({ record, paths: ofLike }: Container, { bundle, level }: Running): Entry | undefined {
     const id = newId()
     const { ranges } = this.#services
     const range = record.range === null ? undefined : ranges.take(id)
@@ -200,7 +200,14 @@ export class Ready {
     const shim = { ...bundle.shim, runDir: runFolder(this.#services.settings, id) }
     const cgroupsPath = groupsPath(this.#services, { ...record, id })
     const linux = { ...spec.linux, cgroupsPath, uidMappings: maps, gidMappings: maps }
-    const like = { ...bundle, id, rootfs, shim, spec: { ...spec, linux } }
+    // Its own files are where this one's will be; what else is mounted is likely to be the same.
+    const mounts = spec.mounts.map((mount) => ({
+      ...mount,
+      source: mount.source.startsWith(`${ofLike.folder}/`)
+        ? paths.folder + mount.source.slice(ofLike.folder.length)
+        : mount.source,
+    }))
+    const like = { ...bundle, id, rootfs, shim, spec: { ...spec, mounts, linux } }
     const entry = this.#begin(id, level, () => Promise.resolve(like))
     return { ...entry, range }
   }

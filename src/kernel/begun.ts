@@ -4,32 +4,39 @@ import { join } from 'node:path'
 import type { Begun, Shim } from './core-api.ts'
 import { encodePlan, type ShimStep } from './encode.ts'
 import { frame } from './frames.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, Step } from './plan.ts'
 import { PlanFailed } from './plan-failed.ts'
 import { ShimGone, type Control } from './shim-control.ts'
 import { SHIM_SOCKET, ShimClient } from './shim.ts'
 
-/** The plan as it travels; `first` ends with the last gate, and is undefined without one. */
-export function encodeParts(
-  { steps }: Plan,
-  shim?: ShimStep,
-): { readonly first: Buffer | undefined; readonly rest: () => Buffer } {
+/** The plan as it travels; the first part ends with the last gate, and is undefined without one. */
+export function partsOf({ steps }: Plan, shim?: ShimStep): PlanParts {
   const end = steps.findLastIndex((step) => step.op === 'gate') + 1
+  const first = steps.slice(0, end)
   return {
-    first: end === 0 ? undefined : encodePlan({ steps: steps.slice(0, end) }),
-    rest: () => encodePlan({ steps: steps.slice(end) }, shim),
+    first,
+    encodeFirst: () => (end === 0 ? undefined : encodePlan({ steps: first })),
+    encodeRest: () => encodePlan({ steps: steps.slice(end) }, shim),
   }
+}
+
+interface PlanParts {
+  readonly first: readonly Step[]
+  readonly encodeFirst: () => Buffer | undefined
+  readonly encodeRest: () => Buffer
 }
 
 /** A runner at work on the first part of a plan, or waiting behind it. */
 export class BegunPlan implements Begun {
   readonly #control: Control
-  readonly #first: Buffer
+  readonly #steps: readonly Step[]
+  readonly #bytes: Buffer
 
-  constructor(control: Control, first: Buffer) {
+  constructor(control: Control, steps: readonly Step[], bytes: Buffer) {
     this.#control = control
-    this.#first = first
-    control.tell(frame('P', first))
+    this.#steps = steps
+    this.#bytes = bytes
+    control.tell(frame('P', bytes))
   }
 
   get gone(): Promise<void> {
@@ -40,9 +47,10 @@ export class BegunPlan implements Begun {
     this.#control.end()
   }
 
-  /** Whether a plan that begins so can be carried on from here. */
-  fits(first: Buffer | undefined): boolean {
-    return first !== undefined && first.equals(this.#first)
+  /** Whether a plan that begins so can be carried on from here: with the very same steps, or the very same bytes. */
+  fits({ first, encodeFirst }: PlanParts): boolean {
+    if (first.length === this.#steps.length && first.every((step, n) => step === this.#steps[n])) return true
+    return encodeFirst()?.equals(this.#bytes) === true
   }
 
   /** Undefined when it had ended, or ended before the command was run: then the whole of it may be done again. */
@@ -70,11 +78,12 @@ function hasRunNothing(error: unknown, gate: number, runDir: string): boolean {
 /** The whole plan at once. */
 export function launchWhole(
   control: Control,
-  { first, rest }: ReturnType<typeof encodeParts>,
+  { encodeFirst, encodeRest }: PlanParts,
   runDir: string,
 ): Promise<Shim> {
+  const first = encodeFirst()
   if (first !== undefined) control.tell(frame('P', first))
-  return launched(control, rest(), runDir)
+  return launched(control, encodeRest(), runDir)
 }
 
 async function launched(control: Control, rest: Buffer, runDir: string): Promise<Shim> {

@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DewarError, errnoOf } from '../base/errors.ts'
-import { BegunPlan, encodeParts, launchWhole } from './begun.ts'
+import { BegunPlan, partsOf, launchWhole } from './begun.ts'
 import type { Begun, Core, RunOptions, Shim, ShimOptions } from './core-api.ts'
 import { encodePlan } from './encode.ts'
 import { connectUnix, failureOf, frame, onFrames, type Frame } from './frames.ts'
@@ -140,9 +140,9 @@ class NativeCore implements Core {
   }
 
   async launch(plan: Plan, options: ShimOptions, begun?: Begun): Promise<Shim> {
-    const parts = encodeParts(plan, shimStep(options, options))
-    const fits = begun instanceof BegunPlan && begun.fits(parts.first)
-    const shim = fits ? await begun.goOn(plan, parts.rest(), options.runDir) : undefined
+    const parts = partsOf(plan, shimStep(options, options))
+    const fits = begun instanceof BegunPlan && begun.fits(parts)
+    const shim = fits ? await begun.goOn(plan, parts.encodeRest(), options.runDir) : undefined
     if (shim !== undefined) return shim
     begun?.drop()
     await begun?.gone
@@ -154,10 +154,11 @@ class NativeCore implements Core {
   }
 
   async begin(plan: Plan): Promise<Begun | undefined> {
-    const { first } = encodeParts(plan)
-    if (first === undefined) return undefined
+    const { first, encodeFirst } = partsOf(plan)
+    const bytes = encodeFirst()
+    if (bytes === undefined) return undefined
     try {
-      return new BegunPlan(new Control(await this.#runner(), '', plan), first)
+      return new BegunPlan(new Control(await this.#runner(), '', plan), first, bytes)
     } finally {
       this.#prepareRunner()
     }

@@ -1,8 +1,8 @@
 /** What hides parts of /proc and /sys, or makes them read-only. Pure. */
-import type { OciSpec } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { ATTR } from './mount-words.ts'
 import type { MountSteps } from './mounts.ts'
+import type { Surroundings } from './namespace-steps.ts'
 import { O_PATH, SYSTEM, treeOf, type Places } from './places.ts'
 import type { Slots } from './slots.ts'
 
@@ -82,7 +82,7 @@ export function coverSteps(ids: { readonly uid: number; readonly gid: number }, 
 
 /** What closes the doors to the kernel. `staged`: in trees that are whole before the root is there. */
 export function closingSteps(
-  { linux }: OciSpec,
+  { linux }: Surroundings,
   mounts: MountSteps,
   { by }: Cover,
 ): { readonly staged: Step[]; readonly late: Step[] } {

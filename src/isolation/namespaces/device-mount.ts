@@ -1,11 +1,12 @@
 /** A container's own /dev. Pure. */
 import { dirname, posix } from 'node:path'
-import type { OciDevice, OciSpec } from '../../kernel/oci.ts'
+import type { OciDevice } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import type { MountWords } from './mount-words.ts'
+import type { Surroundings } from './namespace-steps.ts'
 
 interface DeviceInput {
-  readonly spec: OciSpec
+  readonly spec: Surroundings
   readonly kcore: boolean
   /** Host ids of the container's root. */
   readonly rootUid: number

@@ -20,7 +20,15 @@ import { PlanFailed } from '../../kernel/plan-failed.ts'
 import type { MachineArch } from '../../kernel/seccomp.ts'
 import type { Availability, Bundle, FilesOptions, Level } from '../level.ts'
 import { filesPlan } from './files-plan.ts'
-import { beginPlan, containerPlan, execPlan, hostId, type Beginning, type Machine } from './plan.ts'
+import {
+  beforehand,
+  beginning,
+  containerPlan,
+  execPlan,
+  hostId,
+  type Beginning,
+  type Machine,
+} from './plan.ts'
 
 interface Found {
   readonly arch: MachineArch
@@ -50,6 +58,8 @@ class NamespacesLevel implements Level {
   readonly #machine: Machine
   /** Folders above the containers' groups that this engine has made: 25 of a start's 45 cgroup steps. */
   readonly #parents = new Map<string, Promise<unknown>>()
+  /** With what it was made of, as text: who starts with the same need not decide it again. */
+  readonly #beginnings = new WeakMap<Begun, { readonly of: string; readonly made: Beginning }>()
 
   constructor(machine: Machine) {
     this.#machine = machine
@@ -60,15 +70,12 @@ class NamespacesLevel implements Level {
   }
 
   plan(bundle: Bundle): Plan {
-    return this.#plan(bundle, true)
-  }
-
-  #plan(bundle: Bundle, parents: boolean): Plan {
-    return containerPlan(bundle, this.#cgroup(bundle, parents), this.#machine)
+    const made = beginning(beforehand(bundle), this.#cgroup(bundle, true), this.#machine)
+    return containerPlan(bundle, made, this.#machine)
   }
 
   async start(core: Core, bundle: Bundle, begun?: Begun): Promise<Shim> {
-    const plan = this.#plan(bundle, false)
+    const plan = containerPlan(bundle, this.#beginning(bundle, begun), this.#machine)
     await this.#makeParents(core, bundle)
     const oom = oomFile(this.#machine.layout, bundle.spec.linux.cgroupsPath)
     const shim = {
@@ -79,9 +86,21 @@ class NamespacesLevel implements Level {
     return core.launch(plan, shim, begun)
   }
 
-  async begin(core: Core, bundle: Beginning): Promise<Begun | undefined> {
+  /** The core compares its steps with those that were carried out. */
+  #beginning(bundle: Bundle, begun: Begun | undefined): Beginning {
+    const before = beforehand(bundle)
+    const known = begun && this.#beginnings.get(begun)
+    if (known?.of === JSON.stringify(before)) return known.made
+    return beginning(before, this.#cgroup(bundle, false), this.#machine)
+  }
+
+  async begin(core: Core, bundle: Pick<Bundle, 'spec' | 'rootfs' | 'shim'>): Promise<Begun | undefined> {
     await this.#makeParents(core, bundle)
-    return core.begin(beginPlan(bundle, this.#cgroup(bundle, false), this.#machine))
+    const before = beforehand(bundle)
+    const made = beginning(before, this.#cgroup(bundle, false), this.#machine)
+    const begun = await core.begin({ steps: made.steps })
+    if (begun !== undefined) this.#beginnings.set(begun, { of: JSON.stringify(before), made })
+    return begun
   }
 
   async #makeParents(core: Core, { spec }: Pick<Bundle, 'spec'>): Promise<void> {

@@ -1,16 +1,17 @@
 /** The mounts inside a container's root: kernel file systems, /dev, binds and volumes. */
 import { posix } from 'node:path'
 import type { CgroupLayout } from '../../kernel/cgroup.ts'
-import type { OciMount, OciSpec } from '../../kernel/oci.ts'
+import type { OciMount } from '../../kernel/oci.ts'
 import type { Slot, Step } from '../../kernel/plan.ts'
 import { deviceSteps } from './device-mount.ts'
 import { ATTR, mountWords, type MountWords } from './mount-words.ts'
+import type { Surroundings } from './namespace-steps.ts'
 import { O_PATH, Places, plainPath, SYSTEM, treeOf } from './places.ts'
 import { treeSteps, type Layering } from './rootfs.ts'
 import type { Slots } from './slots.ts'
 
 export interface MountsInput {
-  readonly spec: OciSpec
+  readonly spec: Surroundings
   readonly root: Slot
   readonly layering: Layering
   readonly layout: CgroupLayout
@@ -88,7 +89,7 @@ const isOfKernel = ({ type, options }: OciMount): boolean =>
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
 /** Read-only by itself, so that it may come after what makes /proc/sys so; unless something else is to lie over it. */
-function isBootId({ destination, options }: OciMount, { linux, mounts }: OciSpec): boolean {
+function isBootId({ destination, options }: OciMount, { linux, mounts }: Surroundings): boolean {
   const above = (path: string): boolean => `${BOOT_ID}/`.startsWith(`${plainPath(path)}/`)
   return (
     destination === BOOT_ID &&

@@ -17,17 +17,23 @@ export const CLONE: Readonly<Record<OciNamespaceType, number>> = {
   network: 0x4000_0000,
 }
 
+/** What of a specification is looked at before the gate (`plan.ts`): what is not in here cannot make a difference there. */
+export interface Surroundings {
+  readonly linux: Omit<OciSpec['linux'], 'seccomp'>
+  readonly mounts: OciSpec['mounts']
+}
+
 export interface Namespaces {
   /** Flags of those made new by the clone. */
   readonly fresh: number
   readonly joined: readonly { readonly type: OciNamespaceType; readonly path: string; readonly slot: Slot }[]
 }
 
-export const has = (spec: OciSpec, type: OciNamespaceType): boolean =>
+export const has = (spec: Pick<Surroundings, 'linux'>, type: OciNamespaceType): boolean =>
   spec.linux.namespaces.some((ns) => ns.type === type)
 
 /** Time and cgroup namespaces are no matter of the clone: the guest makes them, the latter when it has joined its groups. */
-export function readNamespaces(spec: OciSpec, slots: Slots): Namespaces {
+export function readNamespaces(spec: Surroundings, slots: Slots): Namespaces {
   let fresh = 0
   const joined: { type: OciNamespaceType; path: string; slot: Slot }[] = []
   for (const { type, path } of spec.linux.namespaces) {
@@ -85,7 +91,10 @@ export function loopbackSteps({ fresh }: Namespaces): Step[] {
 export const sibling = (flags: number): Step => ({ actor: 'guest', op: 'sibling', flags })
 
 /** A time namespace takes offsets until the first is in it, who has made it for its children (time_namespaces(7)). */
-export function clockSteps(spec: OciSpec, slots: Slots): { readonly make: Step[]; readonly enter: Step[] } {
+export function clockSteps(
+  spec: Surroundings,
+  slots: Slots,
+): { readonly make: Step[]; readonly enter: Step[] } {
   if (!has(spec, 'time')) return { make: [], enter: [] }
   const slot = slots.take()
   const lines = Object.entries(spec.linux.timeOffsets ?? {}).map(

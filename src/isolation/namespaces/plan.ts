@@ -20,6 +20,7 @@ import {
   readNamespaces,
   sibling,
   type Namespaces,
+  type Surroundings,
 } from './namespace-steps.ts'
 import { O_PATH } from './places.ts'
 import { oomSteps, processSteps, rlimitSteps } from './process-steps.ts'
@@ -38,16 +39,31 @@ export interface Machine {
   readonly raisesLimits: boolean
 }
 
-/** What is decided when only the container's ids, limits and layers are known, and what the rest has to know of that. */
-function beginning({ spec, rootfs, shim }: Beginning, cgroup: CgroupPlan, machine: Machine) {
+/** All that is looked at before the gate. Two that are written alike give the same beginning. */
+export interface Beforehand {
+  readonly spec: Surroundings
+  readonly rootfs: Rootfs
+  readonly runDir: string
+}
+
+/** Of a bundle of which the rest may still be open. */
+export function beforehand({ spec, rootfs, shim }: Pick<Bundle, 'spec' | 'rootfs' | 'shim'>): Beforehand {
+  const { seccomp: _, ...linux } = spec.linux
+  return { spec: { linux, mounts: spec.mounts }, rootfs, runDir: shim.runDir }
+}
+
+export type Beginning = ReturnType<typeof beginning>
+
+/** The steps up to the gate, and what the rest has to know of them. */
+export function beginning({ spec, rootfs, runDir }: Beforehand, cgroup: CgroupPlan, machine: Machine) {
   const slots = new Slots(cgroup.slotsUsed)
   const namespaces = readNamespaces(spec, slots)
   const userns = usernsOf(spec, namespaces, slots)
   const ids = rootIds(spec)
   const layering: Layering = {
     userns: userns?.slot,
-    scratch: dirname(shim.runDir),
-    workingDirectory: shim.runDir,
+    scratch: dirname(runDir),
+    workingDirectory: runDir,
     overlayByFd: machine.overlayByFd,
   }
   const clocks = clockSteps(spec, slots)
@@ -105,16 +121,9 @@ function beginning({ spec, rootfs, shim }: Beginning, cgroup: CgroupPlan, machin
   return { steps, root, mounts, closing, clocks, settings }
 }
 
-export type Beginning = Pick<Bundle, 'spec' | 'rootfs'> & { readonly shim: Pick<Bundle['shim'], 'runDir'> }
-
-/** The plan up to its gate. */
-export function beginPlan(bundle: Beginning, cgroup: CgroupPlan, machine: Machine): Plan {
-  return { steps: beginning(bundle, cgroup, machine).steps }
-}
-
-export function containerPlan(bundle: Bundle, cgroup: CgroupPlan, machine: Machine): Plan {
+export function containerPlan(bundle: Bundle, begun: Beginning, machine: Machine): Plan {
   const { spec, network } = bundle
-  const { steps, root, mounts, closing, clocks, settings } = beginning(bundle, cgroup, machine)
+  const { steps, root, mounts, closing, clocks, settings } = begun
   return {
     steps: [
       ...steps,
@@ -155,7 +164,7 @@ function treesOf(cgroup: CgroupPlan, path: string): ReadonlySet<string> {
 
 /** Slot of the user namespace, and for a new one the steps that map it. */
 function usernsOf(
-  spec: OciSpec,
+  spec: Surroundings,
   namespaces: Namespaces,
   slots: Slots,
 ): { readonly slot: Slot; readonly steps: Step[] } | undefined {
@@ -181,7 +190,7 @@ const mapText = (maps: OciSpec['linux']['uidMappings']): string =>
   maps.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join('')
 
 /** Host ids of the container's root. */
-export function rootIds(spec: OciSpec): { readonly uid: number; readonly gid: number } {
+export function rootIds(spec: Surroundings): { readonly uid: number; readonly gid: number } {
   return { uid: hostId(spec.linux.uidMappings, 0), gid: hostId(spec.linux.gidMappings, 0) }
 }
 
