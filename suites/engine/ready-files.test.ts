@@ -177,6 +177,27 @@ test('an image that is removed and made anew is not taken for the one that waits
   }
 })
 
+test('what is mounted in addition does not keep a container from what was begun', { skip }, async () => {
+  const shared = join(house().options.root ?? '', 'shared')
+  writeFileSync(shared, 'shared\n')
+  const { id } = await rig().finish({ cmd: ['true'] })
+  const spare = await spareBeside([id])
+  const [begun] = membersOf(house()).get(spare) ?? []
+  const cmd = ['sh', '-c', 'cat /shared; sleep 600']
+  const next = await rig().run(cmd, { binds: [`${shared}:/shared:ro`] })
+  assert.deepEqual(
+    [
+      next,
+      membersOf(house())
+        .get(next)
+        ?.includes(begun ?? 0),
+    ],
+    [spare, true],
+  )
+  await until('what it sees', async () => (await rig().logs(next)) === 'shared\n')
+  await removeAll()
+})
+
 test('another image, or another log, is another kind', { skip }, async () => {
   await rig().engine.images.tag('busybox', 'other')
   const { id } = await rig().finish({ cmd: ['true'] })

@@ -70,6 +70,8 @@ export function beginning({ spec, rootfs, runDir }: Beforehand, cgroup: CgroupPl
   const cover = coverSteps(ids, slots)
   const settings = slots.take()
   const root = slots.take()
+  // Before the mounts', of which there may be more behind the gate.
+  const rooted = rootSteps(rootfs, layering, slots, root)
   const mounts = mountSteps(
     {
       spec,
@@ -102,7 +104,7 @@ export function beginning({ spec, rootfs, runDir }: Beforehand, cgroup: CgroupPl
     ...(userns?.steps ?? []),
     ...mounts.staged.parent,
     ...cover.parent,
-    ...rootSteps(rootfs, layering, slots, root).steps,
+    ...rooted.steps,
     ...memberSteps(namespaces),
     ...(userns === undefined ? [] : [becomeRoot]),
     ...loopbackSteps(namespaces),
