@@ -56,24 +56,31 @@ export class BegunPlan implements Begun {
   /** Undefined when it had ended, or ended before the command was run: then the whole of it may be done again. */
   async goOn(plan: Plan, rest: Buffer, runDir: string): Promise<Shim | undefined> {
     if (this.#control.gone) return undefined
-    const gate = plan.steps.findLastIndex((step) => step.op === 'gate')
     this.#control.turnTo(runDir, plan)
     try {
       return await launched(this.#control, rest, runDir)
     } catch (error) {
-      if (hasRunNothing(error, gate, runDir)) return undefined
+      if (hasRunNothing(error, plan, runDir)) return undefined
       throw error
     }
   }
 }
 
 /** Two processes that wait may be killed at any time, also in the moment before we hear of it. */
-function hasRunNothing(error: unknown, gate: number, runDir: string): boolean {
+function hasRunNothing(error: unknown, { steps }: Plan, runDir: string): boolean {
   // The first thing that a shim does with the rest of a plan is to make its socket.
   if (error instanceof ShimGone) return !existsSync(join(runDir, SHIM_SOCKET))
   if (!(error instanceof PlanFailed)) return false
-  return error.step < gate || (error.op === 'request' && error.errno === 'ECHILD')
+  const gate = steps.findLastIndex(({ op }) => op === 'gate')
+  // Its parent finds the child gone: when it waits for it, or in the child's folder in /proc.
+  const isGone =
+    error.op === 'request'
+      ? error.errno === 'ECHILD'
+      : error.errno === 'ESRCH' && isParents(steps[error.step])
+  return error.step < gate || isGone
 }
+
+const isParents = (step: Step | undefined): boolean => step?.actor === 'parent'
 
 /** The whole plan at once. */
 export function launchWhole(
