@@ -61,6 +61,8 @@ export class FolderLayers implements Layers {
   readonly #sandbox: () => Promise<Sandbox>
   readonly #records: Records<LayerRecord>
   #known = new Map<Digest, LayerRecord>()
+  /** One after the other: whoever has unpacked the same layer meanwhile finds that it is known. */
+  #committing: Promise<unknown> = Promise.resolve()
 
   constructor(folder: string, sandbox: () => Promise<Sandbox>) {
     this.#folder = folder
@@ -114,7 +116,10 @@ export class FolderLayers implements Layers {
         size: summary.bytes,
         commit: async ({ chainId, diffId, below }) => {
           await this.#adopt(folder, summary.implicit, below)
-          await this.#commit(folder, { chainId, diffId, size: summary.bytes, opaqueRoot: summary.opaqueRoot })
+          const record = { chainId, diffId, size: summary.bytes, opaqueRoot: summary.opaqueRoot }
+          const done = this.#committing.then(() => this.#commit(folder, record))
+          this.#committing = done.catch(() => undefined)
+          await done
         },
         discard,
       }
