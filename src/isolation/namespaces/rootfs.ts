@@ -95,14 +95,16 @@ function writableSteps(
       open(rootfs.upper, upper),
       open(rootfs.work, work),
     ],
-    options: [
-      ['upperdir', { slot: upper }],
-      ['workdir', { slot: work }],
-    ],
+    options: [...NO_INDEX, ['upperdir', { slot: upper }], ['workdir', { slot: work }]],
   }
 }
 
 type Options = readonly (readonly [string, string | { readonly slot: Slot }])[]
+/**
+ * As with dockerd. Where hosts have it on by default, an index ties the writable layer to the first mount's lower ones
+ * (ESTALE with others), and refuses a mount while the last one is on its way out (EBUSY).
+ */
+const NO_INDEX = [['index', 'off']] as const
 const NOT_WRITABLE = { steps: [], options: [] }
 
 function overlay(slot: Slot, options: Options, attrs: number): Step {
@@ -141,10 +143,7 @@ function overlayOver(input: TreeInput, slot: Slot, layers: number): Step {
       ['lowerdir', lower],
       ...(input.writable === undefined
         ? []
-        : ([
-            ['upperdir', input.writable.upper],
-            ['workdir', input.writable.work],
-          ] as const)),
+        : ([...NO_INDEX, ['upperdir', input.writable.upper], ['workdir', input.writable.work]] as const)),
     ],
     input.attrs,
   )
