@@ -53,6 +53,8 @@ export class Users {
     const key = container.record.imageId
     const known = this.#byImage.get(key)
     if (known !== undefined) return known
+    // Not remembered: what a running container shows is its own in the end.
+    if (running !== undefined) return this.#read(level, await bundle(), running)
     const reading = Promise.resolve(bundle()).then((made) => this.#read(level, made, undefined))
     this.#remember(key, reading)
     return reading
