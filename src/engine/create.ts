@@ -42,17 +42,19 @@ export interface Created {
 export async function createContainer(services: Services, request: CreateContainer): Promise<Created> {
   const { containers, bus } = services
   const name = request.name ? checkName(request.name) : randomName((taken) => containers.hasName(taken))
-  const spare = services.ready.take(request)
+  // All of this before anything is waited for: of two requests with one name, one loses at once, and nothing removes the
+  // image in between.
+  const image = services.image(request.config.image, request.platform)
+  const spare = services.ready.take(image.id, request.hostConfig)
   const id = spare?.id ?? newId()
   try {
-    // Taken before anything is waited for: of two requests with one name, one loses at once.
     containers.reserveName(name, id)
   } catch (error) {
     giveUp(services, id)
     throw error
   }
+  services.imageClaims.add(id, image)
   try {
-    const image = await services.image(request.config.image, request.platform, id)
     const { host, warnings } = await acceptHostConfig(services, request)
     const container = await build(services, { id, spare, name, request, image, host })
     containers.add(container)
@@ -62,7 +64,8 @@ export async function createContainer(services: Services, request: CreateContain
   } catch (error) {
     containers.freeName(name)
     giveUp(services, id)
-    await services.trash.discard(join(services.settings.folders.containers, id))
+    // A spare's layers may be mounted for a moment yet.
+    if (spare === undefined) await services.trash.discard(join(services.settings.folders.containers, id))
     throw error
   } finally {
     services.volumes.claims.drop(id)
@@ -234,11 +237,13 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
 }
 
 /** Overlayfs stacks two layers at least: there is an empty one below the image's. */
-function mountSources({ volumes, image, settings }: Services, container: string): MountSources {
+function mountSources({ volumes, image, imageClaims, settings }: Services, container: string): MountSources {
   return {
     volumes: { ensure: (request) => volumes.ensure(request, container) },
-    async image(ref) {
-      const { id, lower } = await image(ref, undefined, container)
+    image(ref) {
+      const found = image(ref, undefined)
+      const { id, lower } = found
+      imageClaims.add(container, found)
       return { id, lower: [...lower, ...emptyLayers(settings.root).slice(lower.length > 0 ? 1 : 0)] }
     },
   }

@@ -165,7 +165,7 @@ export class Engine implements EngineApi, AsyncDisposable {
       users: new Users(core),
       trash,
       warn,
-      image: (ref, platform, claimant) => images.forContainer(ref, platform, claimant),
+      image: (ref, platform) => images.service.forContainer(ref, platform),
       imageClaims: images.claims,
       ready: new Ready(() => services),
     }

@@ -9,7 +9,6 @@ import { ImageClaims } from './image-claims.ts'
 import { ImageService } from './images.ts'
 import type { Settings } from './options.ts'
 import type { ContainerRecord } from './record.ts'
-import type { ImageForContainer } from './services.ts'
 import type { AuthConfig } from './types.ts'
 
 export interface ImageRoomOptions {
@@ -56,17 +55,6 @@ export class ImageRoom {
     const damaged = await service.open()
     const warnings = damaged.map((error) => error.message)
     return new ImageRoom(service, claims, warnings)
-  }
-
-  /** Found and claimed in one go: nothing removes it in between. */
-  async forContainer(
-    ref: string,
-    platform: string | undefined,
-    claimant?: string,
-  ): Promise<ImageForContainer> {
-    const image = this.service.forContainer(ref, platform)
-    if (claimant !== undefined) this.claims.add(claimant, image)
-    return image
   }
 
   /** Ids of the image and of images made from it; none for an unknown one. */

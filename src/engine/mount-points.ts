@@ -20,7 +20,7 @@ export interface VolumeSource {
 export interface MountSources {
   readonly volumes: VolumeSource
   /** Id and layers, two at least, topmost first. Throws not-found. */
-  image(ref: string): Promise<{ readonly id: string; readonly lower: readonly string[] }>
+  image(ref: string): { readonly id: string; readonly lower: readonly string[] }
 }
 
 export async function resolveMounts(
@@ -136,7 +136,7 @@ function resolveTmpfs(request: TmpfsRequest): RecordedMount {
 
 /** The layers are kept with the container, so that it goes on when the image is removed by force. */
 async function resolveImage(request: ImageRequest, sources: MountSources): Promise<RecordedMount> {
-  const { id, lower } = await sources.image(request.source)
+  const { id, lower } = sources.image(request.source)
   const { destination, mode, rw, subpath } = request
   const propagation = 'rprivate'
   const shown = { type: 'image', source: id, destination, mode, rw, propagation } as const

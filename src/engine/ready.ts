@@ -4,7 +4,7 @@
  * of a plan (up to its gate) is carried out while nobody waits: for a container that was created, until it is started;
  * and when one has been started for a next one like it, whose id and ids it has in advance. A start goes on from there
  * when its own plan begins with the very same bytes. A next one's folders are there, too, with what will be written in
- * them. NOT begun: what touches files of images, networks or other containers.
+ * them, and its root file system. NOT begun: what touches networks, other containers, or what a user mounts.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ import { newId } from './names.ts'
 import { runFolder } from './options.ts'
 import { levelOf, type Services } from './services.ts'
 import { idMappings, type IdRange } from './spec-namespaces.ts'
-import type { CreateContainer, HostConfig } from './types.ts'
+import type { HostConfig } from './types.ts'
 
 /** ms for which something waits, in two small processes, without anybody asking for it. */
 const PATIENCE = 10_000
@@ -62,9 +62,9 @@ export class Ready {
   }
 
   /** The spare, when a container that is asked for may have it. */
-  take({ config, hostConfig }: CreateContainer): Spare | undefined {
+  take(imageId: string, given: Partial<HostConfig>): Spare | undefined {
     const spare = this.#spare
-    if (spare === undefined || spare.kind !== this.#kindOf(config.image, hostConfig)) return undefined
+    if (spare === undefined || spare.kind !== this.#kindOf(imageId, given)) return undefined
     this.#spare = undefined
     this.#entries.set(spare.id, spare)
     // It waits as long as any other from now on.
@@ -96,7 +96,7 @@ export class Ready {
 
   /** A container was started: more like it are likely. Not at once, when it needs the processors itself. */
   another(like: Container): void {
-    const kind = kindOf(like.record.config.image, like.record.hostConfig)
+    const kind = kindOf(like.record.imageId, like.record.hostConfig)
     const running = like.running
     if (kind === undefined || running === undefined || this.#spare?.kind === kind) return
     const begin = (): void => {
@@ -130,6 +130,10 @@ export class Ready {
     for (const entry of this.#entries.values()) void this.#leave(entry)
     this.#entries.clear()
     await Promise.all(this.#leaving.values())
+    // Made for a start that has not come.
+    const { containers, settings } = this.#services
+    for (const { id, record } of containers.values())
+      if (record.state.status === 'created') removeRunFolder(runFolder(settings, id))
   }
 
   #dropSpare(): void {
@@ -225,9 +229,9 @@ export class Ready {
     }
   }
 
-  #kindOf(image: string, given: Partial<HostConfig>): string | undefined {
+  #kindOf(imageId: string, given: Partial<HostConfig>): string | undefined {
     const { defaultLevel, log } = this.#services.settings
-    return kindOf(image, completeHostConfig(given, { runtime: defaultLevel, logConfig: log }))
+    return kindOf(imageId, completeHostConfig(given, { runtime: defaultLevel, logConfig: log }))
   }
 }
 
@@ -263,12 +267,12 @@ const IRRELEVANT: ReadonlySet<string> = new Set<keyof HostConfig>([
  * undefined: what depends on other containers or on devices, which are looked up when it starts; and in a group of a
  * user's, who may want to take that away when the containers in it have ended.
  */
-function kindOf(image: string, host: HostConfig): string | undefined {
+function kindOf(imageId: string, host: HostConfig): string | undefined {
   const joins = [host.networkMode, host.pidMode, host.ipcMode].some((mode) => mode.startsWith('container:'))
   if (joins || host.devices !== null || host.blkioWeightDevice !== null || host.cgroupParent !== '')
     return undefined
   return JSON.stringify([
-    image,
+    imageId,
     host.networkMode === 'host',
     Object.entries(host).filter(([key]) => !IRRELEVANT.has(key)),
   ])

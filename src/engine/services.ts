@@ -44,8 +44,8 @@ export interface Services {
   readonly trash: Trash
   /** Something went wrong that no request can be told: shown by `info`. */
   readonly warn: (text: string) => void
-  /** Throws not-found with dockerd's words. It stays until the claimant, a container being made, drops its claims. */
-  image(ref: string, platform: string | undefined, claimant?: string): Promise<ImageForContainer>
+  /** Throws not-found with dockerd's words. At once, so that it can be claimed before anything removes it. */
+  image(ref: string, platform: string | undefined): ImageForContainer
   readonly imageClaims: ImageClaims
   readonly ready: Ready
 }

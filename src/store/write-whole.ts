@@ -3,7 +3,16 @@
  * that a reader (or the next engine after a crash) sees the old content or the new, never a half.
  */
 import { randomUUID } from 'node:crypto'
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, renameSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { DewarError, errnoOf, messageOf } from '../base/errors.ts'
@@ -42,8 +51,17 @@ export async function writeWhole(
     if (options.durable) await writeDurably(path, temporary, data, mode)
     else writeQuickly(path, temporary, data, mode)
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined)
+    removeQuietly(temporary)
     throw storageError(`Writing ${basename(path)} in ${folder}`, error)
+  }
+}
+
+/** In one go with the failure: another write may come to the same name. */
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // It is not there, or goes when the next engine opens; why it was not written is what counts.
   }
 }
 

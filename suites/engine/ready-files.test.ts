@@ -100,17 +100,20 @@ test('an engine that closes, or is killed, leaves no folder of a next container'
   await first.importBusybox()
   const { id } = await first.finish({ cmd: ['true'] })
   await spareBeside([id], own)
+  // And one that was begun for a container itself.
+  const waits = await first.create({ cmd: ['true'] }, { memory: 68 << 20 })
+  await until('it to be begun', () => membersOf(own).has(waits))
   await first[Symbol.asyncDispose]()
-  assert.deepEqual(foldersOf(own), { ids: [id], runs: [] })
+  assert.deepEqual(foldersOf(own), { ids: [id, waits].toSorted(), runs: [] })
 
   const child = await childEngine(own)
   const ran = await child.ask(create(['true']))
   await child.ask({ start: ran })
-  await spareBeside([id, ran], own)
+  await spareBeside([id, waits, ran], own)
   await child.kill()
-  assert.equal(foldersOf(own).ids.length, 3)
+  assert.equal(foldersOf(own).ids.length, 4)
   await using next = await own.open()
-  assert.deepEqual(foldersOf(own), { ids: [id, ran].toSorted(), runs: [] })
+  assert.deepEqual(foldersOf(own), { ids: [id, waits, ran].toSorted(), runs: [] })
   assert.equal((await next.finish({ cmd: ['true'] })).code, 0)
 })
 
@@ -198,15 +201,22 @@ test('what is mounted in addition does not keep a container from what was begun'
   await removeAll()
 })
 
-test('another image, or another log, is another kind', { skip }, async () => {
-  await rig().engine.images.tag('busybox', 'other')
-  const { id } = await rig().finish({ cmd: ['true'] })
+test('another image, by the same name too, or another log, is another kind', { skip }, async () => {
+  const tar = await tarOf([{ name: 'file', content: 'other' }])
+  const importAs = (reference: string) =>
+    rig().engine.images.import(Readable.from([tar]), { reference, changes: [], onProgress: () => undefined })
+  await importAs('other')
+  await rig().engine.images.tag('busybox', 'moves')
+  const { id } = await rig().finish({ cmd: ['true'], image: 'moves' })
   const spare = await spareBeside([id])
+  await rig().engine.images.tag('other', 'moves')
   const made = [
     await rig().create({ cmd: ['true'], image: 'other' }),
+    await rig().create({ cmd: ['true'], image: 'moves' }),
     await rig().create({ cmd: ['true'] }, { logConfig: { type: 'none', config: {} } }),
   ]
   assert.ok(!made.includes(spare))
+  // The image is the same by its other name.
   assert.equal(await rig().create({ cmd: ['true'] }), spare)
   await removeAll()
 })

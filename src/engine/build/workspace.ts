@@ -47,7 +47,7 @@ export async function openWorkspace(
 }
 
 async function draft(services: Services, id: string, image: Digest | undefined): Promise<Container> {
-  const given = image === undefined ? undefined : await services.image(image, undefined)
+  const given = image === undefined ? undefined : services.image(image, undefined)
   const { settings } = services
   const host = completeHostConfig(
     {
