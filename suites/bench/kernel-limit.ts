@@ -4,11 +4,12 @@ import { command } from '../harness/command.ts'
 import type { Programs } from './programs.ts'
 import { numbersOf } from './run-repeat.ts'
 
-/** Milliseconds of `count` containers made by bare C. */
-export async function kernelLimit(programs: Programs, count: number): Promise<number[]> {
+/** Milliseconds of `count` containers made by bare C, each `pause` ms after the one before. */
+export async function kernelLimit(programs: Programs, count: number, pause = 0): Promise<number[]> {
   const scratch = join(programs.bundle, '..', 'scratch')
   await mkdir(scratch)
-  const { stdout } = await command([programs.limit, programs.rootfs, scratch, String(count)], {
+  const argv = [programs.limit, programs.rootfs, scratch, String(count), String(pause)]
+  const { stdout } = await command(argv, {
     check: true,
     timeout: 120_000,
   })

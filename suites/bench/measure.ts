@@ -79,7 +79,10 @@ export async function measureRuntimes(programs: Programs, effort: Effort, report
 /** ms before a life that is one of now and then: what an engine does behind the one before is done by then. */
 const PAUSE = 50
 
-/** create + start + wait + remove through the API, in turns, with the limit too, so that all have the same weather. */
+/**
+ * create + start + wait + remove through the API, in turns, so that all have the same weather: with the limit too, which
+ * waits as long before each of its containers as everybody.
+ */
 export async function measureLifeCycles(
   programs: Programs,
   subjects: readonly Subject[],
@@ -99,7 +102,7 @@ export async function measureLifeCycles(
     }))
     const limit: number[] = []
     for (let run = 0; run < effort.runs; run++) {
-      limit.push(...(await kernelLimit(programs, 2)).slice(1))
+      limit.push(...(await kernelLimit(programs, 2, PAUSE)).slice(1))
       for (const { api, list, client, small } of lives) {
         await sleep(PAUSE)
         list.push(await lifeCycle(api, 'busybox', network))
@@ -120,12 +123,14 @@ export async function measureLifeCycles(
     // What an engine does ahead, while nobody asks, it has no time for here.
     const busy = `${group}, one right after the other, by a small client`
     const bare = await kernelLimit(programs, effort.runs + 3)
-    report.findings.push({
-      group: busy,
-      subject: 'limit (bare C)',
-      unit: 'ms',
-      summary: summarise(bare.slice(3)),
-    })
+    for (const title of [busy, atOnceGroup(network, effort)])
+      report.findings.push({
+        group: title,
+        subject: 'limit (bare C)',
+        unit: 'ms',
+        summary: summarise(bare.slice(3)),
+        note: 'one right after the other',
+      })
     for (const { name, client } of lives) {
       const list: LifeCycle[] = []
       while (list.length < effort.runs) list.push(await client.lifeCycle())
@@ -173,13 +178,12 @@ async function warmUp({ api }: Subject, network: 'none' | 'bridge'): Promise<voi
 const WARM_RUNS = 200
 const WARM_MS = 3000
 
-async function measureAtOnce(
-  subject: Subject,
-  network: 'none' | 'bridge',
-  { atOnce }: Effort,
-  report: Report,
-) {
-  const group = `${atOnce} at once, network ${network}, per container`
+const atOnceGroup = (network: string, { atOnce }: Effort): string =>
+  `${atOnce} at once, network ${network}, per container`
+
+async function measureAtOnce(subject: Subject, network: 'none' | 'bridge', effort: Effort, report: Report) {
+  const { atOnce } = effort
+  const group = atOnceGroup(network, effort)
   try {
     const rounds: number[] = []
     for (let round = 0; round < 3; round++) {
