@@ -37,7 +37,7 @@ export async function removeTemporaries(folder: string): Promise<void> {
 /**
  * `durable`: survives a power cut (fsync of file and folder). Without it the call is synchronous inside, about
  * 50 µs, and survives a crash of the engine, which is what container state needs: the shims are its truth.
- * `temporary`: a name in the same folder that nobody else writes to; what is there already is overwritten.
+ * `temporary`, without durability: a name in the same folder that nobody else writes to; what is there is overwritten.
  */
 export async function writeWhole(
   path: string,
@@ -76,7 +76,7 @@ async function writeDurably(
   data: string | Uint8Array,
   mode: number,
 ): Promise<void> {
-  const file = await open(temporary, 'w', mode)
+  const file = await open(temporary, 'wx', mode)
   try {
     await file.writeFile(data)
     await file.sync()
