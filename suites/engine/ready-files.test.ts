@@ -3,7 +3,7 @@
  * folders that are made in advance, and layers that two mounts must not have at a time.
  */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
@@ -228,11 +228,15 @@ test('the note of an exit is whole, whatever an earlier run left half', { skip }
     await engine.importBusybox()
   }
   const child = await childEngine(own)
-  const id = await child.ask(create(['sh', '-c', 'sleep 1; exit 7']))
+  const shared = join(own.options.root ?? '', 'shared')
+  mkdirSync(shared)
+  const wait = 'until [ -e /shared/go ]; do sleep 0.1; done; exit 7'
+  const id = await child.ask(create(['sh', '-c', wait], { binds: [`${shared}:/shared`] }))
   await child.ask({ start: id })
   const run = join(own.options.run ?? '', 'c', id.slice(0, 24))
   writeFileSync(join(run, 'exit.tmp'), 'x'.repeat(4000))
   await child.kill()
+  writeFileSync(join(shared, 'go'), '')
   await until('its end', () => existsSync(join(run, 'exit')))
   assert.ok(!readFileSync(join(run, 'exit'), 'utf8').includes('x'))
   await using next = await own.open()
