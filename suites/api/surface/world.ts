@@ -1,10 +1,13 @@
 /** What both sides hold before the first row: containers in every state, a network, volumes, images. */
 import type { Server } from '../../harness/server.ts'
 
+/** Writes past the page cache once: else it is chance whether the statistics of its disks hold anything. */
 const RUNNING = [
   'sh',
   '-c',
-  'trap "exit 0" TERM; mkdir -p /made/deep; echo hi >/made/file; ln -s /made/file /made/link; while :; do sleep 1; done',
+  `trap "exit 0" TERM; mkdir -p /made/deep
+  dd if=/dev/zero of=/made/file bs=4096 count=1 oflag=direct status=none
+  echo hi >/made/file; ln -s /made/file /made/link; while :; do sleep 1; done`,
 ]
 const TALK = ['sh', '-c', 'echo one; echo two >&2; echo three']
 
