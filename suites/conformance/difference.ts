@@ -207,7 +207,7 @@ export const DIFFERENCES: readonly Difference[] = [
     reason: 'each container has uids of its own; ps on the host shows those',
   },
   {
-    row: 'run --network host sees the interfaces of the host',
+    row: 'run --network host is in the network namespace of the host',
     part: 'stderr',
     ours: /cannot bind ports below 1024/,
     reason: 'a user namespace of its own is the default here; the warning says how to have Docker’s',
