@@ -22,6 +22,8 @@ const IFLA_MASTER = 10
 const IFLA_PROTINFO = 12
 const IFLA_LINKINFO = 18
 const IFLA_NET_NS_PID = 19
+const IFLA_NUM_TX_QUEUES = 31
+const IFLA_NUM_RX_QUEUES = 32
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
 const VETH_INFO_PEER = 1
@@ -125,6 +127,7 @@ export function createVeth(w: NetlinkWriter, pair: VethPair): void {
     w.attributeText(IFLA_IFNAME, pair.name)
     w.attributeU32(IFLA_MTU, pair.mtu)
     w.attributeU32(IFLA_MASTER, pair.bridgeIndex)
+    oneQueue(w)
     w.nest(IFLA_LINKINFO, () => {
       w.attribute(IFLA_INFO_KIND, Buffer.from('veth'))
       w.nest(IFLA_INFO_DATA, () => {
@@ -133,6 +136,7 @@ export function createVeth(w: NetlinkWriter, pair: VethPair): void {
           w.attributeText(IFLA_IFNAME, pair.peer.name)
           w.attributeU32(IFLA_MTU, pair.mtu)
           w.attribute(IFLA_ADDRESS, pair.peer.mac)
+          oneQueue(w)
           const { pid } = pair.peer
           if (pid === undefined) w.attributePid(IFLA_NET_NS_PID)
           else w.attributeU32(IFLA_NET_NS_PID, pid)
@@ -140,6 +144,15 @@ export function createVeth(w: NetlinkWriter, pair: VethPair): void {
       })
     })
   })
+}
+
+/**
+ * A veth uses one queue each way unless told otherwise. Unasked, the kernel makes as many as there are processors, then
+ * turns all but one off, which waits for RCU twice on each side: 0.3 ms of a start (veth_init_queues, Linux 5.13).
+ */
+function oneQueue(w: NetlinkWriter): void {
+  w.attributeU32(IFLA_NUM_TX_QUEUES, 1)
+  w.attributeU32(IFLA_NUM_RX_QUEUES, 1)
 }
 
 export type LinkRef = { readonly index: number } | { readonly name: string }
