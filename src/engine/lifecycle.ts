@@ -100,12 +100,12 @@ export class Lifecycle {
     end: { code: number; oomKilled: boolean; at: number; error: string },
     shim?: Shim,
   ): Promise<void> {
-    const { bus, networks } = this.#services
+    const { bus, networks, warn } = this.#services
     if (container.record.network.changed === true) await takeBack(this.#services, container.record)
     const { record } = container
     const startedAt = record.state.status === 'created' ? end.at : record.state.startedAt
     container.health?.stop()
-    networks.free(container.id)
+    networks.left(record, warn)
     const ended = {
       exitCode: end.code,
       manuallyStopped: record.manuallyStopped,

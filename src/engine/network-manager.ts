@@ -1,5 +1,6 @@
 /** Containers on the engine's networks: addresses, names and ports given to them and taken back. */
 import { readFile } from 'node:fs/promises'
+import { messageOf } from '../base/errors.ts'
 import type { NetworkSteps } from '../isolation/level.ts'
 import type { Core } from '../kernel/core-api.ts'
 import { type Attachment, type ContainerNetwork } from '../network/attachment.ts'
@@ -12,6 +13,7 @@ import { AddressBook } from './address-book.ts'
 import type { Container } from './container.ts'
 import { endpointState, macFor, type Place } from './endpoint-state.ts'
 import { interfaceSettings } from './endpoint-sysctls.ts'
+import { GuardSweep } from './guard-sweep.ts'
 import { NameService, type Member } from './name-service.ts'
 import { attachmentOf, portsOf } from './network-plan.ts'
 import { NetworkRegister } from './network-register.ts'
@@ -32,6 +34,7 @@ export interface NetworkPlan {
 export class NetworkManager {
   readonly known: NetworkRegister
   readonly names: NameService
+  readonly guards: GuardSweep
   readonly #core: Core
   readonly #book = new AddressBook()
   readonly #vethPrefix: string
@@ -43,6 +46,7 @@ export class NetworkManager {
     this.#vethPrefix = `dw${settings.instance.slice(0, 4)}`
     this.#ephemeral = parsePortRange(portRange)
     this.names = new NameService(core)
+    this.guards = new GuardSweep(core, known.table)
   }
 
   /** Bridges are ready when this resolves; `settle` comes once shims are found. */
@@ -159,6 +163,14 @@ export class NetworkManager {
       const endpoint = states.find((state) => state.networkID === place.networkId)
       return network === undefined || endpoint === undefined ? [] : [{ ...place, network, endpoint }]
     })
+  }
+
+  /** A run is over, or has not come about. */
+  left(record: ContainerRecord, warn: (text: string) => void): void {
+    this.guards.add(record.id, guardedPorts(this.frame(record, 0)), (error) =>
+      warn(`Taking back what ended containers could send as failed: ${messageOf(error)}`),
+    )
+    this.free(record.id)
   }
 
   free(id: string): void {

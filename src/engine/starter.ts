@@ -60,6 +60,7 @@ export class Starter {
   async #tryPorts(container: Container, counters: StartCounters): Promise<Shim> {
     const { networks } = this.#services
     const busy = new Set<string>()
+    await networks.guards.settle(container.id)
     await networks.ready(container.record)
     for (let attempt = 1; ; attempt += 1) {
       const { chosen, ...network } = networks.plan(container, busy)
@@ -131,10 +132,10 @@ export class Starter {
     error: DewarError,
     exitCode: number,
   ): Promise<void> {
-    const { networks } = this.#services
+    const { networks, warn } = this.#services
     abandonPending(container)
     await releaseVolumes(this.#services, container)
-    networks.free(container.id)
+    networks.left(container.record, warn)
     container.live = { kind: 'idle' }
     const state =
       before.status === 'exited' || before.status === 'dead'
@@ -142,7 +143,7 @@ export class Starter {
         : ({ status: 'created', exitCode, error: error.message } as const)
     // The disk may be why it did not start; that reason is the one to tell.
     const change = { state, networks: networks.idle(container.record), ports: {} }
-    if (await container.remember(change, this.#services.warn))
+    if (await container.remember(change, warn))
       removeRunFolder(runFolder(this.#services.settings, container.id))
   }
 }

@@ -60,7 +60,6 @@ test('bridgeSteps in words', () => {
     'parent: let UDP clients that came too early start anew',
     'guest: /proc/sys/net/ipv6/conf/eth0/disable_ipv6 = 1',
     'guest: set eth0 up with 10.201.1.2, default route',
-    'after: let it send as 10.201.1.2 no more',
     'after: cut the container off its bridges',
     'after: let go of UDP clients',
     'after: take back 0.0.0.0:8080→80/tcp, 127.0.0.1:53→53/udp',

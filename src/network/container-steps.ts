@@ -71,9 +71,8 @@ export function bridgeSteps(container: ContainerNetwork): ContainerSteps {
       ...publishSteps('parent', container.table, container.published),
     ],
     guest: [...guestSettings('guest', container), guestStep(container)],
-    // Carried out from the last to the first.
+    // Carried out from the last to the first. What it was allowed to send as goes later (src/engine/guard-sweep.ts).
     after: [
-      ...unguardSteps('after', container.table, guardedPorts(container)),
       ...silenceSteps(container),
       ...removeMacvlanSteps(container, 'after'),
       ...forgetClientsStep('after', container.published),

@@ -285,6 +285,7 @@ describe('a container that sends on a bridge', { skip }, () => {
     assert.match(await set(), /10\.201\.1\.7\b/)
     await one.shim.signal(9)
     await one.shim.exited
+    await world.guards.sweep()
     assert.doesNotMatch(await set(), /10\.201\.1\.7\b|77777777/)
     const two = await world.container(brief)
     await command(['kill', '-9', String(two.shim.shimPid)], { check: true })

@@ -4,11 +4,12 @@
  */
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { GuardSweep } from '../../src/engine/guard-sweep.ts'
 import type { Core, Shim } from '../../src/kernel/core-api.ts'
 import { startCore } from '../../src/kernel/core.ts'
 import type { Plan, Step } from '../../src/kernel/plan.ts'
 import { readHostNetwork, ensureBridge } from '../../src/network/bridge.ts'
-import { bridgeSteps, releaseSteps } from '../../src/network/container-steps.ts'
+import { bridgeSteps, guardedPorts, releaseSteps } from '../../src/network/container-steps.ts'
 import type { Attachment, ContainerNetwork } from '../../src/network/attachment.ts'
 import type { ContainerSteps } from '../../src/network/container-steps.ts'
 import { parseAddress } from '../../src/network/address.ts'
@@ -112,6 +113,7 @@ export class World extends Scope {
   readonly core: Core
   readonly folder: string
   readonly networks: Network[] = []
+  #guards: GuardSweep | undefined
   #starts = 0
 
   private constructor(host: NetworkNamespace, core: Core, folder: string) {
@@ -134,6 +136,10 @@ export class World extends Scope {
 
   get table(): string {
     return tableName(this.networks[0]?.bridge ?? '')
+  }
+
+  get guards(): GuardSweep {
+    return (this.#guards ??= new GuardSweep(this.core, this.table))
   }
 
   /** A network with its bridge, and the table written anew. */
@@ -202,6 +208,7 @@ export class World extends Scope {
     const runDir = join(this.folder, String(this.#starts))
     const log = join(runDir, 'log')
     await mkdir(runDir)
+    await this.guards.settle(options.id)
     const shim = await this.core.launch(containerPlan(steps, argv), {
       runDir,
       tty: false,
@@ -210,9 +217,13 @@ export class World extends Scope {
       expectAttach: 0,
       log: { path: log, maxSize: 0, maxFiles: 1 },
     })
+    const ended = shim.exited.then(() =>
+      this.guards.add(options.id, guardedPorts(containerNetwork), () => undefined),
+    )
+    // Rejects when a test killed the shim.
+    void ended.catch(() => undefined)
     this.defer(async () => {
       await shim.signal(9).catch(() => undefined)
-      // Rejects when a test killed the shim.
       await shim.exited.catch(() => undefined)
     })
     if (options.argv === undefined) {
