@@ -8,6 +8,7 @@ import type { Core } from '../kernel/core-api.ts'
 import type { Step } from '../kernel/plan.ts'
 import { machineArch } from '../kernel/seccomp.ts'
 import type { Container } from './container.ts'
+import { spread } from './container-folder.ts'
 import { BuildService } from './build/builds.ts'
 import { ContainerService } from './containers.ts'
 import { Directory } from './directory.ts'
@@ -245,5 +246,6 @@ async function makeFolders(settings: Settings): Promise<void> {
       })
     })
   }
+  await spread(folders.containers, folders.running)
   makeInitLayer(root)
 }

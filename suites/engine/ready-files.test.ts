@@ -3,7 +3,17 @@
  * folders that are made in advance, and layers that two mounts must not have at a time.
  */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
@@ -243,3 +253,16 @@ test('the note of an exit is whole, whatever an earlier run left half', { skip }
   const { state } = await next.engine.containers.inspect(id)
   assert.deepEqual([state.status, state.status === 'exited' ? state.exitCode : undefined], ['exited', 7])
 })
+
+const EXT4 = 0xef53
+const notExt4 = statfsSync(tmpdir()).type === EXT4 ? false : `${tmpdir()} is no ext4: there is no such flag`
+
+test(
+  'ext4 is asked to place the folders of containers and of their runs apart',
+  { skip: skip || notExt4 },
+  () => {
+    const { root = '', run = '' } = house().options
+    for (const folder of [join(root, 'containers'), join(run, 'c')])
+      assert.match(execFileSync('lsattr', ['-d', folder], { encoding: 'utf8' }), /^\S*T/)
+  },
+)
