@@ -8,6 +8,7 @@ import { cpus, release } from 'node:os'
 import { Scope } from '../harness/scope.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
 import * as measure from './measure.ts'
+import { measureLifeCycles } from './measure-life.ts'
 import { benchOf, DAILY } from './measure-daily.ts'
 import { buildPrograms } from './programs.ts'
 import { printReport } from './print-report.ts'
@@ -55,7 +56,7 @@ try {
   await attempt('runtimes', () => measure.measureRuntimes(programs, effort, report))
   const engines = ['life', 'exec', 'pull', 'log', 'memory', 'client', ...Object.keys(DAILY)].some(wants)
   const subjects = engines ? await startSubjects(scope, report.absences) : []
-  await attempt('life', () => measure.measureLifeCycles(programs, subjects, effort, report))
+  await attempt('life', () => measureLifeCycles(programs, subjects, effort, report))
   await attempt('exec', () => measure.measureExec(subjects, effort, report))
   await attempt('memory', () => measure.measureMemory(subjects, effort, report))
   await attempt('log', () => measure.measureLogs(subjects, effort, report))

@@ -1,16 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DEWAR } from '../harness/project.ts'
 import { findProgram } from '../harness/requirement.ts'
-import { Scope } from '../harness/scope.ts'
 import { command } from '../harness/command.ts'
 import { idOf } from './api-client.ts'
 import { kernelLimit } from './kernel-limit.ts'
-import { lifeCycle, PHASES, totalOf, type LifeCycle } from './life-cycle.ts'
 import { family, helpers, totalPss } from './memory.ts'
 import type { Programs } from './programs.ts'
 import { runRepeat } from './run-repeat.ts'
 import { summarise, type Absence, type Finding } from './sample.ts'
-import { SmallClient } from './small-client.ts'
 import type { Subject } from './subjects.ts'
 
 /** How often each thing is done. */
@@ -73,127 +70,6 @@ export async function measureRuntimes(programs: Programs, effort: Effort, report
     } catch (error) {
       report.absences.push({ group, subject: name, reason: firstLines(error) })
     }
-  }
-}
-
-/** ms before a life that is one of now and then: what an engine does behind the one before is done by then. */
-const PAUSE = 50
-
-/**
- * create + start + wait + remove through the API, in turns, so that all have the same weather: with the limit too, which
- * waits as long before each of its containers as everybody.
- */
-export async function measureLifeCycles(
-  programs: Programs,
-  subjects: readonly Subject[],
-  effort: Effort,
-  report: Report,
-): Promise<void> {
-  for (const network of ['none', 'bridge'] as const) {
-    const group = `create+start+wait+remove through the API, network ${network}`
-    const able = await ableSubjects(subjects, network, group, report)
-    await using clients = new Scope()
-    const lives = able.map(({ name, api, socket }) => ({
-      name,
-      api,
-      client: clients.use(new SmallClient(programs.life, socket, 'busybox', network)),
-      list: new Array<LifeCycle>(),
-      small: new Array<LifeCycle>(),
-    }))
-    const limit: number[] = []
-    for (let run = 0; run < effort.runs; run++) {
-      limit.push(...(await kernelLimit(programs, 2, PAUSE)).slice(1))
-      for (const { api, list, client, small } of lives) {
-        await sleep(PAUSE)
-        list.push(await lifeCycle(api, 'busybox', network))
-        await sleep(PAUSE)
-        small.push(await client.lifeCycle())
-      }
-    }
-    const bySmall = `${group}, by a small client (life.c) instead of Node’s`
-    for (const title of [group, bySmall])
-      report.findings.push({
-        group: title,
-        subject: 'limit (bare C)',
-        unit: 'ms',
-        summary: summarise(limit),
-      })
-    for (const { name, list, small } of lives)
-      report.findings.push(lifeFinding(group, name, list), lifeFinding(bySmall, name, small))
-    // What an engine does ahead, while nobody asks, it has no time for here.
-    const busy = `${group}, one right after the other, by a small client`
-    const bare = await kernelLimit(programs, effort.runs + 3)
-    for (const title of [busy, atOnceGroup(network, effort)])
-      report.findings.push({
-        group: title,
-        subject: 'limit (bare C)',
-        unit: 'ms',
-        summary: summarise(bare.slice(3)),
-        note: 'one right after the other',
-      })
-    for (const { name, client } of lives) {
-      const list: LifeCycle[] = []
-      while (list.length < effort.runs) list.push(await client.lifeCycle())
-      report.findings.push(lifeFinding(busy, name, list))
-    }
-    for (const subject of able) await measureAtOnce(subject, network, effort, report)
-  }
-}
-
-function lifeFinding(group: string, subject: string, lives: readonly LifeCycle[]): Finding {
-  const note = PHASES.map(
-    (phase) => `${phase} ${summarise(lives.map((life) => life[phase])).median.toFixed(1)}`,
-  )
-  return { group, subject, unit: 'ms', summary: summarise(lives.map(totalOf)), note: note.join(', ') }
-}
-
-async function ableSubjects(
-  subjects: readonly Subject[],
-  network: 'none' | 'bridge',
-  group: string,
-  report: Report,
-) {
-  const able: Subject[] = []
-  for (const subject of subjects) {
-    try {
-      await warmUp(subject, network)
-      able.push(subject)
-    } catch (error) {
-      report.absences.push({ group, subject: subject.name, reason: firstLines(error) })
-    }
-  }
-  return able
-}
-
-/**
- * A warm engine has done this before: of a program that is compiled while it runs the first hundred times are slower (a
- * plan takes 1.3 ms to make and encode, then 0.45, in the end 0.17). The same rule for everybody.
- */
-async function warmUp({ api }: Subject, network: 'none' | 'bridge'): Promise<void> {
-  const until = performance.now() + WARM_MS
-  for (let warm = 0; warm < 5 || (warm < WARM_RUNS && performance.now() < until); warm++)
-    await lifeCycle(api, 'busybox', network)
-}
-
-const WARM_RUNS = 200
-const WARM_MS = 3000
-
-const atOnceGroup = (network: string, { atOnce }: Effort): string =>
-  `${atOnce} at once, network ${network}, per container`
-
-async function measureAtOnce(subject: Subject, network: 'none' | 'bridge', effort: Effort, report: Report) {
-  const { atOnce } = effort
-  const group = atOnceGroup(network, effort)
-  try {
-    const rounds: number[] = []
-    for (let round = 0; round < 3; round++) {
-      const began = performance.now()
-      await Promise.all(Array.from({ length: atOnce }, () => lifeCycle(subject.api, 'busybox', network)))
-      rounds.push((performance.now() - began) / atOnce)
-    }
-    report.findings.push({ group, subject: subject.name, unit: 'ms', summary: summarise(rounds) })
-  } catch (error) {
-    report.absences.push({ group, subject: subject.name, reason: firstLines(error) })
   }
 }
 
@@ -380,7 +256,7 @@ export async function measureClients(
   }
 }
 
-function firstLines(error: unknown): string {
+export function firstLines(error: unknown): string {
   return String(error instanceof Error ? error.message : error)
     .split('\n')
     .slice(0, 4)

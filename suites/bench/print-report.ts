@@ -27,7 +27,8 @@ interface Beside {
   readonly dewar: number | undefined
 }
 
-function line({ subject, unit, summary, note, group }: Finding, { limit, dewar }: Beside): string {
+function line(finding: Finding, { limit, dewar }: Beside): string {
+  const { subject, unit, summary, group } = finding
   const { median, p10, p90, count } = summary
   const spread = count > 1 ? `${digits(p10)}–${digits(p90)}` : 'one run'
   const comparable =
@@ -37,10 +38,11 @@ function line({ subject, unit, summary, note, group }: Finding, { limit, dewar }
     subject.padEnd(18),
     `${digits(median)} ${unit}`.padStart(13),
     spread.padStart(15),
-    ratio(median, comparable ? limit : undefined, 'limit').padStart(13),
+    ratio(median, comparable ? (finding.limit?.median ?? limit) : undefined, 'limit').padStart(13),
     ratio(median, isPeer ? dewar : undefined, 'dewar').padStart(13),
   ]
-  return `  ${cells.join('  ')}${note === undefined ? '' : `  ${note}`}`.trimEnd()
+  const bare = finding.limit === undefined ? [] : [`(bare C ${digits(finding.limit.median)})`]
+  return `  ${[...cells, ...bare, finding.note ?? ''].join('  ')}`.trimEnd()
 }
 
 function ratio(median: number, other: number | undefined, name: string): string {

@@ -23,6 +23,8 @@ export interface Finding {
   readonly subject: string
   readonly unit: 'ms' | 'MB/s' | 'kB'
   readonly summary: Summary
+  /** Of bare C, measured beside it; else that of its group counts. */
+  readonly limit?: Summary
   /** What the rest is spent on, or under which conditions it was measured. */
   readonly note?: string
 }
