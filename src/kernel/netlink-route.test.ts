@@ -50,19 +50,23 @@ test('createVeth field by field', () => {
   const { data } = written((w) => createVeth(w, pair))
   assert.equal(
     data.toString('hex'),
-    '90000000100005060100000000000000' + // nlmsghdr: 144 bytes, RTM_NEWLINK, REQUEST|ACK|EXCL|CREATE
+    'b0000000100005060100000000000000' + // nlmsghdr: 176 bytes, RTM_NEWLINK, REQUEST|ACK|EXCL|CREATE
       '00000000010000100100000001000000' + // ifinfomsg: index 0x10000001, up
       '1100030064777476303132333435363700000000' + // IFLA_IFNAME
       '08000400dc050000' + // IFLA_MTU
       '08000a0007000000' + // IFLA_MASTER
-      '4c001280' + // IFLA_LINKINFO
+      '08001f0001000000' + // IFLA_NUM_TX_QUEUES
+      '0800200001000000' + // IFLA_NUM_RX_QUEUES
+      '5c001280' + // IFLA_LINKINFO
       '0800010076657468' + // kind veth
-      '40000280' + // data
-      '3c000180' + // VETH_INFO_PEER
+      '50000280' + // data
+      '4c000180' + // VETH_INFO_PEER
       '00000000400000000000000000000000' + // ifinfomsg: index 64, down
       '090003006574683000000000' + // eth0
       '08000400dc050000' +
       '0a00010002420ac901020000' + // IFLA_ADDRESS
+      '08001f0001000000' +
+      '0800200001000000' +
       '0800130000000000', // IFLA_NET_NS_PID
   )
 })
