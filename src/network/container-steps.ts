@@ -9,8 +9,8 @@ import {
   createVeth,
   deleteLink,
   setBridgePort,
+  setLinkDown,
   setLinkUp,
-  silenceBridgePort,
 } from '../kernel/netlink-route.ts'
 import type { Actor, Step } from '../kernel/plan.ts'
 import { bytesOf } from './address.ts'
@@ -127,9 +127,8 @@ export function deleteVethStep(actor: 'after' | 'host', name: string): Step {
 function silenceSteps(container: ContainerNetwork): Step[] {
   if (onBridges(container.attachments).length === 0) return []
   const w = new NetlinkWriter()
-  for (const { slot } of onBridges(container.attachments)) silenceBridgePort(w, hostIndex(container, slot))
-  // EINVAL and ENETDOWN: it is being removed from its bridge already.
-  const ignore = [ERRNO.ENODEV, ERRNO.EINVAL, ERRNO.ENETDOWN]
+  for (const { slot } of onBridges(container.attachments)) setLinkDown(w, hostIndex(container, slot))
+  const ignore = [ERRNO.ENODEV]
   return [netlinkStep('after', NETLINK_ROUTE, 'cut the container off its bridges', w, { ignore })]
 }
 
