@@ -111,11 +111,13 @@ export function formatMac(mac: Uint8Array): string {
   return Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':')
 }
 
-/** Throws invalid-argument for anything but a unicast address in xx:xx:xx:xx:xx:xx form. */
+/** As Docker takes them (Go's net.ParseMAC, of 48 bits): xx:xx:xx:xx:xx:xx, xx-xx-xx-xx-xx-xx, xxxx.xxxx.xxxx. */
+const MAC = /^([0-9a-f]{2}([:-])[0-9a-f]{2}(\2[0-9a-f]{2}){4}|[0-9a-f]{4}(\.[0-9a-f]{4}){2})$/i
+
+/** Throws invalid-argument for anything but a unicast address. */
 export function parseMac(text: string): Uint8Array {
-  const mac = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text)
-    ? Uint8Array.from(text.split(':'), (part) => Number.parseInt(part, 16))
-    : undefined
+  const digits = MAC.test(text) ? text.replaceAll(/[:.-]/g, '') : undefined
+  const mac = digits === undefined ? undefined : Uint8Array.from(Buffer.from(digits, 'hex'))
   if (mac === undefined || ((mac[0] ?? 1) & 1) === 1) {
     throw new DewarError('invalid-argument', `invalid MAC address: ${text}`, {
       remedy: 'write it as 02:42:ac:11:00:02',
