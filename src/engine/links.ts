@@ -4,7 +4,7 @@
  * Not done: with `enable_icc=false` dockerd opens the linked ports between the two; here they stay closed.
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
-import { DewarError } from '../base/errors.ts'
+import { DewarError, messageOf } from '../base/errors.ts'
 import type { Container } from './container.ts'
 import { effectiveHostname } from './spec.ts'
 import type { ContainerRecord, RecordedLink } from './record.ts'
@@ -156,17 +156,27 @@ const LARGEST_FILE = 1024 * 1024
 /** A container has started, perhaps at another address: those that are linked to it learn it. */
 export function followLinks(services: Services, started: Container): void {
   for (const container of services.containers.values()) {
-    const { record, paths } = container
+    const { record } = container
     const isLinked = record.links?.some(({ id }) => id === started.id) ?? false
-    if (container.running === undefined || !isLinked || statSync(paths.hosts).size > LARGEST_FILE) continue
-    const fresh = linkHosts(services, record)
-    // The alias tells a line of ours; what follows it may be a name the neighbour had.
-    const aliasOf = (line: string): string => (line.split('\t')[1] ?? '').split(' ')[0] ?? ''
-    const aliases = new Set(fresh.map(aliasOf))
-    const lines = readFileSync(paths.hosts, 'utf8').split('\n')
-    const kept = lines.map((line) => (aliases.has(aliasOf(line)) ? undefined : line))
-    const at = Math.max(0, kept.indexOf(undefined))
-    const rest = kept.filter((line) => line !== undefined)
-    writeFileSync(paths.hosts, rest.toSpliced(at, 0, ...fresh).join('\n'))
+    if (container.running === undefined || !isLinked) continue
+    try {
+      writeLinks(services, container)
+    } catch (error) {
+      // It runs, whatever the neighbour's files are like.
+      services.warn(`Telling container ${record.name} where ${started.name} is failed: ${messageOf(error)}`)
+    }
   }
+}
+
+function writeLinks(services: Services, { record, paths }: Container): void {
+  if (statSync(paths.hosts).size > LARGEST_FILE) return
+  const fresh = linkHosts(services, record)
+  // The alias tells a line of ours; what follows it may be a name the neighbour had.
+  const aliasOf = (line: string): string => (line.split('\t')[1] ?? '').split(' ')[0] ?? ''
+  const aliases = new Set(fresh.map(aliasOf))
+  const lines = readFileSync(paths.hosts, 'utf8').split('\n')
+  const kept = lines.map((line) => (aliases.has(aliasOf(line)) ? undefined : line))
+  const at = Math.max(0, kept.indexOf(undefined))
+  const rest = kept.filter((line) => line !== undefined)
+  writeFileSync(paths.hosts, rest.toSpliced(at, 0, ...fresh).join('\n'))
 }
