@@ -131,15 +131,15 @@ export class Engine implements EngineApi, AsyncDisposable {
     if (arch === undefined)
       throw new DewarError('system', `Opening the engine failed: ${process.arch} machines are not supported`)
     const cgroups = await openCgroups(settings.instance)
+    const warnings: string[] = []
+    const warn = (text: string): void => remember(warnings, text)
     const [facts, networks, level] = await Promise.all([
       readHostFacts(),
-      NetworkManager.open(core, settings),
+      NetworkManager.open(core, settings, warn),
       openNamespaces(core, { arch, layout: cgroups, layersByPath: settings.layersByPath }),
     ])
     const containers = new Directory<Container>()
     const bus = new EventBus()
-    const warnings: string[] = []
-    const warn = (text: string): void => remember(warnings, text)
     const trash = new Trash(settings.folders.trash, warn)
     const volumes = await VolumeStore.open({ folder: settings.folders.volumes, containers, bus, trash, core })
     const images = await ImageRoom.open({
@@ -203,6 +203,7 @@ export class Engine implements EngineApi, AsyncDisposable {
     const idle = await this.#lifecycle.close()
     await this.#services.ready.close()
     this.#services.networks.names.close()
+    await this.#services.networks.guards.close()
     if (idle) await this.#leaveNothing()
     await this.#trash[Symbol.asyncDispose]()
     await this.#services.core[Symbol.asyncDispose]()

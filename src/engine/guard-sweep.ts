@@ -6,51 +6,94 @@
  * namespace's commit_mutex meanwhile; seen on Linux 6.18).
  */
 import type { Core } from '../kernel/core-api.ts'
+import type { Step } from '../kernel/plan.ts'
 import { unguardSteps, type GuardedPort } from '../network/source-guard.ts'
 import { Mutex } from './mutex.ts'
 
 /** ms */
 const SOON = 1000
+/** ms after a sweep that failed. */
+const AGAIN = 10_000
 
 export class GuardSweep {
   readonly #core: Pick<Core, 'run'>
   readonly #table: string
-  readonly #left = new Map<string, readonly GuardedPort[]>()
+  readonly #failed: (error: unknown) => void
+  /** By container. */
+  readonly #left = new Map<string, readonly Step[]>()
   readonly #lock = new Mutex()
   #timer: NodeJS.Timeout | undefined
+  #closed = false
 
-  constructor(core: Pick<Core, 'run'>, table: string) {
+  /** `failed` hears of sweeps that failed; they are tried again. */
+  constructor(core: Pick<Core, 'run'>, table: string, failed: (error: unknown) => void) {
     this.#core = core
     this.#table = table
+    this.#failed = failed
   }
 
-  /** A container has ended. `failed` hears why its ports could not be taken back; the next sweep tries again. */
-  add(id: string, ports: readonly GuardedPort[], failed: (error: unknown) => void): void {
-    if (ports.length === 0) return
-    this.#left.set(id, ports)
-    this.#timer ??= setTimeout(() => void this.sweep().catch(failed), SOON).unref()
+  /** A container has ended, or has not come about. */
+  add(id: string, ports: () => readonly GuardedPort[]): void {
+    let steps: readonly Step[]
+    try {
+      steps = unguardSteps('host', this.#table, ports())
+    } catch {
+      // What cannot be written down (a MAC that is none) its start could not write down either.
+      return
+    }
+    if (steps.length === 0) return
+    this.#left.set(id, steps)
+    this.#sweepIn(SOON)
   }
 
   /**
    * Before a container starts again: its interfaces have the same names, and what it was allowed before would be allowed to
-   * it still, or taken from it while it runs.
+   * it still, or taken from it while it runs. Its own alone: what keeps another's from being taken back is not its business.
    */
   async settle(id: string): Promise<void> {
-    while (this.#left.has(id)) await this.sweep()
+    if (!this.#left.has(id)) return
+    await this.#lock.run(() => this.#take([id]))
   }
 
   /** Resolves when all that had ended before is done. One at a time: what is taken back twice may be another run's by then. */
   sweep(): Promise<void> {
-    return this.#lock.run(() => this.#take())
+    return this.#lock.run(() => this.#take([...this.#left.keys()]))
   }
 
-  async #take(): Promise<void> {
+  /** Resolves when nothing is taken back any more: a next engine may start what has ended. */
+  async close(): Promise<void> {
+    this.#closed = true
     clearTimeout(this.#timer)
-    this.#timer = undefined
-    const taken = [...this.#left]
+    await this.#lock.run(() => Promise.resolve())
+  }
+
+  #sweepIn(ms: number): void {
+    if (this.#closed) return
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      void this.sweep().catch((error: unknown) => {
+        this.#failed(error)
+        this.#sweepIn(AGAIN)
+      })
+    }, ms).unref()
+  }
+
+  /** All in one plan; if that fails each by itself, so that nobody's is kept by another's. */
+  async #take(ids: readonly string[]): Promise<void> {
+    const taken = ids.flatMap((id) => {
+      const steps = this.#left.get(id)
+      return steps === undefined ? [] : [{ id, steps }]
+    })
     if (taken.length === 0) return
-    const ports = taken.flatMap(([, some]) => some)
-    await this.#core.run({ steps: unguardSteps('host', this.#table, ports) })
-    for (const [id, some] of taken) if (this.#left.get(id) === some) this.#left.delete(id)
+    try {
+      await this.#core.run({ steps: taken.flatMap(({ steps }) => steps) })
+    } catch (error) {
+      if (taken.length === 1) throw error
+      const results = await Promise.allSettled(taken.map(({ id }) => this.#take([id])))
+      const failed = results.find((result) => result.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      return
+    }
+    for (const { id, steps } of taken) if (this.#left.get(id) === steps) this.#left.delete(id)
   }
 }

@@ -100,12 +100,12 @@ export class Lifecycle {
     end: { code: number; oomKilled: boolean; at: number; error: string },
     shim?: Shim,
   ): Promise<void> {
-    const { bus, networks, warn } = this.#services
+    const { bus, networks } = this.#services
     if (container.record.network.changed === true) await takeBack(this.#services, container.record)
     const { record } = container
     const startedAt = record.state.status === 'created' ? end.at : record.state.startedAt
     container.health?.stop()
-    networks.left(record, warn)
+    networks.left(record)
     const ended = {
       exitCode: end.code,
       manuallyStopped: record.manuallyStopped,

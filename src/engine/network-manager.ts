@@ -5,6 +5,7 @@ import type { NetworkSteps } from '../isolation/level.ts'
 import type { Core } from '../kernel/core-api.ts'
 import { type Attachment, type ContainerNetwork } from '../network/attachment.ts'
 import { bridgeSteps, guardedPorts, NO_STEPS, vethName } from '../network/container-steps.ts'
+import { formatMac, parseMac } from '../network/ipam.ts'
 import { nameServerSteps } from '../network/name-steps.ts'
 import { hasNames, type Network } from '../network/network.ts'
 import { parsePortRange } from '../network/ports.ts'
@@ -40,22 +41,29 @@ export class NetworkManager {
   readonly #vethPrefix: string
   readonly #ephemeral: readonly [number, number]
 
-  private constructor(core: Core, settings: Settings, known: NetworkRegister, portRange: string) {
+  private constructor(
+    core: Core,
+    settings: Settings,
+    known: NetworkRegister,
+    options: { readonly portRange: string; readonly warn: (text: string) => void },
+  ) {
     this.#core = core
     this.known = known
     this.#vethPrefix = `dw${settings.instance.slice(0, 4)}`
-    this.#ephemeral = parsePortRange(portRange)
+    this.#ephemeral = parsePortRange(options.portRange)
     this.names = new NameService(core)
-    this.guards = new GuardSweep(core, known.table)
+    this.guards = new GuardSweep(core, known.table, (error) =>
+      options.warn(`Taking back what ended containers could send as failed: ${messageOf(error)}`),
+    )
   }
 
   /** Bridges are ready when this resolves; `settle` comes once shims are found. */
-  static async open(core: Core, settings: Settings): Promise<NetworkManager> {
+  static async open(core: Core, settings: Settings, warn: (text: string) => void): Promise<NetworkManager> {
     const [known, portRange] = await Promise.all([
       NetworkRegister.open(core, settings),
       readFile('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').catch(() => ''),
     ])
-    return new NetworkManager(core, settings, known, portRange)
+    return new NetworkManager(core, settings, known, { portRange, warn })
   }
 
   async remove(network: Network): Promise<void> {
@@ -124,13 +132,14 @@ export class NetworkManager {
   place(network: Network, endpoint: EndpointConfig, slot: number): Place {
     // It may have been removed while something was waited for.
     this.known.find(network.id)
+    const mac = endpoint.macAddress ? formatMac(parseMac(endpoint.macAddress)) : undefined
     const address = this.#book.give(network.id, network.ipv4, endpoint.ipamConfig?.ipv4Address)
     const address6 = this.#book.give(network.id, network.ipv6, endpoint.ipamConfig?.ipv6Address)
     const place = {
       networkId: network.id,
       ...(address === undefined ? {} : { address }),
       ...(address6 === undefined ? {} : { address6 }),
-      mac: endpoint.macAddress || macFor(address ?? address6),
+      mac: mac ?? macFor(address ?? address6),
       slot,
     }
     this.#book.expect(place)
@@ -166,10 +175,8 @@ export class NetworkManager {
   }
 
   /** A run is over, or has not come about. */
-  left(record: ContainerRecord, warn: (text: string) => void): void {
-    this.guards.add(record.id, guardedPorts(this.frame(record, 0)), (error) =>
-      warn(`Taking back what ended containers could send as failed: ${messageOf(error)}`),
-    )
+  left(record: ContainerRecord): void {
+    this.guards.add(record.id, () => guardedPorts(this.frame(record, 0)))
     this.free(record.id)
   }
 

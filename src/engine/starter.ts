@@ -132,10 +132,10 @@ export class Starter {
     error: DewarError,
     exitCode: number,
   ): Promise<void> {
-    const { networks, warn } = this.#services
+    const { networks } = this.#services
     abandonPending(container)
     await releaseVolumes(this.#services, container)
-    networks.left(container.record, warn)
+    networks.left(container.record)
     container.live = { kind: 'idle' }
     const state =
       before.status === 'exited' || before.status === 'dead'
@@ -143,7 +143,7 @@ export class Starter {
         : ({ status: 'created', exitCode, error: error.message } as const)
     // The disk may be why it did not start; that reason is the one to tell.
     const change = { state, networks: networks.idle(container.record), ports: {} }
-    if (await container.remember(change, warn))
+    if (await container.remember(change, this.#services.warn))
       removeRunFolder(runFolder(this.#services.settings, container.id))
   }
 }

@@ -135,10 +135,15 @@ function elementsOf(ports: readonly GuardedPort[]): Elements {
     }
   }
   return [
-    ['hosts', hosts],
-    ['hosts6', hosts6],
-    ['guarded', guarded],
+    ['hosts', distinct(hosts)],
+    ['hosts6', distinct(hosts6)],
+    ['guarded', distinct(guarded)],
   ]
+}
+
+/** An address may be given twice, in two spellings, too; what is deleted twice is ENOENT, and nothing is deleted. */
+function distinct(elements: readonly Element[]): Element[] {
+  return [...new Map(elements.map((one) => [Buffer.from(one.key).toString('latin1'), one])).values()]
 }
 
 /**

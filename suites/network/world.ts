@@ -139,7 +139,7 @@ export class World extends Scope {
   }
 
   get guards(): GuardSweep {
-    return (this.#guards ??= new GuardSweep(this.core, this.table))
+    return (this.#guards ??= new GuardSweep(this.core, this.table, () => undefined))
   }
 
   /** A network with its bridge, and the table written anew. */
@@ -217,9 +217,7 @@ export class World extends Scope {
       expectAttach: 0,
       log: { path: log, maxSize: 0, maxFiles: 1 },
     })
-    const ended = shim.exited.then(() =>
-      this.guards.add(options.id, guardedPorts(containerNetwork), () => undefined),
-    )
+    const ended = shim.exited.then(() => this.guards.add(options.id, () => guardedPorts(containerNetwork)))
     // Rejects when a test killed the shim.
     void ended.catch(() => undefined)
     this.defer(async () => {
