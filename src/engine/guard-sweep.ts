@@ -1,9 +1,9 @@
 /**
  * What containers that have ended were allowed to send as (src/network/source-guard.ts) is taken back together, a second
- * later. Until then it speaks of an interface that is no more, and harms nobody; an engine that goes before leaves it to
- * the next one, which writes the whole table anew. One by one it held up others: whoever closes a socket of nf_tables after
- * deleting something waits for RCU, 5 ms, and all starts with a network wait for him (nft_rcv_nl_event holds the network
- * namespace's commit_mutex meanwhile; seen on Linux 6.18).
+ * later. Until then it speaks of an interface that is down or no more, and harms nobody; an engine that goes before leaves it
+ * to the next one, which writes the whole table anew. One by one it held up others: whoever closes a socket of nf_tables
+ * after deleting something waits for RCU, 5 ms, and all starts with a network wait for him (nft_rcv_nl_event holds the
+ * network namespace's commit_mutex meanwhile; seen on Linux 6.18).
  */
 import type { Core } from '../kernel/core-api.ts'
 import type { Step } from '../kernel/plan.ts'

@@ -15,7 +15,7 @@ type Network = 'none' | 'bridge'
 const PAUSE = 50
 /** A warm engine has done this before: a program that is compiled while it runs is slower the first hundreds of times. */
 const WARM_RUNS = 400
-/** ms; five lives at least. */
+/** ms; five lives at least. Dewar gets to its 400 in it, dockerd to about 25, which need no compiler. */
 const WARM_TIME = 5000
 
 /**
@@ -102,7 +102,7 @@ async function measureBusy(
     rounds.push((performance.now() - began) / atOnce)
   }
   report.findings.push({
-    group: `${atOnce} at once, network ${network}, per container`,
+    group: `${atOnce} at once, network ${network}, per container; bare C one right after the other`,
     subject: name,
     unit: 'ms',
     summary: summarise(rounds),
