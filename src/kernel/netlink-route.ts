@@ -198,7 +198,7 @@ export function setBridgePort(w: NetlinkWriter, index: number, port: BridgePort)
 /**
  * Nothing comes in or goes out by this link any more; a bridge forgets who was behind it. Whoever has the other end of a veth
  * cannot undo it, while a bridge port that was told to be silent (IFLA_BRPORT_STATE) speaks again when the carrier comes
- * back (br_port_carrier_check). Takes 0.1 ms; to delete the link waits for the kernel's readers (rcu_barrier: 30 ms
+ * back (br_port_carrier_check). Takes 0.4 ms; to delete the link waits for the kernel's readers (rcu_barrier: 30 ms
  * measured). ENODEV when there is none.
  */
 export function setLinkDown(w: NetlinkWriter, index: number): void {
