@@ -33,6 +33,15 @@ test('guardSteps gives a family without an address no sender at all', () => {
   assert.match(more?.body.toString() ?? '', /guarded\0/)
 })
 
+test('an address that is given twice, or in two spellings, is one', () => {
+  const again = ['10.201.1.2', 'fd00:0::2', 'fe80::42:aff:fec9:102']
+  const sizes = [port, { ...port, addresses: [...port.addresses, ...again] }].map(
+    (one) => bytesOf(unguardSteps('host', 't', [one])[0]).length,
+  )
+  assert.ok((sizes[0] ?? 0) > 0)
+  assert.equal(sizes[1], sizes[0])
+})
+
 test('guardSteps and unguardSteps are nothing for nobody', () => {
   assert.deepEqual([guardSteps('host', 't', []), unguardSteps('host', 't', [])], [[], []])
 })
