@@ -1,5 +1,6 @@
 /** `--link`: old style on the default bridge, aliases on networks of one's own. */
 import assert from 'node:assert/strict'
+import { rename } from 'node:fs/promises'
 import { after, before, describe, test } from 'node:test'
 import { missing } from '../harness/requirement.ts'
 import { EngineRig } from './engine-rig.ts'
@@ -52,6 +53,18 @@ describe('links', { skip }, () => {
     const text = await hosts('web')
     assert.match(text, new RegExp(`^${now}\tdb `, 'm'))
     assert.doesNotMatch(text, new RegExp(`^${old}\tdb `, 'm'))
+  })
+
+  test('links: a neighbour whose file is gone keeps nobody from starting, and is told of', async () => {
+    const path = await rig.docker('inspect', '--format', '{{.HostsPath}}', 'web')
+    await rename(path, `${path}.aside`)
+    await rig.docker('restart', '-t', '0', 'store')
+    assert.equal(await rig.docker('inspect', '--format', '{{.State.Status}}', 'store'), 'running')
+    const { stderr } = await rig.server.run(['docker', 'info'])
+    assert.match(stderr, /Telling container web where store is failed/)
+    await rename(`${path}.aside`, path)
+    await rig.docker('restart', '-t', '0', 'store')
+    assert.match(await hosts('web'), new RegExp(`^${await address('store')}\tdb `, 'm'))
   })
 
   test('links: need somebody that runs, and can be taken away', async () => {
