@@ -35,12 +35,26 @@ export interface PlanRequest {
   readonly image?: { readonly config?: unknown; readonly layers: number } | undefined
 }
 
+/** Which container it would be, and where things would lie. */
+export interface PlanPlaces {
+  readonly id: string
+  /** As `--root` and `--run` of an engine. */
+  readonly root: string
+  readonly run: string
+  /** The control group that containers' groups lie in, from the top of each tree. */
+  readonly group: string
+}
+
 /** An id of this form is what a real container has; the same one each time keeps plans comparable. */
-const EXAMPLE_ID = 'e0a1'.repeat(16)
+const EXAMPLE: PlanPlaces = {
+  id: 'e0a1'.repeat(16),
+  root: '/var/lib/dewar',
+  run: '/run/dewar',
+  group: '/dewar',
+}
 const EXAMPLE_ADDRESS = '172.17.0.2'
 const EXAMPLE_MAC = '02:42:ac:11:00:02'
 const RANGE = { base: 1_000_000, size: 65_536 }
-const ROOT = '/var/lib/dewar'
 
 const EMPTY_IMAGE: ImageConfig = {
   user: '',
@@ -66,11 +80,21 @@ export interface PlanMachine extends Machine {
 }
 
 /** Pure: the same request, machine and facts give the same plan. Throws what `create` would refuse with. */
-export function planFor(request: PlanRequest, machine: PlanMachine, facts: HostFacts): Plan {
-  return planNamespaces(machine).plan(exampleBundle(request, machine, facts))
+export function planFor(
+  request: PlanRequest,
+  machine: PlanMachine,
+  facts: HostFacts,
+  places = EXAMPLE,
+): Plan {
+  return planNamespaces(machine).plan(exampleBundle(request, machine, facts, places))
 }
 
-function exampleBundle(request: PlanRequest, machine: PlanMachine, facts: HostFacts): Bundle {
+function exampleBundle(
+  request: PlanRequest,
+  machine: PlanMachine,
+  facts: HostFacts,
+  { id, root, run, group }: PlanPlaces,
+): Bundle {
   const {
     hostConfig = {},
     networkingConfig: _,
@@ -84,38 +108,38 @@ function exampleBundle(request: PlanRequest, machine: PlanMachine, facts: HostFa
   })
   const create = { config: { ...given, image }, hostConfig, endpoints: {} }
   validateCreate(create, host, facts)
-  const config = mergeConfig({ ...create, hostConfig: host }, imageConfig(request.image?.config), EXAMPLE_ID)
+  const config = mergeConfig({ ...create, hostConfig: host }, imageConfig(request.image?.config), id)
   const { path, args } = commandOf(config)
-  const folder = `${ROOT}/containers/${EXAMPLE_ID}`
+  const folder = `${root}/containers/${id}`
   const spec = buildSpec({
-    id: EXAMPLE_ID,
+    id,
     config,
     host,
     path,
     args,
     user: exampleUser(config.user),
     range: runsInHostUserns(host) ? undefined : RANGE,
-    mounts: mountRequests({ ...host, volumes: config.volumes }, []).map(exampleMount),
+    mounts: mountRequests({ ...host, volumes: config.volumes }, []).map((mount) => exampleMount(mount, root)),
     files: { hosts: `${folder}/hosts`, hostname: `${folder}/hostname`, resolvConf: `${folder}/resolv.conf` },
     sharedShm: undefined,
     joins: {},
     facts,
-    cgroupsPath: `/dewar/${EXAMPLE_ID}`,
+    cgroupsPath: `${group}/${id}`,
     seccomp: seccompOf(host, machine, facts),
     devices: [],
     extraRules: (host.deviceCgroupRules ?? []).map(parseDeviceRule),
     blockDevices: NO_BLOCK_DEVICES,
     clocks: undefined,
   })
-  const lower = Array.from({ length: request.image?.layers ?? 1 }, (_, i) => `${ROOT}/layers/LAYER-${i}`)
+  const lower = Array.from({ length: request.image?.layers ?? 1 }, (_, i) => `${root}/layers/LAYER-${i}`)
   return {
-    id: EXAMPLE_ID,
+    id,
     spec,
     rootfs: { lower: lower.toReversed(), upper: `${folder}/upper`, work: `${folder}/work` },
-    network: exampleNetwork(host, config.exposedPorts),
+    network: exampleNetwork(host, config.exposedPorts, id),
     init: host.init === true,
     shim: {
-      runDir: `/run/dewar/${EXAMPLE_ID.slice(0, 12)}`,
+      runDir: `${run}/${id.slice(0, 12)}`,
       tty: config.tty,
       stdin: config.openStdin,
       stdinOnce: config.stdinOnce,
@@ -132,7 +156,7 @@ function exampleUser(user: string): ExecUser {
   return { uid: number(uid, 0), gid: number(gid, 0), additionalGids: [], home: '/' }
 }
 
-function exampleMount(request: MountRequest): ResolvedMount {
+function exampleMount(request: MountRequest, root: string): ResolvedMount {
   const { type, destination, rw } = request
   if (type === 'tmpfs') {
     return {
@@ -159,7 +183,7 @@ function exampleMount(request: MountRequest): ResolvedMount {
     }
   }
   if (type === 'image') {
-    const lower = [`${ROOT}/layers/LAYER-OF-${request.source}`, `${ROOT}/empty-layer-2`]
+    const lower = [`${root}/layers/LAYER-OF-${request.source}`, `${root}/empty-layer-2`]
     return {
       type,
       destination,
@@ -173,7 +197,7 @@ function exampleMount(request: MountRequest): ResolvedMount {
       ...(request.subpath === '' ? {} : { subpath: request.subpath }),
     }
   }
-  const source = `${ROOT}/volumes/${request.name ?? 'ANONYMOUS'}/_data`
+  const source = `${root}/volumes/${request.name ?? 'ANONYMOUS'}/_data`
   return {
     type,
     destination,
@@ -199,7 +223,11 @@ function seccompOf(host: HostConfig, machine: PlanMachine, facts: HostFacts): Oc
   return seccomp === 'default' ? defaultSeccompFor(context) : loadDockerProfile(seccomp.profile, context)
 }
 
-function exampleNetwork(host: HostConfig, exposed: Readonly<Record<string, object>>): NetworkSteps {
+function exampleNetwork(
+  host: HostConfig,
+  exposed: Readonly<Record<string, object>>,
+  id: string,
+): NetworkSteps {
   const mode = host.networkMode
   if (mode.startsWith('container:')) {
     throw new DewarError(
@@ -233,10 +261,10 @@ function exampleNetwork(host: HostConfig, exposed: Readonly<Record<string, objec
     taken: [],
     busy: new Set(),
     ephemeral: [32_768, 60_999],
-    endpoint: { name: 'example', id: EXAMPLE_ID },
+    endpoint: { name: 'example', id },
   })
   return bridgeSteps({
-    containerId: EXAMPLE_ID,
+    containerId: id,
     start: 0,
     vethPrefix: 'dw',
     table: 'dewar_dewar0',

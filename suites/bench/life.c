@@ -2,7 +2,8 @@
  * create + start + wait + remove of /bin/true by the smallest client there can be: what an engine takes, and next to
  * nothing of who asks. One connection that is kept, each request one write(2), answers only looked through for their
  * end. Usage: life SOCKET IMAGE NETWORK; for each line on standard input it leads one life and prints the milliseconds
- * of its four requests.
+ * of its four requests. A line with a number has it lead that many at once, by processes with connections of their own,
+ * and prints the milliseconds of all, divided by their number.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,9 +69,11 @@ static double now(void) {
   return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
 }
 
-static void life(int fd, const char *image, const char *network) {
+static const char *socket_path, *image, *network;
+
+static void life(int fd, double times[5]) {
   char body[512], path[128], id[65];
-  double times[5] = {now()};
+  times[0] = now();
   snprintf(body, sizeof body,
            "{\"Image\":\"%s\",\"Cmd\":[\"/bin/true\"],\"HostConfig\":{\"NetworkMode\":\"%s\"}}", image, network);
   ask(fd, "POST", "/containers/create", body);
@@ -87,9 +91,21 @@ static void life(int fd, const char *image, const char *network) {
   snprintf(path, sizeof path, "/containers/%s", id);
   ask(fd, "DELETE", path, "");
   times[4] = now();
-  for (int i = 0; i < 4; i++)
-    printf("%.4f%c", times[i + 1] - times[i], i < 3 ? ' ' : '\n');
-  fflush(stdout);
+}
+
+static void at_once(int count) {
+  double times[5], began = now();
+  for (int i = 0; i < count; i++) {
+    pid_t pid = fork();
+    must(pid >= 0, "fork");
+    if (pid > 0)
+      continue;
+    life(connect_to(socket_path), times);
+    _exit(0);
+  }
+  for (int i = 0, status; i < count; i++)
+    must(wait(&status) > 0 && status == 0, "wait for all");
+  printf("%.4f\n", (now() - began) / count);
 }
 
 int main(int argc, char **argv) {
@@ -98,8 +114,17 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: life SOCKET IMAGE NETWORK\n");
     return 2;
   }
-  int fd = connect_to(argv[1]);
-  while (fgets(line, sizeof line, stdin) != NULL)
-    life(fd, argv[2], argv[3]);
+  socket_path = argv[1], image = argv[2], network = argv[3];
+  int fd = connect_to(socket_path);
+  while (fgets(line, sizeof line, stdin) != NULL) {
+    double t[5];
+    if (atoi(line) > 0) {
+      at_once(atoi(line));
+    } else {
+      life(fd, t);
+      printf("%.4f %.4f %.4f %.4f\n", t[1] - t[0], t[2] - t[1], t[3] - t[2], t[4] - t[3]);
+    }
+    fflush(stdout);
+  }
   return 0;
 }

@@ -2,13 +2,13 @@
  * `npm run bench [-- --quick] [--json] [--only=PART,…]`: how fast this engine is, beside what else is there
  * and the kernel's own limit, in one run. Reports, never judges: machines differ, so read the ratios.
  * A life is measured by Node's client, as before, and by one in C, which takes next to nothing of the time.
- * Parts: runtimes, life, exec, memory, log, pull, client, docker-run, build, cp, list, compose, events.
+ * Parts: runtimes, plan, life, exec, memory, log, pull, client, docker-run, build, cp, list, compose, events.
  */
 import { cpus, release } from 'node:os'
 import { Scope } from '../harness/scope.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
 import * as measure from './measure.ts'
-import { measureLifeCycles } from './measure-life.ts'
+import { measureLifeCycles, measurePlanAlone } from './measure-life.ts'
 import { benchOf, DAILY } from './measure-daily.ts'
 import { buildPrograms } from './programs.ts'
 import { printReport } from './print-report.ts'
@@ -54,6 +54,7 @@ try {
     )
   }
   await attempt('runtimes', () => measure.measureRuntimes(programs, effort, report))
+  await attempt('plan', () => measurePlanAlone(programs, effort, report))
   const engines = ['life', 'exec', 'pull', 'log', 'memory', 'client', ...Object.keys(DAILY)].some(wants)
   const subjects = engines ? await startSubjects(scope, report.absences) : []
   await attempt('life', () => measureLifeCycles(programs, subjects, effort, report))

@@ -1,9 +1,10 @@
 /** create + start + wait + remove of /bin/true through the API: now and then, one right after the other, many at once. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { command } from '../harness/command.ts'
-import { kernelLimit } from './kernel-limit.ts'
+import { kernelLimit, kernelLimitAtOnce } from './kernel-limit.ts'
 import { lifeCycle, PHASES, totalOf, type LifeCycle } from './life-cycle.ts'
 import { firstLines, type Effort, type Report } from './measure.ts'
+import { planAlone } from './plan-alone.ts'
 import type { Programs } from './programs.ts'
 import { summarise, type Finding } from './sample.ts'
 import { SmallClient } from './small-client.ts'
@@ -17,6 +18,8 @@ const PAUSE = 50
 const WARM_RUNS = 400
 /** ms; five lives at least. Dewar gets to its 400 in it, dockerd to about 25, which need no compiler. */
 const WARM_TIME = 5000
+/** Of many at once. */
+const ROUNDS = 3
 
 /**
  * Each engine in turns with bare C, which waits as long before each of its containers, and with nobody else: what another
@@ -95,19 +98,49 @@ async function measureBusy(
   while (list.length < runs) list.push(await client.lifeCycle())
   const group = `${groupOf(network)}, one right after the other, by a small client`
   report.findings.push(lifeFinding(group, name, list, bare))
-  const rounds: number[] = []
-  for (let round = 0; round < 3; round++) {
+  const byNode: number[] = []
+  const byC: number[] = []
+  const bareAtOnce: number[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    bareAtOnce.push(await kernelLimitAtOnce(programs, atOnce))
     const began = performance.now()
     await Promise.all(Array.from({ length: atOnce }, () => lifeCycle(api, 'busybox', network)))
-    rounds.push((performance.now() - began) / atOnce)
+    byNode.push((performance.now() - began) / atOnce)
+    byC.push(await client.livesAtOnce(atOnce))
   }
-  report.findings.push({
-    group: `${atOnce} at once, network ${network}, per container; bare C one right after the other`,
-    subject: name,
-    unit: 'ms',
-    summary: summarise(rounds),
-    limit: summarise(bare),
-  })
+  const limit = summarise(bareAtOnce)
+  const add = (how: string, rounds: readonly number[]) =>
+    report.findings.push({
+      group: `${atOnce} at once, network ${network}, per container${how}`,
+      subject: name,
+      unit: 'ms',
+      summary: summarise(rounds),
+      limit,
+    })
+  add('', byNode)
+  add(', by small clients', byC)
+}
+
+/** What of a life is the kernel's and the core's: the part of the busy ones that no engine could be without. */
+export async function measurePlanAlone(
+  programs: Programs,
+  { runs, atOnce }: Effort,
+  report: Report,
+): Promise<void> {
+  const bare = (await kernelLimit(programs, runs + 3)).slice(3)
+  const bareAtOnce: number[] = []
+  while (bareAtOnce.length < ROUNDS) bareAtOnce.push(await kernelLimitAtOnce(programs, atOnce))
+  const times = await planAlone(programs, runs, { atOnce, rounds: ROUNDS })
+  const add = (how: string, values: readonly number[], limit: readonly number[]) =>
+    report.findings.push({
+      group: `/bin/true by a container’s plan alone, no engine, network none, ${how}`,
+      subject: 'dewar-core',
+      unit: 'ms',
+      summary: summarise(values),
+      limit: summarise(limit),
+    })
+  add('one right after the other', times.oneByOne, bare)
+  add(`${atOnce} at once, per container`, times.atOnce, bareAtOnce)
 }
 
 function lifeFinding(

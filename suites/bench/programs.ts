@@ -11,6 +11,7 @@ export interface Programs {
   readonly limit: string
   readonly repeat: string
   readonly life: string
+  readonly carryOut: string
   readonly bundle: string
 }
 
@@ -19,11 +20,11 @@ export async function buildPrograms(folder: string): Promise<Programs> {
   const rootfs = join(folder, 'bundle', 'rootfs')
   await mkdir(rootfs, { recursive: true })
   await command(['tar', 'xf', '-', '-C', rootfs], { input: await tarOf(busyboxTree()), check: true })
-  const [limit = '', repeat = '', life = ''] = await Promise.all(
-    ['limit', 'repeat', 'life'].map((name) => compileC(`bench/${name}.c`, join(folder, name))),
+  const [limit = '', repeat = '', life = '', carryOut = ''] = await Promise.all(
+    ['limit', 'repeat', 'life', 'carry-out'].map((name) => compileC(`bench/${name}.c`, join(folder, name))),
   )
   await writeFile(join(folder, 'bundle', 'config.json'), JSON.stringify(bundleConfig()))
-  return { rootfs, limit, repeat, life, bundle: join(folder, 'bundle') }
+  return { rootfs, limit, repeat, life, carryOut, bundle: join(folder, 'bundle') }
 }
 
 /** What `runc spec` writes, with the same namespaces for all: no network beyond a loopback that is down. */

@@ -15,11 +15,20 @@ export class SmallClient implements AsyncDisposable {
 
   /** One more life. */
   async lifeCycle(): Promise<LifeCycle> {
-    this.#process.stdin.write('\n')
+    const [create = NaN, start = NaN, wait = NaN, remove = NaN] = (await this.#ask('')).split(' ').map(Number)
+    return { create, start, wait, remove }
+  }
+
+  /** That many at once, by processes with connections of their own: the time of all, divided by their number. */
+  async livesAtOnce(count: number): Promise<number> {
+    return Number(await this.#ask(String(count)))
+  }
+
+  async #ask(what: string): Promise<string> {
+    this.#process.stdin.write(`${what}\n`)
     const line: IteratorResult<string, undefined> = await this.#lines.next()
     if (line.done === true) throw new Error('leading a life by a small client: it ended, and says why above')
-    const [create = NaN, start = NaN, wait = NaN, remove = NaN] = line.value.split(' ').map(Number)
-    return { create, start, wait, remove }
+    return line.value
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
