@@ -8,6 +8,7 @@ import { DewarError } from '../base/errors.ts'
 import { commandOf, completeHostConfig, mergeConfig } from '../engine/config.ts'
 import { runsInHostUserns } from '../engine/create.ts'
 import type { HostFacts } from '../engine/host-facts.ts'
+import { EMPTY_CONFIG } from '../engine/images-changes.ts'
 import type { MountRequest } from '../engine/mount-parts.ts'
 import { mountRequests } from '../engine/mount-requests.ts'
 import type { ExecUser } from '../engine/passwd.ts'
@@ -56,22 +57,11 @@ const EXAMPLE_ADDRESS = '172.17.0.2'
 const EXAMPLE_MAC = '02:42:ac:11:00:02'
 const RANGE = { base: 1_000_000, size: 65_536 }
 
-const EMPTY_IMAGE: ImageConfig = {
-  user: '',
-  exposedPorts: {},
-  env: [],
-  entrypoint: null,
-  cmd: null,
-  volumes: {},
-  workingDir: '',
-  labels: {},
-}
-
 function imageConfig(json: unknown): ImageConfig {
   const given = Object.entries(CONFIG.decode(json ?? null)).filter(
     ([, value]) => value !== null && value !== undefined,
   )
-  return { ...EMPTY_IMAGE, ...Object.fromEntries(given) }
+  return { ...EMPTY_CONFIG, ...Object.fromEntries(given) }
 }
 
 /** The planned-for machine and the release of its kernel (uname -r), on which a filter's rules may depend. */
@@ -158,56 +148,26 @@ function exampleUser(user: string): ExecUser {
 
 function exampleMount(request: MountRequest, root: string): ResolvedMount {
   const { type, destination, rw } = request
-  if (type === 'tmpfs') {
-    return {
-      type,
-      destination,
-      rw,
-      source: '',
-      file: false,
-      recursive: false,
-      propagation: 'rprivate',
-      options: request.options,
-    }
-  }
-  if (type === 'bind') {
-    return {
-      type,
-      destination,
-      rw,
-      source: request.source,
-      file: false,
-      recursive: request.recursive,
-      propagation: request.propagation,
-      options: [],
-    }
-  }
-  if (type === 'image') {
-    const lower = [`${root}/layers/LAYER-OF-${request.source}`, `${root}/empty-layer-2`]
-    return {
-      type,
-      destination,
-      rw,
-      source: '',
-      file: false,
-      recursive: false,
-      propagation: 'rprivate',
-      options: [],
-      lower,
-      ...(request.subpath === '' ? {} : { subpath: request.subpath }),
-    }
-  }
-  const source = `${root}/volumes/${request.name ?? 'ANONYMOUS'}/_data`
-  return {
+  const mount = {
     type,
     destination,
     rw,
-    source,
+    source: '',
     file: false,
     recursive: false,
-    propagation: 'rprivate',
+    propagation: 'rprivate' as const,
     options: [],
   }
+  if (type === 'tmpfs') return { ...mount, options: request.options }
+  if (type === 'bind') {
+    const { source, recursive, propagation } = request
+    return { ...mount, source, recursive, propagation }
+  }
+  if (type === 'image') {
+    const lower = [`${root}/layers/LAYER-OF-${request.source}`, `${root}/empty-layer-2`]
+    return { ...mount, lower, ...(request.subpath === '' ? {} : { subpath: request.subpath }) }
+  }
+  return { ...mount, source: `${root}/volumes/${request.name ?? 'ANONYMOUS'}/_data` }
 }
 
 function seccompOf(host: HostConfig, machine: PlanMachine, facts: HostFacts): OciSeccomp | undefined {

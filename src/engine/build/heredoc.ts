@@ -1,4 +1,5 @@
 /** Where here-documents begin in a line: `RUN <<EOF`, `COPY <<-"END" /file`. */
+import { quotedWords } from './dockerfile-words.ts'
 
 export interface HeredocStart {
   readonly name: string
@@ -15,36 +16,12 @@ export function findHeredocs(line: string, escape: string): HeredocStart[] {
   if (!INSTRUCTIONS.test(line) || !line.includes('<<')) return []
   // In a JSON list nothing is the shell's.
   if (/^\S+\s+(--\S+\s+)*\[/.test(line)) return []
-  return rawWords(line, escape).flatMap((word) => parseHeredoc(word) ?? [])
+  // What is quoted as a whole is no operator.
+  return quotedWords(line, escape).flatMap((word) => parseHeredoc(word) ?? [])
 }
 
 export function parseHeredoc(word: string): HeredocStart | undefined {
   const [, , dash, quote, name] = WORD.exec(word) ?? []
   if (name === undefined) return undefined
   return { name, chomp: dash === '-', expand: quote === '' }
-}
-
-/** Words as they stand there, quotes and all; what is quoted as a whole is no operator. */
-function rawWords(line: string, escape: string): string[] {
-  const words: string[] = []
-  let word = ''
-  let quote = ''
-  for (let at = 0; at < line.length; at += 1) {
-    const char = line[at] ?? ''
-    if (quote === '' && /\s/.test(char)) {
-      if (word !== '') words.push(word)
-      word = ''
-      continue
-    }
-    if (char === escape && quote !== "'") {
-      word += char + (line[at + 1] ?? '')
-      at += 1
-      continue
-    }
-    if (char === quote) quote = ''
-    else if (quote === '' && (char === '"' || char === "'")) quote = char
-    word += char
-  }
-  if (word !== '') words.push(word)
-  return words
 }

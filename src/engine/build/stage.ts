@@ -1,6 +1,7 @@
 /** What a stage has come to, and how a step becomes its next image. */
 import { DewarError } from '../../base/errors.ts'
 import { digestOf, type Digest } from '../../store/digest.ts'
+import { EMPTY_CONFIG } from '../images-changes.ts'
 import type { BaseImage } from '../images-step.ts'
 import { newId } from '../names.ts'
 import type { ImageConfig } from '../types.ts'
@@ -24,7 +25,7 @@ export interface StageState {
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export function stageFrom(base: BaseImage | undefined): StageState {
-  const config = base?.config ?? EMPTY
+  const config = base?.config ?? EMPTY_CONFIG
   const env = config.env.some((entry) => entry.startsWith('PATH=')) ? config.env : [...config.env, PATH]
   return {
     imageId: base?.id,
@@ -34,18 +35,6 @@ export function stageFrom(base: BaseImage | undefined): StageState {
     created: base?.created ?? 0,
     busted: false,
   }
-}
-
-const EMPTY: ImageConfig = {
-  user: '',
-  exposedPorts: {},
-  env: [],
-  entrypoint: null,
-  cmd: null,
-  volumes: {},
-  workingDir: '',
-  labels: {},
-  onBuild: null,
 }
 
 /** The command of a step that runs nothing, as dockerd writes it. */

@@ -11,6 +11,7 @@ import type { Container } from '../container.ts'
 import { packInto } from '../container-files.ts'
 import { makeLayer } from '../container-folder.ts'
 import { draftContainer } from '../create.ts'
+import { EMPTY_CONFIG } from '../images-changes.ts'
 import { bundleForFiles } from '../launch.ts'
 import { newId } from '../names.ts'
 import { levelOf, type Services } from '../services.ts'
@@ -57,7 +58,7 @@ async function draft(services: Services, id: string, image: Digest | undefined):
     },
     { runtime: settings.defaultLevel, logConfig: settings.log },
   )
-  const config = { ...NOTHING, env: given?.config.env ?? [] }
+  const config = { ...EMPTY_CONFIG, env: given?.config.env ?? [] }
   return draftContainer(services, {
     id,
     name: `build-${id.slice(0, 12)}`,
@@ -68,17 +69,6 @@ async function draft(services: Services, id: string, image: Digest | undefined):
     // A copy of all of a stage has no /.dockerenv.
     plain: true,
   })
-}
-
-const NOTHING = {
-  user: '',
-  exposedPorts: {},
-  entrypoint: null,
-  cmd: null,
-  volumes: {},
-  workingDir: '',
-  labels: {},
-  onBuild: null,
 }
 
 async function discard(services: Services, container: Container): Promise<void> {
