@@ -25,14 +25,18 @@ import { TarReader } from './tar-read.ts'
 import type { TarEvent } from './tar-read.ts'
 import type { TarEntry } from './tar-header.ts'
 
-/** Bytes as unpacked (holes count too) and number of entries. */
+/**
+ * Bytes as unpacked (holes count too); number of entries, folders that are made for others included; bytes of the names
+ * of folders and symlinks, which are kept in memory up to the end: two million of 4 KiB would be more than a heap holds.
+ */
 export interface UnpackLimits {
   readonly bytes: number
   readonly entries: number
+  readonly names: number
 }
 
-/** The largest public images have layers of some 20 GB and 500,000 files. */
-export const DEFAULT_LIMITS: UnpackLimits = { bytes: 64 * 2 ** 30, entries: 2_000_000 }
+/** The largest public images have layers of some 20 GB and 500,000 files; their folders' names take less than 20 MB. */
+export const DEFAULT_LIMITS: UnpackLimits = { bytes: 64 * 2 ** 30, entries: 2_000_000, names: 256 * 2 ** 20 }
 
 export interface TarToOpsOptions {
   /** Whether `.wh.` names and 0:0 devices are whiteouts, as in a layer, or files like any other (`docker cp`). */
@@ -90,6 +94,9 @@ class Translation {
   #known = new Set<string>(['.'])
   /** Folders' times are set at the end: every file made in a folder changes them. */
   readonly #times = new Map<string, Mtime>()
+  /** Parents that were made although no entry described them: one name can ask for two thousand. */
+  #made = 0
+  #nameBytes = 0
   /** Whether the data that follows is for an entry that was left out. */
   #skipping = false
 
@@ -123,9 +130,22 @@ class Translation {
   #count(entry: TarEntry): void {
     this.#summary.entries += 1
     this.#summary.bytes += entry.kind === 'symlink' ? entry.link.length : entry.size
-    const { bytes, entries } = this.#limits
+    const { bytes } = this.#limits
     if (this.#summary.bytes > bytes) throw tooLarge(`it unpacks to more than ${bytes} bytes`)
-    if (this.#summary.entries > entries) throw tooLarge(`it has more than ${entries} entries`)
+    this.#countEntries()
+  }
+
+  #countEntries(): void {
+    const { entries } = this.#limits
+    if (this.#summary.entries + this.#made > entries) throw tooLarge(`it has more than ${entries} entries`)
+  }
+
+  /** Counted again after `#replaced`: others of the places that keep it may still do so. */
+  #know(path: string): void {
+    this.#known.add(path)
+    this.#nameBytes += path.length
+    const { names } = this.#limits
+    if (this.#nameBytes > names) throw tooLarge(`the names of its folders have more than ${names} bytes`)
   }
 
   *#translate(entry: TarEntry): Generator<Entry> {
@@ -156,12 +176,12 @@ class Translation {
   #plain(entry: TarEntry, path: string): Entry {
     if (path === '.' && entry.kind !== 'dir') throw refused(entry.name, 'only a directory can be the root')
     if (entry.kind === 'dir') {
-      this.#known.add(path)
+      this.#know(path)
       this.#times.set(path, entry.mtime)
       this.#summary.implicit.delete(path)
     } else {
       this.#replaced(path)
-      if (entry.kind === 'symlink') this.#known.add(path)
+      if (entry.kind === 'symlink') this.#know(path)
     }
     return {
       kind: entry.kind,
@@ -189,7 +209,9 @@ class Translation {
     if (this.#known.has(path)) return
     const slash = path.lastIndexOf('/')
     if (slash > 0) yield* this.#parents(path.slice(0, slash))
-    this.#known.add(path)
+    this.#made += 1
+    this.#countEntries()
+    this.#know(path)
     if (!this.#times.has(path)) this.#summary.implicit.add(path)
     yield { kind: 'dir', path, ...NO_ATTRIBUTES, mode: 0o755, flags: FLAG.implicit }
   }

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { DEFAULT_LIMITS } from '../../src/store/tar-to-ops.ts'
 import { until } from '../harness/until.ts'
 import { listener, openStore, scratch, tarOf } from './harness.ts'
 import type { Item, Store } from './harness.ts'
@@ -180,7 +181,7 @@ test('import stops a bomb: bytes and entries are limited, zeros take no room', a
   using folder = scratch()
   await using store = await openStore({
     root: join(folder.path, 'store'),
-    limits: { bytes: 50_000_000, entries: 100 },
+    limits: { ...DEFAULT_LIMITS, bytes: 50_000_000, entries: 100 },
   })
   const zeros = Buffer.alloc(30_000_000)
   const bomb = gzipSync(
