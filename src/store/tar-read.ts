@@ -28,6 +28,8 @@ export type TarEvent =
 const BLOCK = 512
 /** Long names, pax records and sparse maps are gathered before they are read; Linux paths end at 4 KiB, xattrs at 64 KiB each. */
 const META_BYTES_MAX = 1024 * 1024
+/** What holds for all entries that follow is looked through for each of them; git writes 52 bytes. */
+const GLOBAL_BYTES_MAX = 64 * 1024
 type State = 'header' | 'meta' | 'old-sparse' | 'sparse-text' | 'data' | 'padding' | 'skip' | 'end'
 
 export class TarReader {
@@ -146,9 +148,15 @@ export class TarReader {
     // A copy: names outlive the chunk of input they came in.
     if (this.#metaKind === 'L') this.#longName = untilZero(bytes)
     else if (this.#metaKind === 'K') this.#longLink = untilZero(bytes)
-    else if (this.#metaKind === 'g') this.#global = new Map([...this.#global, ...parsePax(bytes)])
+    else if (this.#metaKind === 'g') this.#addGlobal(parsePax(bytes))
     else this.#local = parsePax(bytes)
     this.#skip(this.#padding, 'padding')
+  }
+
+  #addGlobal(records: Pax): void {
+    this.#global = new Map([...this.#global, ...records])
+    const bytes = [...this.#global].reduce((sum, [key, value]) => sum + key.length + value.length, 0)
+    if (bytes > GLOBAL_BYTES_MAX) throw tarError(`its global attributes have ${bytes} bytes`)
   }
 
   *#start(entry: TarEntry, block: Buffer, type: string, pax: Pax): Generator<TarEvent> {
