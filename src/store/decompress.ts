@@ -4,6 +4,7 @@ import zlib from 'node:zlib'
 import { Decompress as ZstdDecompress } from 'fzstd'
 import { DewarError, messageOf } from '../base/errors.ts'
 import { byProgram } from './decompress-program.ts'
+import { ZstdFrames } from './zstd-frames.ts'
 
 export type Compression = 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2'
 
@@ -104,14 +105,12 @@ async function* noting(
   }
 }
 
-/** fzstd decodes at once what it is given: small steps keep the engine answering. */
-const ZSTD_STEP = 64 * 1024
-
 async function* unzstd(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const out: Buffer[] = []
   const decoder = new ZstdDecompress((bytes) => {
     if (bytes.length > 0) out.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   })
+  const frames = new ZstdFrames()
   const push = (bytes: Buffer, last: boolean): void => {
     try {
       decoder.push(bytes, last)
@@ -120,14 +119,23 @@ async function* unzstd(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     }
   }
   for await (const bytes of source) {
-    for (let at = 0; at < bytes.length; at += ZSTD_STEP) {
+    // fzstd decodes at once what it is given.
+    for (const piece of piecesOf(frames, bytes)) {
       // A copy: the decoder keeps references to its input.
-      push(Buffer.from(bytes.subarray(at, at + ZSTD_STEP)), false)
+      push(Buffer.from(piece), false)
       yield* out.splice(0)
     }
   }
   push(Buffer.alloc(0), true)
   yield* out.splice(0)
+}
+
+function* piecesOf(frames: ZstdFrames, bytes: Buffer): Generator<Buffer> {
+  try {
+    yield* frames.pieces(bytes)
+  } catch (error) {
+    throw error instanceof DewarError ? error : damaged('zstd', error)
+  }
 }
 
 function damaged(format: string, error: unknown): DewarError {
