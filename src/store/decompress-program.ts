@@ -44,7 +44,7 @@ export async function* byProgram(format: Format, source: AsyncIterable<Buffer>):
     child.kill('SIGKILL')
   }
   if (feeding.failure !== undefined) throw feeding.failure
-  if (child.exitCode !== 0) throw damaged(format, said.join('').trim())
+  if (child.exitCode !== 0) throw refused(format, said.join('').trim())
 }
 
 async function start(format: Format): Promise<ChildProcessWithoutNullStreams> {
@@ -68,8 +68,14 @@ async function start(format: Format): Promise<ChildProcessWithoutNullStreams> {
   return child
 }
 
-function damaged(format: Format, why: string): DewarError {
-  return new DewarError('invalid-argument', `Decompressing failed: the ${format} data is damaged: ${why}`, {
+function refused(format: Format, why: string): DewarError {
+  if (/Memory usage limit/.test(why)) {
+    const message = `Decompressing failed: the ${format} data asks for more than 256 MiB of memory`
+    return new DewarError('too-large', message, { remedy: 'compress it with a smaller dictionary' })
+  }
+  // bzip2 says nothing when it is to be quiet, and a page when not.
+  const reason = why === '' ? '' : `: ${why}`
+  return new DewarError('invalid-argument', `Decompressing failed: the ${format} data is damaged${reason}`, {
     remedy: 'fetch it again',
   })
 }
