@@ -75,6 +75,7 @@ export async function* tarToOps(
   const batch = new OpsBatch()
   yield* batch.add(MAGIC)
   for await (const bytes of source) {
+    translation.read(bytes.length)
     for (const event of reader.push(bytes)) yield* translation.take(event, batch)
   }
   reader.finish()
@@ -82,6 +83,9 @@ export async function* tarToOps(
   yield* batch.add(STREAM_END)
   yield* batch.flush()
 }
+
+/** For limits so small that headers weigh. */
+const BESIDE_CONTENT = 16 * 2 ** 20
 
 const NO_TIME: Mtime = { sec: 0, ns: 0 }
 const NO_ATTRIBUTES = { mode: 0, uid: 0, gid: 0, mtime: NO_TIME }
@@ -97,6 +101,7 @@ class Translation {
   /** Parents that were made although no entry described them: one name can ask for two thousand. */
   #made = 0
   #nameBytes = 0
+  #read = 0
   /** Whether the data that follows is for an entry that was left out. */
   #skipping = false
 
@@ -104,6 +109,16 @@ class Translation {
     this.#options = options
     this.#limits = options.limits ?? DEFAULT_LIMITS
     this.#summary = summary
+  }
+
+  /**
+   * Much of an archive is no content: headers, attributes, what folders claim to carry, all that comes after its end. It
+   * would be decompressed and read for ever.
+   */
+  read(bytes: number): void {
+    this.#read += bytes
+    const most = 2 * this.#limits.bytes + BESIDE_CONTENT
+    if (this.#read > most) throw tooLarge(`the archive itself has more than ${most} bytes`)
   }
 
   *take(event: TarEvent, batch: OpsBatch): Generator<Buffer> {
