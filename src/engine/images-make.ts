@@ -9,7 +9,7 @@ import { MEDIA } from '../store/image-config.ts'
 import type { ImageDocument } from '../store/image-config.ts'
 import type { ImageRecord, ImageStore } from '../store/image-store.ts'
 import type { Layers } from '../store/layers.ts'
-import type { UnpackLimits } from '../store/tar-to-ops.ts'
+import type { UnpackLimits } from '../store/unpack-limits.ts'
 import type { ImageConfig } from './types.ts'
 
 export interface Workshop {

@@ -24,19 +24,7 @@ import { placeData } from './place-data.ts'
 import { TarReader } from './tar-read.ts'
 import type { TarEvent } from './tar-read.ts'
 import type { TarEntry } from './tar-header.ts'
-
-/**
- * Bytes as unpacked (holes count too); number of entries, folders that are made for others included; bytes of the names
- * of folders and symlinks, which are kept in memory up to the end: two million of 4 KiB would be more than a heap holds.
- */
-export interface UnpackLimits {
-  readonly bytes: number
-  readonly entries: number
-  readonly names: number
-}
-
-/** The largest public images have layers of some 20 GB and 500,000 files; their folders' names take less than 20 MB. */
-export const DEFAULT_LIMITS: UnpackLimits = { bytes: 64 * 2 ** 30, entries: 2_000_000, names: 256 * 2 ** 20 }
+import { DEFAULT_LIMITS, UnpackCount, type UnpackLimits } from './unpack-limits.ts'
 
 export interface TarToOpsOptions {
   /** Whether `.wh.` names and 0:0 devices are whiteouts, as in a layer, or files like any other (`docker cp`). */
@@ -71,11 +59,12 @@ export async function* tarToOps(
   summary: TarSummary = emptySummary(),
 ): AsyncGenerator<Buffer> {
   const reader = new TarReader()
-  const translation = new Translation(options, summary)
+  const counted = new UnpackCount(options.limits ?? DEFAULT_LIMITS)
+  const translation = new Translation(options, summary, counted)
   const batch = new OpsBatch()
   yield* batch.add(MAGIC)
   for await (const bytes of source) {
-    translation.read(bytes.length)
+    counted.read(bytes.length)
     for (const event of reader.push(bytes)) yield* translation.take(event, batch)
   }
   reader.finish()
@@ -84,41 +73,24 @@ export async function* tarToOps(
   yield* batch.flush()
 }
 
-/** For limits so small that headers weigh. */
-const BESIDE_CONTENT = 16 * 2 ** 20
-
 const NO_TIME: Mtime = { sec: 0, ns: 0 }
 const NO_ATTRIBUTES = { mode: 0, uid: 0, gid: 0, mtime: NO_TIME }
 
 class Translation {
   readonly #options: TarToOpsOptions
-  readonly #limits: UnpackLimits
+  readonly #counted: UnpackCount
   readonly #summary: TarSummary
   /** Names that can be walked through: folders, and symlinks, whose targets the native side resolves. */
   #known = new Set<string>(['.'])
   /** Folders' times are set at the end: every file made in a folder changes them. */
   readonly #times = new Map<string, Mtime>()
-  /** Parents that were made although no entry described them: one name can ask for two thousand. */
-  #made = 0
-  #nameBytes = 0
-  #read = 0
   /** Whether the data that follows is for an entry that was left out. */
   #skipping = false
 
-  constructor(options: TarToOpsOptions, summary: TarSummary) {
+  constructor(options: TarToOpsOptions, summary: TarSummary, counted: UnpackCount) {
     this.#options = options
-    this.#limits = options.limits ?? DEFAULT_LIMITS
+    this.#counted = counted
     this.#summary = summary
-  }
-
-  /**
-   * Much of an archive is no content: headers, attributes, what folders claim to carry, all that comes after its end. It
-   * would be decompressed and read for ever.
-   */
-  read(bytes: number): void {
-    this.#read += bytes
-    const most = 2 * this.#limits.bytes + BESIDE_CONTENT
-    if (this.#read > most) throw tooLarge(`the archive itself has more than ${most} bytes`)
   }
 
   *take(event: TarEvent, batch: OpsBatch): Generator<Buffer> {
@@ -144,23 +116,14 @@ class Translation {
 
   #count(entry: TarEntry): void {
     this.#summary.entries += 1
-    this.#summary.bytes += entry.kind === 'symlink' ? entry.link.length : entry.size
-    const { bytes } = this.#limits
-    if (this.#summary.bytes > bytes) throw tooLarge(`it unpacks to more than ${bytes} bytes`)
-    this.#countEntries()
-  }
-
-  #countEntries(): void {
-    const { entries } = this.#limits
-    if (this.#summary.entries + this.#made > entries) throw tooLarge(`it has more than ${entries} entries`)
+    this.#counted.entry(entry)
+    this.#summary.bytes = this.#counted.bytes
   }
 
   /** Counted again after `#replaced`: others of the places that keep it may still do so. */
   #know(path: string): void {
     this.#known.add(path)
-    this.#nameBytes += path.length
-    const { names } = this.#limits
-    if (this.#nameBytes > names) throw tooLarge(`the names of its folders have more than ${names} bytes`)
+    this.#counted.name(path)
   }
 
   *#translate(entry: TarEntry): Generator<Entry> {
@@ -224,8 +187,7 @@ class Translation {
     if (this.#known.has(path)) return
     const slash = path.lastIndexOf('/')
     if (slash > 0) yield* this.#parents(path.slice(0, slash))
-    this.#made += 1
-    this.#countEntries()
+    this.#counted.parent()
     this.#know(path)
     if (!this.#times.has(path)) this.#summary.implicit.add(path)
     yield { kind: 'dir', path, ...NO_ATTRIBUTES, mode: 0o755, flags: FLAG.implicit }
@@ -309,11 +271,5 @@ function refused(name: string, why: string): DewarError {
   const shown = JSON.stringify(textOf(name.length > 200 ? `${name.slice(0, 200)}${bytesOf('…')}` : name))
   return new DewarError('invalid-argument', `Unpacking ${shown} was refused: ${why}`, {
     remedy: 'the archive is hostile or damaged; nothing of it was kept',
-  })
-}
-
-function tooLarge(why: string): DewarError {
-  return new DewarError('too-large', `Unpacking the archive was stopped: ${why}`, {
-    remedy: 'raise the engine’s unpack limits if it is to be trusted',
   })
 }

@@ -11,7 +11,7 @@ import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { DewarError } from '../../src/base/errors.ts'
 import { decompress } from '../../src/store/decompress.ts'
-import { DEFAULT_LIMITS } from '../../src/store/tar-to-ops.ts'
+import { DEFAULT_LIMITS } from '../../src/store/unpack-limits.ts'
 import { missing } from '../harness/requirement.ts'
 import { until } from '../harness/until.ts'
 import { listener, openStore, scratch, tarOf, type Store } from './harness.ts'
@@ -180,7 +180,7 @@ for (const [program, magic] of [
       using folder = scratch()
       chmodSync(folder.path, 0o755)
       const root = join(folder.path, 'store')
-      await using store = await openStore({ root })
+      await using _store = await openStore({ root })
       chmodSync(root, 0o700)
       const [secret, open, programs] = ['secret', 'public', 'bin'].map((name) => join(folder.path, name))
       writeFileSync(secret ?? '', 'x', { mode: 0o600 })
