@@ -35,6 +35,12 @@ const refused: [string, Partial<HostConfig>, Partial<ContainerConfig>, RegExp][]
     /Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available/,
   ],
   ['cpus and quota', { nanoCpus: 1e9, cpuQuota: 5000 }, {}, /Nano CPUs and CPU Quota cannot both be set/],
+  [
+    'real-time beyond its period',
+    { cpuRealtimePeriod: 5000, cpuRealtimeRuntime: 10_000 },
+    {},
+    /cpu real-time runtime cannot be higher than cpu real-time period/,
+  ],
   ['short period', { cpuPeriod: 999 }, {}, /CPU cfs period/],
   ['cpuset words', { cpusetCpus: 'a' }, {}, /Invalid value a for cpuset cpus/],
   [

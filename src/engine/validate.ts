@@ -203,6 +203,9 @@ function validateCpu(host: HostConfig, limits: HostLimits): void {
     refuse('CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)')
   }
   if (host.cpuQuota > 0 && host.cpuQuota < 1000) refuse('CPU cfs quota can not be less than 1ms (i.e. 1000)')
+  const { cpuRealtimePeriod: period, cpuRealtimeRuntime: runtime } = host
+  if (period !== 0 && runtime > period)
+    refuse('cpu real-time runtime cannot be higher than cpu real-time period')
   if (host.cpuShares < 0) refuse(`invalid CPU shares (${host.cpuShares}): value must be a positive integer`)
   checkList(host.cpusetCpus, limits.onlineCpus, 'cpus', 'CPUs')
   checkList(host.cpusetMems, limits.onlineMems, 'mems', 'Memory nodes')

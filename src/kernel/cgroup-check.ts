@@ -20,6 +20,7 @@ const UNMOUNTED = 'or the cgroup is not mounted.'
 /** Throws unavailable for a limit without its controller. */
 export function checkResources(layout: CgroupLayout, wanted: OciResources): CheckedResources {
   requireControllers(layout, wanted)
+  requireRealtime(layout, wanted)
   const warnings: string[] = []
   /** The value, or nothing and a warning when the machine lacks the file for it. */
   const keep = <T>(
@@ -105,6 +106,15 @@ const some = <T>(list: readonly T[] | undefined): readonly T[] | undefined =>
   list?.length === 0 ? undefined : list
 /** -1 is Docker's "as it is". */
 const swappinessOf = (value: number | undefined): number | undefined => (value === -1 ? undefined : value)
+
+/** Needs CONFIG_RT_GROUP_SCHED, and v2 has nothing of the kind. In dockerd's words. */
+function requireRealtime(layout: CgroupLayout, { cpu }: OciResources): void {
+  if (!cpu?.realtimePeriod && !cpu?.realtimeRuntime) return
+  if (controllerOf(layout, 'cpu') === 'v1' && hasFile(layout, 'cpu.rt_runtime_us')) return
+  throw new DewarError('invalid-argument', 'kernel does not support CPU real-time scheduler', {
+    remedy: 'leave out --cpu-rt-period and --cpu-rt-runtime',
+  })
+}
 
 function requireControllers(layout: CgroupLayout, wanted: OciResources): void {
   const { memory, cpu, pids, blockIO } = wanted

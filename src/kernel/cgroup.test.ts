@@ -279,6 +279,15 @@ test('updateWrites, freezeWrites and oomFile speak to the tree that has the cont
   assert.equal(oomFile({ ...V2, unifiedControllers: new Set() }, PATH), undefined)
 })
 
+test('checkResources refuses real-time where the kernel has none of it, on v1 without the file and on v2', () => {
+  const wanted = { devices: [], cpu: { realtimeRuntime: 10_000 } }
+  const without = { ...HYBRID, files: new Set(['cpu.shares']) }
+  for (const layout of [without, V2])
+    assert.throws(() => checkResources(layout, wanted), /kernel does not support CPU real-time scheduler/)
+  const there = { ...HYBRID, files: new Set(['cpu.rt_runtime_us']) }
+  assert.deepEqual(checkResources(there, wanted).resources.cpu, wanted.cpu)
+})
+
 test("checkResources refuses limits without controller and warns in dockerd's words where dockerd goes on", () => {
   const old = { ...V2, files: new Set(['memory.low']) }
   const { resources, warnings } = checkResources(old, {
