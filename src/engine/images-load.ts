@@ -16,6 +16,7 @@ import type { ImageRecord } from '../store/image-store.ts'
 import { parseReference, withDefaultTag } from '../store/reference.ts'
 import type { Reference } from '../store/reference.ts'
 import { cleanPath } from '../store/tar-to-ops.ts'
+import { UnpackCount } from '../store/unpack-limits.ts'
 import { TarReader } from '../store/tar-read.ts'
 import { addImageBytes, commitStaged, layerType } from './images-make.ts'
 import type { Workshop } from './images-make.ts'
@@ -64,17 +65,20 @@ async function keepFiles(
   const files = new Map<string, Kept>()
   const links = new Map<string, string>()
   const reader = new TarReader()
+  const counted = new UnpackCount(shop.limits)
   let writer: Awaited<ReturnType<typeof shop.blobs.create>> | undefined
   let path = ''
   let bytes = 0
   try {
     for await (const chunk of decompress(tar)) {
+      counted.read(chunk.length)
       for (const event of reader.push(chunk)) {
         if (event.type === 'entry') {
           path = cleanPath(event.entry.name)
           bytes += event.entry.size
           const { kind, link } = event.entry
-          if (bytes > shop.limits.bytes || files.size > MAX_FILES) throw tooLarge(shop)
+          if (bytes > shop.limits.bytes || files.size + links.size > MAX_FILES) throw tooLarge(shop)
+          counted.name(`${path}${link}`)
           if (kind === 'symlink') links.set(path, linkTarget(path, link))
           if (kind === 'hardlink') links.set(path, cleanPath(link))
           if (kind === 'file') writer = await shop.blobs.create()

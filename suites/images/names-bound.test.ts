@@ -120,3 +120,33 @@ test('TarReader keeps no more than 64 KiB of global attributes, however many hea
   }
   assert.throws(more, { code: 'invalid-argument', message: /its global attributes have 6[56]\d{3} bytes/ })
 })
+
+test(
+  'load bounds the names and links that it keeps, and what comes after the archive',
+  { skip },
+  async () => {
+    using folder = scratch()
+    const limits = { ...DEFAULT_LIMITS, bytes: 30 * MB, names: MB }
+    await using store = await openStore({ root: join(folder.path, 'store'), limits })
+    const load = (source: Iterable<Buffer>): Promise<unknown> =>
+      store.service.load(Readable.from(source), listener().onProgress)
+    function* links(count: number, name: string): Generator<Buffer> {
+      for (let at = 0; at < count; at += 1) yield member({ name: `${name}${at}`, kind: 'symlink', link: 'x' })
+      yield Buffer.alloc(TAR_END)
+    }
+    await assert.rejects(load(links(400, `${'n'.repeat(250)}/`.repeat(12))), {
+      code: 'too-large',
+      message: /the names of its folders have more than 1048576 bytes/,
+    })
+    await assert.rejects(load(links(100_100, '')), {
+      code: 'too-large',
+      message: /Loading images was stopped: the archive holds more than .* 100000 files/,
+    })
+    function* endless(): Generator<Buffer> {
+      yield tarOf([{ name: 'a', data: 'a' }])
+      for (let at = 0; at < 100; at += 1) yield Buffer.alloc(MB)
+    }
+    await assert.rejects(load(endless()), { code: 'too-large', message: /the archive itself has more than/ })
+    assertClean(store)
+  },
+)
