@@ -11,7 +11,7 @@ import { readFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { after, before, test, type TestContext } from 'node:test'
+import { after, test, type TestContext } from 'node:test'
 import type { HostConfig } from '../../src/index.ts'
 import { rigForAll, skip } from '../engine/fixture.ts'
 import { compileC } from '../harness/compile-c.ts'
@@ -50,17 +50,19 @@ const UNCONFINED: Partial<HostConfig> = { securityOpt: ['systempaths=unconfined'
 
 const { rig } = rigForAll()
 const scope = new Scope()
-before(async () => {
-  if (skip) return
-  const { path } = scope.use(await tempFolder('masks'))
+let made: Promise<string> | undefined
+/** An image with the probe, made once. */
+const image = (): Promise<string> => (made ??= makeImage())
+
+async function makeImage(): Promise<string> {
+  const { path } = scope.use(await tempFolder('unmask'))
   const content = await readFile(await compileC('escape/unmask.c', join(path, 'unmask')))
   const tar = await tarOf([...busyboxTree(), { name: 'unmask', content }])
-  await rig().engine.images.import(Readable.from([tar]), {
-    reference: 'unmask',
-    changes: ['ENV PATH=/bin'],
-    onProgress: () => undefined,
-  })
-})
+  const onProgress = (): void => undefined
+  const changes = ['ENV PATH=/bin']
+  await rig().engine.images.import(Readable.from([tar]), { reference: 'unmask', changes, onProgress })
+  return 'unmask'
+}
 after(async () => scope[Symbol.asyncDispose]())
 
 /** The second from a user namespace of its own, where it has all capabilities, if it can make one. */
@@ -70,7 +72,7 @@ type Answers = ReadonlyMap<string, number>
 /** What the probe says, `WORD:PATH` → number. */
 async function unmask(what: 'look' | Attack, host: Partial<HostConfig>): Promise<Answers> {
   const cmd = ['/unmask', what, ...MASKED, '--', ...BELOW]
-  const { code, output } = await rig().finish({ image: 'unmask', cmd }, host)
+  const { code, output } = await rig().finish({ image: await image(), cmd }, host)
   assert.equal(code, 0, output)
   const lines = output.trim().split('\n')
   return new Map(

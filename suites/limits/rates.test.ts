@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
 import type { HostConfig } from '../../src/index.ts'
 import { deviceNumbers } from '../../src/engine/devices.ts'
 import { controllerOf, readCgroups } from '../../src/kernel/cgroup.ts'
@@ -24,17 +24,19 @@ const { house, rig } = rigForAll()
 const scope = new Scope()
 const layout = await readCgroups()
 
-before(async () => {
-  if (skip) return
+let made: Promise<string> | undefined
+/** An image with the probe, made once. */
+const image = (): Promise<string> => (made ??= makeImage())
+
+async function makeImage(): Promise<string> {
   const { path } = scope.use(await tempFolder('rates'))
   const content = await readFile(await compileC('limits/real-time.c', join(path, 'real-time')))
   const tar = await tarOf([...busyboxTree(), { name: 'real-time', content }])
-  await rig().engine.images.import(Readable.from([tar]), {
-    reference: 'rates',
-    changes: ['ENV PATH=/bin'],
-    onProgress: () => undefined,
-  })
-})
+  const onProgress = (): void => undefined
+  const changes = ['ENV PATH=/bin']
+  await rig().engine.images.import(Readable.from([tar]), { reference: 'rates', changes, onProgress })
+  return 'rates'
+}
 after(async () => scope[Symbol.asyncDispose]())
 
 /** The disk on which the writable layers are, or why there is none to limit. */
@@ -79,7 +81,7 @@ async function seconds(work: string, host: Partial<HostConfig>): Promise<number>
   const now = "cut -d' ' -f1 /proc/uptime"
   const cmd = ['sh', '-ec', `${WRITE} ${BYTES}; sync; ${now}; ${work}; ${now}`]
   const only = work.startsWith('dd if=/dev/zero') ? ['sh', '-ec', `: >/file; ${now}; ${work}; ${now}`] : cmd
-  const { code, output } = await rig().finish({ image: 'rates', cmd: only }, host)
+  const { code, output } = await rig().finish({ image: await image(), cmd: only }, host)
   assert.equal(code, 0, output)
   const [from, to] = [...output.matchAll(/^(\d+\.\d+)$/gm)].map(([, text]) => Number(text))
   return Number(to) - Number(from)
@@ -121,7 +123,7 @@ const REAL_TIME: Partial<HostConfig> = { cgroupParent: PARENT, usernsMode: 'host
 
 /** What the probe got of so many milliseconds. */
 async function burn(wall: number, host: Partial<HostConfig>): Promise<{ errno: number; used: number }> {
-  const { output } = await rig().finish({ image: 'rates', cmd: ['/real-time', String(wall)] }, host)
+  const { output } = await rig().finish({ image: await image(), cmd: ['/real-time', String(wall)] }, host)
   const [, errno, used] = /^errno (\d+)\nused (\d+)$/m.exec(output) ?? []
   return { errno: Number(errno), used: Number(used) }
 }
