@@ -59,3 +59,34 @@ test('walk and layerChanges never leave the tree through a symlink', async () =>
   await walk(join(upper, 'link'), () => assert.fail('followed'))
   assert.ok((await treeSize(upper)) < 1000)
 })
+
+test('walk, layerChanges and treeSize see names that are not UTF-8, and what is below them', async () => {
+  using folder = new Folder()
+  const [upper, lower] = [folder.dir('upper'), folder.dir('lower')]
+  const within = (top: string, ...bytes: readonly number[]) =>
+    Buffer.concat([Buffer.from(`${top}/`), Buffer.from(bytes)])
+  for (const top of [upper, lower]) mkdirSync(within(top, 0xff))
+  writeFileSync(within(upper, 0xff, 0x2f, 0x61), 'x'.repeat(1000))
+  writeFileSync(within(upper, 0xc3, 0x28), 'x')
+  const seen: string[] = []
+  await walk(upper, (path) => void seen.push(path))
+  assert.deepEqual(seen, ['/\xc3(', '/\xff', '/\xff/a'])
+  const changes = await layerChanges(upper, [lower])
+  assert.deepEqual(
+    changes.map(({ kind, path }) => `${kind} ${path}`),
+    ['1 /\xc3(', '0 /\xff', '1 /\xff/a'],
+  )
+  assert.equal(await treeSize(upper), 1001)
+})
+
+test('walk refuses what is too deep to be looked into, and treeSize counts the rest', async () => {
+  using folder = new Folder()
+  const deep = folder.dir(`deep/${'d/'.repeat(450)}`)
+  writeFileSync(join(deep, 'hidden'), 'x')
+  writeFileSync(join(folder.path, 'deep/seen'), 'xx')
+  await assert.rejects(
+    walk(join(folder.path, 'deep'), () => undefined),
+    /^DewarError: Looking into \/d\/d.*… failed: folders are more than 400 deep/,
+  )
+  assert.equal(await treeSize(join(folder.path, 'deep')), 2)
+})

@@ -1,10 +1,10 @@
 /** `diff`: what the writable layer has that the image has not. */
 import { lstat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Stats } from 'node:fs'
+import { bytesOf, textOf } from '../store/ops.ts'
 import type { Container } from './container.ts'
 import type { Change } from './types.ts'
-import { walk } from './walk.ts'
+import { pathOf, walk } from './walk.ts'
 
 /** Where this engine mounts something in every container: the mount points it makes in the writable layer are not changes. */
 const SYSTEM_FOLDERS = new Set(['/dev', '/proc', '/sys'])
@@ -19,27 +19,29 @@ export function isMountDebris(path: string, empty: boolean, container: Pick<Cont
 
 export async function containerChanges(container: Container): Promise<Change[]> {
   const all = await layerChanges(container.paths.upper, container.record.lower)
-  const kept = all.filter(({ path, kind, empty }) => kind === 2 || !isMountDebris(path, empty, container))
+  const kept = all.filter(
+    ({ path, kind, empty }) => kind === 2 || !isMountDebris(textOf(path), empty, container),
+  )
   const parents = [...SYSTEM_FILES, ...container.record.mounts.map((mount) => mount.destination)].map(
-    (path) => path.slice(0, path.lastIndexOf('/')),
+    (path) => bytesOf(path.slice(0, path.lastIndexOf('/'))),
   )
   // A folder that only got a mount point is not changed.
   const changed = kept.filter(
     ({ path, kind }) =>
       kind !== 0 || !parents.includes(path) || kept.some((other) => other.path.startsWith(`${path}/`)),
   )
-  return changed.map(({ path, kind }) => ({ path, kind }))
+  return changed.map(({ path, kind }) => ({ path: textOf(path), kind }))
 }
 
 interface LayerChange extends Change {
   readonly empty: boolean
 }
 
-/** `lower`: layer folders, topmost first. */
+/** `lower`: layer folders, topmost first. Paths of changes are byte strings. */
 export async function layerChanges(upper: string, lower: readonly string[]): Promise<LayerChange[]> {
   const changes: LayerChange[] = []
   /** Folders of the image under each folder of the layer; only real ones, so that no symlink is ever followed. */
-  const below = new Map<string, readonly string[]>([['', lower]])
+  const below = new Map<string, readonly string[]>([['', lower.map(bytesOf)]])
   await walk(upper, async (path, info) => {
     const parent = path.slice(0, path.lastIndexOf('/'))
     const name = path.slice(path.lastIndexOf('/') + 1)
@@ -63,13 +65,13 @@ async function inLayers(layers: readonly string[], name: string): Promise<Found>
   const folders: string[] = []
   let exists = false
   for (const layer of layers) {
-    const info = await lstat(join(layer, name)).catch(() => undefined)
+    const info = await lstat(pathOf(`${layer}/${name}`)).catch(() => undefined)
     if (info === undefined) continue
     // What a layer deleted or replaced is not seen in the layers below it.
     if (isWhiteout(info)) break
     exists = true
     if (!info.isDirectory()) break
-    folders.push(join(layer, name))
+    folders.push(`${layer}/${name}`)
   }
   return { exists, folders }
 }
