@@ -32,6 +32,7 @@ import type {
   Stats,
   WaitCondition,
 } from './types.ts'
+import { etcOwner } from './etc-files.ts'
 import { linkNames, removeLink, shownLinks } from './links.ts'
 import { containerView } from './view.ts'
 import { treeSize } from './walk.ts'
@@ -84,9 +85,10 @@ export class ContainerService implements Containers {
       shown: shownLinks(this.#services, container.record),
       names: linkNames(this.#services, container.id),
     }
-    if (!size) return containerView(container, links)
+    const etc = (etcOwner(this.#services.containers, container) ?? container).paths
+    if (!size) return containerView(container, links, etc)
     const rw = await treeSize(container.paths.upper)
-    return containerView(container, links, {
+    return containerView(container, links, etc, {
       rw,
       rootFs: rw + (await this.#images.size(container.record.imageId).catch(() => 0)),
     })

@@ -15,26 +15,35 @@ import type { Services } from './services.ts'
 import { effectiveHostname } from './spec.ts'
 
 const RESOLV_CONF = '/etc/resolv.conf'
+const SHARED = 'container:'
 
 export function writeEtcFiles(services: Services, container: Container): void {
   const { record, paths } = container
-  const mode = record.hostConfig.networkMode
-  const shared = mode.startsWith('container:')
-    ? services.containers.find(mode.slice('container:'.length)).paths
-    : undefined
+  // In another's network it has the other's files, as the other has them now and from now on.
+  if (record.hostConfig.networkMode.startsWith(SHARED)) return
   const hostname = effectiveHostname({
     config: record.config,
     host: record.hostConfig,
     facts: services.facts,
   })
-  if (shared !== undefined) {
-    for (const file of ['hosts', 'hostname', 'resolvConf'] as const)
-      overwrite(paths[file], readFileSync(shared[file]))
-    return
-  }
   overwrite(paths.hostname, hostnameFile(hostname))
   overwrite(paths.hosts, hostsContent(services, record, hostname))
   overwrite(paths.resolvConf, resolvContent(services, record))
+}
+
+/**
+ * Whose three files a container has: with `--network container:X` those of X itself, not copies, so that a line that is
+ * added to one is seen by all; and what X wrote into them nobody has to read. undefined when X is gone.
+ */
+export function etcOwner(containers: Services['containers'], container: Container): Container | undefined {
+  let owner: Container | undefined = container
+  // X may be in another's network itself. Nobody can be in a circle of more than there are.
+  for (let left = containers.size; left >= 0 && owner !== undefined; left -= 1) {
+    const mode = owner.record.hostConfig.networkMode
+    if (!mode.startsWith(SHARED)) return owner
+    owner = containers.lookup(mode.slice(SHARED.length))
+  }
+  return undefined
 }
 
 function hostsContent(services: Services, record: ContainerRecord, hostname: string): string {

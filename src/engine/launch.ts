@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { overwrite } from '../store/write-whole.ts'
 import type { Bundle } from '../isolation/level.ts'
 import { bindParts } from './bind-parts.ts'
-import { writeEtcFiles } from './etc-files.ts'
+import { etcOwner, writeEtcFiles } from './etc-files.ts'
 import type { Container } from './container.ts'
 import { refuseDeviceRequests, resolveBlockDevices, resolveDevices } from './devices.ts'
 import { joinPids, sharedShmOwner } from './joins.ts'
@@ -101,7 +101,7 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
       user: pins.user,
       range: record.range ?? undefined,
       mounts: pins.cold ? record.mounts : withFolderModes(withParts(record), [paths.upper, ...record.lower]),
-      files: { ...etcFiles(container), ...bootIdFile(container) },
+      files: { ...etcFiles(services, container), ...bootIdFile(container) },
       sharedShm: sharedShm(services, container),
       joins: pins.joins,
       facts: services.facts,
@@ -205,11 +205,12 @@ function sharedShm(services: Services, container: Container): string | undefined
   return owner === undefined ? undefined : join(runFolder(services.settings, owner.id), 'shm')
 }
 
-function etcFiles(container: Container): EtcFiles {
-  const mode = container.record.hostConfig.networkMode
-  // A container in another's network has the other's files: the lifecycle copies them.
-  if (mode === 'none' && container.record.config.networkDisabled === true) return {}
-  const { hosts, hostname, resolvConf } = container.paths
+function etcFiles(services: Services, container: Container): EtcFiles {
+  const { hostConfig, config } = container.record
+  if (hostConfig.networkMode === 'none' && config.networkDisabled === true) return {}
+  const owner = etcOwner(services.containers, container)
+  if (owner === undefined) return {}
+  const { hosts, hostname, resolvConf } = owner.paths
   return { hosts, hostname, resolvConf }
 }
 

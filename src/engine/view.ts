@@ -4,9 +4,11 @@ import { closedPaths } from './spec-mounts.ts'
 import type { Container } from './container.ts'
 import type { ContainerState, ContainerView, HostConfig, Status } from './types.ts'
 
+/** `etc`: where its files of /etc lie, perhaps with another container. */
 export function containerView(
   container: Container,
   links: { readonly shown: readonly string[] | null; readonly names: readonly string[] },
+  etc: Container['paths'],
   sizes?: { readonly rw: number; readonly rootFs: number },
 ): ContainerView {
   const { record, paths } = container
@@ -29,9 +31,9 @@ export function containerView(
     ports: container.live.kind === 'running' ? record.ports : unpublished(record.ports),
     paths: {
       log: record.hostConfig.logConfig.type === 'json-file' ? paths.log : '',
-      hosts: paths.hosts,
-      hostname: paths.hostname,
-      resolvConf: paths.resolvConf,
+      hosts: etc.hosts,
+      hostname: etc.hostname,
+      resolvConf: etc.resolvConf,
     },
     graph: { lower: record.lower, upper: paths.upper, work: paths.work },
     execIds: [...container.execs.values()].filter((exec) => exec.active).map((exec) => exec.id),
