@@ -1,9 +1,11 @@
 /** `cp` and `export`: files in and out of a container. Every path is resolved inside the container's root by the kernel. */
+import { existsSync } from 'node:fs'
 import { posix } from 'node:path'
 import { Readable, type PassThrough } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
 import type { Bundle, Level } from '../isolation/level.ts'
 import type { Shim } from '../kernel/core-api.ts'
+import type { OciMount } from '../kernel/oci.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { decompress } from '../store/decompress.ts'
 import { bytesOf, decodeOps, textOf, type Entry, type OpsEvent } from '../store/ops.ts'
@@ -12,7 +14,7 @@ import { packStream } from '../store/pack-stream.ts'
 import { tarToOps } from '../store/tar-to-ops.ts'
 import { unpackError } from '../store/unpack.ts'
 import type { Container } from './container.ts'
-import { bundleForFiles } from './launch.ts'
+import { bundleForFiles, makeSources } from './launch.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import type { Containers, PathStat } from './types.ts'
 
@@ -115,7 +117,7 @@ export class ContainerFiles implements Archive {
     })
     const input = Readable.from(noting(ops, failure), { objectMode: false, highWaterMark: 512 * 1024 })
     const steps = [{ actor: 'guest', op: 'unpack' }] as const
-    const { level, bundle, running } = this.#source(container)
+    const { level, bundle, running } = this.#source(container, path)
     try {
       await level.files(this.#services.core, bundle, running, steps, { input })
     } catch (error) {
@@ -140,31 +142,52 @@ export class ContainerFiles implements Archive {
   }
 
   #owner(container: Container): Promise<{ readonly uid: number; readonly gid: number }> {
-    const { level, bundle } = this.#source(container)
+    const { level, bundle } = this.#source(container, '/')
     return this.#services.users.resolve(container, container.record.config.user, [], level, () => bundle)
   }
 
   #events(container: Container, path: string, bare = false): AsyncGenerator<OpsEvent> {
     const abort = new AbortController()
-    return packed({ ...this.#source(container), signal: abort.signal, bare }, absolute(path), abort)
+    return packed({ ...this.#source(container, path), signal: abort.signal, bare }, absolute(path), abort)
   }
 
-  #source(container: Container): Omit<FilesSource, 'signal'> {
+  /** `path`: what is to be read or written. */
+  #source(container: Container, path: string): Omit<FilesSource, 'signal'> {
     const running = container.running
     return {
       services: this.#services,
       level: levelOf(this.#services, container),
-      bundle: running?.bundle ?? bundleForFiles(this.#services, container),
+      bundle: running?.bundle ?? bundleAtRest(this.#services, container, path),
       running: running?.shim,
     }
   }
 }
 
+/**
+ * Of a container that does not run: what a start would make on the host is made, as by dockerd. What is gone since and
+ * would keep it from starting does not keep anybody from its other files.
+ */
+function bundleAtRest(services: Services, container: Container, path: string): Bundle {
+  makeSources(container.record)
+  const bundle = bundleForFiles(services, container)
+  const isGone = ({ type, source }: OciMount) => type === 'bind' && !existsSync(source)
+  const gone = bundle.spec.mounts.find((mount) => isGone(mount) && isWithin(path, mount.destination))
+  if (gone !== undefined)
+    throw new DewarError(
+      'not-found',
+      `Copying ${path} failed: ${gone.source}, which is mounted there, does not exist any more`,
+    )
+  const mounts = bundle.spec.mounts.filter((mount) => !isGone(mount))
+  return { ...bundle, spec: { ...bundle.spec, mounts } }
+}
+
+const isWithin = (path: string, folder: string): boolean =>
+  `${posix.join('/', path)}/`.startsWith(`${folder.replace(/\/$/, '')}/`)
+
 /** By the mount the path lies in, as far as its words tell: a symlink into one is judged by the kernel. */
 function refuseReadOnly({ record }: Container, path: string): void {
-  const at = posix.join('/', path)
   const [mount] = record.mounts
-    .filter(({ destination }) => `${at}/`.startsWith(`${destination}/`))
+    .filter(({ destination }) => isWithin(path, destination))
     .sort((a, b) => b.destination.length - a.destination.length)
   if (mount?.rw === false) throw new DewarError('forbidden', 'mounted volume is marked read-only')
   if (mount === undefined && record.hostConfig.readonlyRootfs)
@@ -208,7 +231,8 @@ async function* noting<T>(source: AsyncIterable<T>, failure: { cause: unknown })
 
 /** Names the container as the client did. */
 function lookupError(error: unknown, ref: string, path: string): unknown {
-  if (!(error instanceof PlanFailed)) return error
+  // Of any other step it is not the path that is missing.
+  if (!(error instanceof PlanFailed) || error.op !== 'pack') return error
   if (error.errno !== 'ENOENT' && error.errno !== 'ENOTDIR') return error
   return new DewarError('not-found', `Could not find the file ${path} in container ${ref}`, {
     cause: error,

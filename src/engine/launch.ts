@@ -230,12 +230,16 @@ export function prepareFolders(services: Services, container: Container): void {
   // Of the run before, when a full disk kept its end from the record: it would be taken for the end of this one.
   if (made === undefined && existsSync(join(run, EXIT_FILE))) rmSync(join(run, EXIT_FILE))
   if (record.hostConfig.ipcMode === 'shareable') makeShm(join(run, 'shm'))
-  for (const mount of record.mounts) {
-    if (mount.createSource && !mount.file) mkdirSync(mount.source, { recursive: true, mode: 0o755 })
-  }
+  makeSources(record)
   writeEtcFiles(services, container)
   // A start of the container is what booting is for a machine.
   overwrite(container.paths.bootId, `${randomUUID()}\n`)
+}
+
+/** What `-v` names on the host is made as a folder when it is not there. */
+export function makeSources({ mounts }: ContainerRecord): void {
+  for (const mount of mounts)
+    if (mount.createSource && !mount.file) mkdirSync(mount.source, { recursive: true, mode: 0o755 })
 }
 
 /** Idmapped when it is mounted, so it belongs to root here; mkdir's own mode would be cut by the umask. */
