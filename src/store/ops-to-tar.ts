@@ -109,5 +109,5 @@ function plain(entry: Entry, kind: TarKind, name: string): TarEntry {
 
 function join(root: string, path: string): string {
   if (path === '.') return root || '.'
-  return root === '' ? path : `${root}/${path}`
+  return root === '' || root === '/' ? `${root}${path}` : `${root}/${path}`
 }
