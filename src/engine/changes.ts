@@ -12,19 +12,18 @@ const SYSTEM_FILES = new Set(['/etc/hosts', '/etc/hostname', '/etc/resolv.conf']
 
 /** `empty`: a folder, or a file without content. */
 export function isMountDebris(path: string, empty: boolean, container: Pick<Container, 'record'>): boolean {
-  if (!empty) return false
-  if (SYSTEM_FOLDERS.has(path) || SYSTEM_FILES.has(path)) return true
-  return container.record.mounts.some(({ destination }) => destination === path)
+  if (isSystemDebris(path, empty)) return true
+  return empty && container.record.mounts.some(({ destination }) => destination === path)
 }
+
+/** What a user had mounted is not among it: a folder that was made for a volume is a change, as with dockerd. */
+export const isSystemDebris = (path: string, empty: boolean): boolean =>
+  empty && (SYSTEM_FOLDERS.has(path) || SYSTEM_FILES.has(path))
 
 export async function containerChanges(container: Container): Promise<Change[]> {
   const all = await layerChanges(container.paths.upper, container.record.lower)
-  const kept = all.filter(
-    ({ path, kind, empty }) => kind === 2 || !isMountDebris(textOf(path), empty, container),
-  )
-  const parents = [...SYSTEM_FILES, ...container.record.mounts.map((mount) => mount.destination)].map(
-    (path) => bytesOf(path.slice(0, path.lastIndexOf('/'))),
-  )
+  const kept = all.filter(({ path, kind, empty }) => kind === 2 || !isSystemDebris(textOf(path), empty))
+  const parents = [...SYSTEM_FILES].map((path) => bytesOf(path.slice(0, path.lastIndexOf('/'))))
   // A folder that only got a mount point is not changed.
   const changed = kept.filter(
     ({ path, kind }) =>

@@ -317,6 +317,12 @@ export const execRows: readonly Row[] = [
     anyOrder: true,
     shows: /^D \/etc\/group$/m,
   },
+  {
+    name: 'diff with mounts',
+    script: `mkdir h; echo >hf; docker run --name cx -v vv:/vol -v $PWD/h:/a/b -v $PWD/hf:/etc/one --tmpfs /t busybox true; docker diff cx; docker rm cx; realdocker volume rm vv`,
+    anyOrder: true,
+    shows: /^A \/vol$/m,
+  },
   { name: 'diff of nothing', script: `docker create --name cx busybox true; docker diff cx` },
   {
     name: 'export',
