@@ -23,6 +23,7 @@ import type { ContainerRecord } from './record.ts'
 import { parseSecurityOptions } from './security-options.ts'
 import { levelOf, type Services } from './services.ts'
 import { presentMeters } from './meters.ts'
+import { refuseProcMounts } from './proc-mounts.ts'
 import { buildSpec, effectiveHostname } from './spec.ts'
 import type { EtcFiles, ResolvedMount } from './spec-mounts.ts'
 import type { Joins } from './spec-namespaces.ts'
@@ -55,6 +56,7 @@ interface LaunchPins {
 export async function bundleForStart(services: Services, container: Container): Promise<Bundle> {
   const { hostConfig, config } = container.record
   refuseDeviceRequests(hostConfig)
+  refuseProcMounts(container.record)
   requireLinks(services, container.record)
   const joins = joinPids(hostConfig, services.containers, container.record.range)
   const [devices, blockDevices, user] = await Promise.all([

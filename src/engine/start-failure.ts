@@ -12,10 +12,12 @@ export interface StartFailure {
 
 const CREATE = 'failed to create task for container: failed to create shim task: OCI runtime create failed: '
 const INIT = 'unable to start container process: error during container init: '
+/** How the error of a start begins, up to what failed. */
+export const START_FAILED = `${CREATE}${INIT}`
 const EXEC = 'OCI runtime exec failed: exec failed: unable to start container process: '
 
 export function startFailure(cause: unknown, argv0: string): StartFailure {
-  return failure(cause, argv0, (words) => `${CREATE}${INIT}${words}: unknown`)
+  return failure(cause, argv0, (words) => `${START_FAILED}${words}: unknown`)
 }
 
 /** 126 for everything but a missing program, as dockerd gives it. */

@@ -34,6 +34,12 @@ export const DIFFERENCES: readonly Difference[] = [
     ours: /unable to start container process: error during container init: exec: "[^"]+": .*: unknown/,
     reason: NEWER,
   })),
+  ...['a folder over /proc', 'a folder in /proc', 'a file over another of /proc'].map((row): Difference => ({
+    row,
+    part: 'stderr',
+    ours: /error during container init: error mounting "[^"]*" to rootfs at "(\/proc[^"]*)": "\1" cannot be mounted because/,
+    reason: `${NEWER}, but for the path of the root on the host; ${REMEDY}`,
+  })),
   {
     row: 'run of a script without interpreter line',
     part: 'code',

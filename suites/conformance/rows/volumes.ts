@@ -156,4 +156,28 @@ export const volumeRows: readonly Row[] = [
     script: `docker volume create vol >/dev/null; docker run --name cx -v /v busybox true; docker rm cx; docker volume prune -f >/dev/null; docker volume ls -q | wc -l`,
     shows: /^\d$/m,
   },
+  {
+    name: 'a folder over /proc',
+    script: `mkdir h; docker run --rm -v $PWD/h:/proc busybox true`,
+    code: 125,
+  },
+  {
+    name: 'a folder in /proc',
+    script: `mkdir h; docker run --rm -v $PWD/h:/proc/sys busybox true`,
+    code: 125,
+  },
+  {
+    name: 'a file over one of /proc that says what the container has',
+    script: `echo mine >f; docker run --rm -v $PWD/f:/proc/cpuinfo busybox cat /proc/cpuinfo`,
+    shows: /mine/,
+  },
+  {
+    name: 'a file over another of /proc',
+    script: `echo mine >f; docker run --rm -v $PWD/f:/proc/version busybox cat /proc/version`,
+    code: 125,
+  },
+  {
+    name: 'a folder over /sys',
+    script: `mkdir h; docker run --rm -v $PWD/h:/sys busybox ls /sys`,
+  },
 ]
