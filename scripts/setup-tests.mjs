@@ -27,6 +27,7 @@ const WANTED = {
   zstd: 'zstd',
   xz: 'xz-utils',
   bzip2: 'bzip2',
+  getfattr: 'attr',
   curl: 'curl',
   expect: 'expect',
   strace: 'strace',
