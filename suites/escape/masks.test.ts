@@ -137,11 +137,13 @@ for (const how of ['attack', 'attack-from-below'] as const)
 async function assertHeld(t: TestContext, tried: Answers): Promise<void> {
   const seen = [...tried].filter(([word, count]) => /^read-(through|cloned):/.test(word) && count > 0)
   assert.deepEqual(seen, [])
+  // What is nowhere on this machine was told above, once.
+  const [masks, below] = [MASKED, BELOW].map((paths) => paths.filter((path) => existsSync(path)))
   await t.test('masked', async (masked) =>
-    each(masked, MASKED, (path) => assertNothing(tried, 'read-after', path)),
+    each(masked, masks ?? [], (path) => assertNothing(tried, 'read-after', path)),
   )
   await t.test('read-only', async (readonly) =>
-    each(readonly, BELOW, (path) => assert.equal(tried.get(`write-after:${path}`), EROFS)),
+    each(readonly, below ?? [], (path) => assert.equal(tried.get(`write-after:${path}`), EROFS)),
   )
 }
 
