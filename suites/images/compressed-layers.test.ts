@@ -5,14 +5,22 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { DewarError } from '../../src/base/errors.ts'
 import { decompress } from '../../src/store/decompress.ts'
 import { DEFAULT_LIMITS } from '../../src/store/unpack-limits.ts'
-import { missing } from '../harness/requirement.ts'
+import { findProgram, missing } from '../harness/requirement.ts'
 import { until } from '../harness/until.ts'
 import { listener, openStore, scratch, tarOf, type Store } from './harness.ts'
 
@@ -150,7 +158,9 @@ const TAKEN_OVER = `#!/bin/sh
 try() { word=$1; shift; if "$@" >/dev/null 2>&1; then echo "$word yes"; else echo "$word no"; fi; }
 look() {
   echo "ids $(id -u) $(id -g) $(id -G)"
-  grep -E '^Cap(Prm|Eff|Inh|Amb)' /proc/self/status
+  grep -E '^(Cap(Prm|Eff|Inh|Amb|Bnd)|NoNewPrivs)' /proc/self/status
+  for name in net ipc uts; do echo "$name $(readlink /proc/self/ns/$name)"; done
+  echo "interfaces $(tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' \\n')"
   echo "cwd $(pwd)"
   for fd in /proc/$$/fd/*; do echo "fd $(readlink $fd)"; done
   echo "env $(env | cut -d= -f1 | sort | tr '\\n' ' ')"
@@ -174,7 +184,7 @@ for (const [program, magic] of [
   ['bzip2', [0x42, 0x5a, 0x68]],
 ] as const)
   test(
-    `who takes over ${program} is nobody: no file, process, right or secret of the engine’s`,
+    `who takes over ${program} is nobody: no network, and no file, process, right or secret of the engine’s`,
     { skip },
     async () => {
       using folder = scratch()
@@ -196,8 +206,15 @@ for (const [program, magic] of [
         const said = error?.message ?? ''
         for (const line of ['ids 65534 65534 65534', 'cwd /', 'public yes'])
           assert.ok(said.includes(line), said)
-        for (const word of ['Prm', 'Eff', 'Inh', 'Amb'])
+        for (const word of ['Prm', 'Eff', 'Inh', 'Amb', 'Bnd'])
           assert.match(said, new RegExp(`Cap${word}:\\s0{16}\\n`))
+        assert.match(said, /^NoNewPrivs:\s1$/m)
+        for (const name of ['net', 'ipc', 'uts']) {
+          const [, own] = new RegExp(`^${name} (${name}:.*)$`, 'm').exec(said) ?? []
+          assert.ok(own !== undefined && own !== readlinkSync(`/proc/self/ns/${name}`), said)
+        }
+        // Down, and nobody else's: not even services of the host's loopback are there.
+        assert.match(said, /^interfaces lo$/m)
         const files = [...said.matchAll(/^fd (\/.*)$/gm)].map(([, file]) => file)
         assert.deepEqual(
           files.filter((file) => file !== join(programs ?? '', program)),
@@ -218,3 +235,28 @@ for (const [program, magic] of [
       }
     },
   )
+
+test('a program that is missing is told with what to install', { skip }, async () => {
+  const path = process.env['PATH']
+  using folder = scratch()
+  const only = (...names: readonly string[]) => {
+    const bin = join(folder.path, names.join('-') || 'none')
+    mkdirSync(bin)
+    for (const name of names) symlinkSync(findProgram(name) ?? '', join(bin, name))
+    return bin
+  }
+  const bins = [[], ['unshare'], ['unshare', 'setpriv']].map((names) => only(...names))
+  try {
+    for (const bin of bins) {
+      process.env['PATH'] = bin
+      const { error } = await decoded(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]))
+      assert.equal(error?.code, 'not-implemented')
+      assert.match(
+        error.message,
+        /^Decompressing xz failed: .*(ENOENT|No such file).*\(install xz-utils and util-linux where/,
+      )
+    }
+  } finally {
+    process.env['PATH'] = path
+  }
+})
