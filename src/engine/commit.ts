@@ -7,6 +7,7 @@ import { packFolder } from '../store/unpack.ts'
 import { isMountDebris } from './changes.ts'
 import type { Container } from './container.ts'
 import type { ImageService } from './images.ts'
+import { insideEntry } from './inside-ids.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { eventAttributes, type Services } from './services.ts'
 import type { ContainerConfig, ImageConfig, Images } from './types.ts'
@@ -67,10 +68,8 @@ function commitLayer(
   })
 }
 
-/** Host ids of the container's range become the container's own; what mounts left behind is not the container's work. */
+/** With the container's own ids; what mounts left behind is not the container's work. */
 async function* layerEvents(events: AsyncIterable<OpsEvent>, container: Container): AsyncGenerator<OpsEvent> {
-  const base = container.record.range?.base ?? 0
-  const inside = (id: number): number => Math.max(id - base, 0)
   let skipping = false
   for await (const event of events) {
     if (event.type !== 'entry') {
@@ -83,8 +82,7 @@ async function* layerEvents(events: AsyncIterable<OpsEvent>, container: Containe
       entry.kind === 'dir' || entry.kind === 'times' || (entry.size ?? 0) === 0,
       container,
     )
-    if (!skipping)
-      yield { type: 'entry', entry: { ...entry, uid: inside(entry.uid), gid: inside(entry.gid) } }
+    if (!skipping) yield { type: 'entry', entry: insideEntry(entry, container.record.range) }
   }
 }
 

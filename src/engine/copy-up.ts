@@ -1,7 +1,9 @@
 /** An empty volume starts with what the image has at its place, owners and modes of the folder itself included. */
 import { PlanFailed } from '../kernel/plan-failed.ts'
+import { decodeOps } from '../store/ops.ts'
 import { packStream } from '../store/pack-stream.ts'
 import { unpackOps } from '../store/unpack.ts'
+import { encodeEvents } from './build/events.ts'
 import type { Container } from './container.ts'
 import { packInto } from './container-files.ts'
 import { bundleForLayers } from './launch.ts'
@@ -25,7 +27,7 @@ export async function copyUp(services: Services, container: Container, mount: Re
   }
   packInto(source, `${mount.destination}/.`, stream)
   try {
-    await unpackOps({ core: services.core }, mount.source, stream)
+    await unpackOps({ core: services.core }, mount.source, encodeEvents(decodeOps(stream)))
   } catch (error) {
     // The image has nothing there, or no folder: the volume stays empty.
     if (!(error instanceof PlanFailed && (error.errno === 'ENOENT' || error.errno === 'ENOTDIR'))) throw error

@@ -12,6 +12,8 @@
  * Names are **byte strings**: JavaScript strings with one character per byte ('latin1'), because Linux names
  * need not be UTF-8. `textOf` makes them readable. Paths are relative, "." is the root itself.
  */
+import { withoutNobody, type Xattrs } from './xattr-ids.ts'
+
 export const KIND = {
   dir: 1,
   file: 2,
@@ -58,7 +60,7 @@ export interface Entry {
   readonly size?: number
   readonly major?: number
   readonly minor?: number
-  readonly xattrs?: readonly (readonly [name: string, value: Buffer])[]
+  readonly xattrs?: Xattrs
   readonly flags?: number
 }
 
@@ -107,7 +109,7 @@ export function encodeEntry(entry: Entry): Buffer {
   return out
 }
 
-function encodeXattrs(xattrs: readonly (readonly [string, Buffer])[]): Buffer {
+function encodeXattrs(xattrs: Xattrs): Buffer {
   return Buffer.concat(
     xattrs.flatMap(([name, value]) => {
       const head = Buffer.alloc(5 + name.length)
@@ -249,7 +251,7 @@ function decodeEntry(bytes: Buffer): Entry | undefined {
     size: device ? 0 : size,
     major: bytes.readUInt32LE(28),
     minor: device ? size : 0,
-    xattrs: decodeXattrs(bytes.subarray(linkEnd)),
+    xattrs: withoutNobody(decodeXattrs(bytes.subarray(linkEnd))),
   }
 }
 

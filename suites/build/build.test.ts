@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { after, before, describe, test } from 'node:test'
 import { pack } from 'tar-stream'
+import { ACL, acl, CAPABILITY, DEFAULT_ACL, NET_RAW_FILE } from '../engine/attribute-values.ts'
+import { compileC } from '../harness/compile-c.ts'
 import { DEWAR } from '../harness/project.ts'
 import { missing } from '../harness/requirement.ts'
 import { Scope } from '../harness/scope.ts'
@@ -61,6 +63,29 @@ describe('docker build', { skip: missing('docker', 'busybox', 'tar', 'curl'), co
     assert.equal(await builder.idOf(path, '--no-cache'), first)
     await writeFile(join(path, 'f'), 'g')
     assert.notEqual(await builder.idOf(path, '--no-cache'), first)
+  })
+
+  test('two builds are one image also where a step sets ACLs and capabilities, which name ids', async () => {
+    const [listed, inherited] = [acl(1000), acl(7)]
+    const program = await compileC('engine/xattr.c', join(builder.folder, 'x'))
+    const path = await builder.context({
+      Dockerfile: [
+        'FROM base AS made',
+        'COPY --chmod=755 x /x',
+        `RUN mkdir -p /n/d && echo a >/n/f && chmod 670 /n/f && /x set /n/f ${ACL} ${listed} && /x set /n/d ${DEFAULT_ACL} ${inherited}`,
+        `RUN cat /x >/n/cap && chmod 755 /n/cap && /x set /n/cap ${CAPABILITY} ${NET_RAW_FILE}`,
+        'FROM base',
+        'COPY --from=made /x /x',
+        'COPY --from=made /n /n',
+        'RUN chown 3 /n/f',
+      ].join('\n'),
+      x: await readFile(program),
+    })
+    const first = await builder.idOf(path, '--no-cache')
+    assert.equal(await builder.idOf(path, '--no-cache'), first)
+    assert.equal(await builder.run(first, '/x', 'get', '/n/f', ACL), listed)
+    assert.equal(await builder.run(first, '/x', 'get', '/n/d', DEFAULT_ACL), inherited)
+    assert.equal(await builder.run(first, '/x', 'get', '/n/cap', CAPABILITY), NET_RAW_FILE)
   })
 
   test('a build argument is in no image that does not write it down itself', async () => {

@@ -8,12 +8,15 @@ import type { Entry, OpsEvent } from '../../store/ops.ts'
 import { opsToTar } from '../../store/ops-to-tar.ts'
 import { packFolder, type Sandbox } from '../../store/unpack.ts'
 import { storageError } from '../../store/write-whole.ts'
+import { insideEntry } from '../inside-ids.ts'
+import type { IdRange } from '../spec-namespaces.ts'
 import { byParts } from './tree.ts'
 
 export interface LayerSource {
   readonly sandbox: Sandbox
   readonly upper: string
-  readonly idBase: number
+  /** Whose ids the files have; null: the host's own. */
+  readonly range: IdRange | null
   /** The image's layers, topmost first. */
   readonly lower: readonly string[]
   /** What the engine made there for its mounts: a path beginning with "/", and whether it is empty. */
@@ -84,23 +87,10 @@ async function collect(source: LayerSource, spool: Spool): Promise<Item[]> {
   return ownNames(kept.toSorted((a, b) => byParts(a.entry.path, b.entry.path)))
 }
 
-function clean(entry: Entry, { idBase, times }: LayerSource, until: number): Entry {
-  const inside = (id: number): number => Math.max(id - idBase, 0)
+function clean(entry: Entry, { range, times }: LayerSource, until: number): Entry {
   const ms = entry.mtime.sec * 1000 + entry.mtime.ns / 1e6
   const sec = ms >= times.from && ms <= until ? Math.floor(times.to / 1000) : entry.mtime.sec
-  const xattrs = (entry.xattrs ?? []).map(([name, value]) => [name, plainCapability(name, value)] as const)
-  return { ...entry, uid: inside(entry.uid), gid: inside(entry.gid), mtime: { sec, ns: 0 }, xattrs }
-}
-
-/**
- * Capabilities that were set inside a user namespace name its root (capabilities(7), "Namespaced file
- * capabilities"): another number in each build, and nobody's where the image goes.
- */
-function plainCapability(name: string, value: Buffer): Buffer {
-  if (name !== 'security.capability' || value.length !== 24) return value
-  const plain = Buffer.from(value.subarray(0, 20))
-  plain.writeUInt32LE((plain.readUInt32LE(0) & 0x00ff_ffff) + 0x0200_0000, 0)
-  return plain
+  return { ...insideEntry(entry, range), mtime: { sec, ns: 0 } }
 }
 
 /** A folder that only got a mount point of the engine's is not changed. */

@@ -89,7 +89,7 @@ async function keepRun(build: Build, state: StageState, id: string, ran: Ran): P
   await using layer = await readLayer({
     sandbox: build.sandbox,
     upper: container.paths.upper,
-    idBase: container.record.range?.base ?? 0,
+    range: container.record.range,
     lower: container.record.lower,
     isDebris: (path, empty) => isMountDebris(path, empty, container),
     spool: spoolOf(build),

@@ -14,7 +14,7 @@ export function workspaceLayer(
   return readLayer({
     sandbox: build.sandbox,
     upper: space.upper,
-    idBase: space.idBase,
+    range: space.range,
     lower: space.lower,
     isDebris: () => false,
     spool: spoolOf(build),

@@ -15,14 +15,15 @@ import { EMPTY_CONFIG } from '../images-changes.ts'
 import { bundleForFiles } from '../launch.ts'
 import { newId } from '../names.ts'
 import { levelOf, type Services } from '../services.ts'
+import type { IdRange } from '../spec-namespaces.ts'
 import { encodeEvents } from './events.ts'
 import type { Tree } from './tree.ts'
 
 export interface Workspace extends Tree, AsyncDisposable {
   /** What was written. */
   readonly upper: string
-  /** First host id of its files, 0 for the host's own. */
-  readonly idBase: number
+  /** Whose ids its files have; null: the host's own. */
+  readonly range: IdRange | null
   /** The image's layers, topmost first. */
   readonly lower: readonly string[]
   apply(events: AsyncIterable<OpsEvent>): Promise<void>
@@ -83,7 +84,7 @@ function layeredWorkspace(services: Services, container: Container): Workspace {
   const bundle = bundleForFiles(services, container)
   return {
     upper: container.paths.upper,
-    idBase: container.record.range?.base ?? 0,
+    range: container.record.range,
     lower: container.record.lower,
     folders: container.record.lower,
     hidden: new Set(),
@@ -125,7 +126,7 @@ function bareWorkspace(services: Services, sandbox: Sandbox, container: Containe
   return {
     ...folderTree(sandbox, upper),
     upper,
-    idBase: 0,
+    range: null,
     lower: [],
     apply: (events) => unpackOps(sandbox, upper, encodeEvents(events)),
     [Symbol.asyncDispose]: () => discard(services, container),
