@@ -1,18 +1,25 @@
 /** An empty volume starts with what the image has at its place, owners and modes of the folder itself included. */
 import { PlanFailed } from '../kernel/plan-failed.ts'
-import { decodeOps } from '../store/ops.ts'
+import { decodeOps, type OpsEvent } from '../store/ops.ts'
 import { packStream } from '../store/pack-stream.ts'
-import { unpackOps } from '../store/unpack.ts'
-import { encodeEvents } from './build/events.ts'
 import type { Container } from './container.ts'
 import { packInto } from './container-files.ts'
 import { bundleForLayers } from './launch.ts'
 import type { RecordedMount } from './record.ts'
 import { levelOf, type Services } from './services.ts'
-import { isEmptyFolder } from './volumes.ts'
 
-export async function copyUp(services: Services, container: Container, mount: RecordedMount): Promise<void> {
-  if (!(await isEmptyFolder(mount.source))) return
+export function copyUp(services: Services, container: Container, mount: RecordedMount): Promise<void> {
+  return services.volumes.fillings.fill(mount.point.name ?? '', () =>
+    imageContent(services, container, mount),
+  )
+}
+
+/** Nothing when the image has nothing there, or no folder. */
+async function* imageContent(
+  services: Services,
+  container: Container,
+  mount: RecordedMount,
+): AsyncGenerator<OpsEvent> {
   const bundle = await bundleForLayers(services, container)
   // Without the volume itself, which would hide what is to be copied.
   const bare = { ...bundle, spec: { ...bundle.spec, mounts: [] } }
@@ -26,12 +33,19 @@ export async function copyUp(services: Services, container: Container, mount: Re
     signal: abort.signal,
   }
   packInto(source, `${mount.destination}/.`, stream)
+  let begun = false
   try {
-    await unpackOps({ core: services.core }, mount.source, encodeEvents(decodeOps(stream)))
+    for await (const event of decodeOps(stream)) {
+      begun = true
+      yield event
+    }
   } catch (error) {
-    // The image has nothing there, or no folder: the volume stays empty.
-    if (!(error instanceof PlanFailed && (error.errno === 'ENOENT' || error.errno === 'ENOTDIR'))) throw error
+    if (begun || !isAbsence(error)) throw error
   } finally {
     abort.abort()
+    stream.destroy()
   }
 }
+
+const isAbsence = (error: unknown): boolean =>
+  error instanceof PlanFailed && (error.errno === 'ENOENT' || error.errno === 'ENOTDIR')

@@ -1,6 +1,5 @@
 /** Named local volumes: a folder each under ROOT/volumes/NAME/_data, remembered in ROOT/volumes/NAME.json. */
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { mkdir, readdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -15,6 +14,7 @@ import { checkVolumeName, type VolumeRequest } from './mount-parts.ts'
 import type { VolumeSource } from './mount-points.ts'
 import { Mutex } from './mutex.ts'
 import { VolumeClaims } from './volume-claims.ts'
+import { VolumeFillings } from './volume-fillings.ts'
 import { VolumeMounts } from './volume-mounts.ts'
 import { checkVolumeOptions } from './volume-options.ts'
 import { treeSize } from './walk.ts'
@@ -48,10 +48,12 @@ export class VolumeStore implements Volumes {
   readonly #lock = new Mutex()
   readonly #mounts: VolumeMounts
   readonly claims = new VolumeClaims()
+  readonly fillings: VolumeFillings
 
   private constructor(options: VolumeStoreOptions) {
     this.#options = options
     this.#mounts = new VolumeMounts(options.core)
+    this.fillings = new VolumeFillings(options.core, (name) => this.mountpoint(name))
     this.#records = new Records(options.folder, {
       parse: (value) => schema.parse(value),
       kind: 'volume',
@@ -122,12 +124,13 @@ export class VolumeStore implements Volumes {
     return { name: record.name, mountpoint: this.mountpoint(record.name), driver: 'local', mounted }
   }
 
-  /** Before a container starts: mounts what its volumes' options say. */
+  /** Before a container gets its volumes: mounts what their options say, and lets none be half filled. */
   async mountFor({ record }: Container): Promise<void> {
     for (const { point, mounted } of record.mounts) {
-      const options = this.#volumes.get(point.name ?? '')?.options
-      if (mounted === true && options != null)
-        await this.#mounts.mount(point.name ?? '', point.source, options)
+      if (point.type !== 'volume' || point.name === undefined) continue
+      const options = this.#volumes.get(point.name)?.options
+      if (mounted === true && options != null) await this.#mounts.mount(point.name, point.source, options)
+      await this.fillings.settle(point.name)
     }
   }
 
@@ -290,9 +293,4 @@ function checkDriver(driver: string, options: Readonly<Record<string, string>>):
     )
   }
   checkVolumeOptions(options)
-}
-
-/** Volumes hold what is not written anywhere else: only the empty ones are filled from the image. */
-export async function isEmptyFolder(folder: string): Promise<boolean> {
-  return existsSync(folder) && (await readdir(folder)).length === 0
 }
