@@ -80,7 +80,7 @@ class Filling {
   async write(content: AsyncIterable<OpsEvent>): Promise<void> {
     const source: { failure?: Error } = {}
     try {
-      const events = this.#noted(endingWell(content, source))
+      const events = endingWell(this.#noted(content), source)
       await unpackOps(this.#sandbox(), this.#folder, encodeEvents(events))
       if (source.failure !== undefined) throw source.failure
     } catch (error) {
@@ -149,9 +149,13 @@ class Filling {
 
   /** On the disk before anything is in the volume, which may be on another. */
   async #begin(): Promise<number> {
-    const notes = openSync(this.#notes, 'ax', 0o600)
-    await syncFolder(dirname(this.#notes))
-    return notes
+    try {
+      const notes = openSync(this.#notes, 'ax', 0o600)
+      await syncFolder(dirname(this.#notes))
+      return notes
+    } catch (error) {
+      throw storageError(`Filling volume ${this.#volume}`, error)
+    }
   }
 
   /** Off the disk before anything is done with the volume: it would be taken back after a loss of power. */
