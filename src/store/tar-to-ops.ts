@@ -17,6 +17,7 @@ import {
   textOf,
   XATTR_BYTES_MAX,
 } from './ops.ts'
+import { DefaultAcls } from './default-acls.ts'
 import { entryBelow } from './entry-below.ts'
 import type { Entry, Mtime } from './ops.ts'
 import { OpsBatch } from './ops-batch.ts'
@@ -84,6 +85,7 @@ class Translation {
   #known = new Set<string>(['.'])
   /** Folders' times are set at the end: every file made in a folder changes them. */
   readonly #times = new Map<string, Mtime>()
+  readonly #defaultAcls = new DefaultAcls()
   /** Whether the data that follows is for an entry that was left out. */
   #skipping = false
 
@@ -110,8 +112,9 @@ class Translation {
     }
   }
 
-  #add(entry: Entry, batch: OpsBatch): Generator<Buffer> {
-    return batch.add(encodeEntry(entryBelow(this.#options.below ?? '', entry)))
+  *#add(entry: Entry, batch: OpsBatch): Generator<Buffer> {
+    for (const each of this.#defaultAcls.take(entry))
+      yield* batch.add(encodeEntry(entryBelow(this.#options.below ?? '', each)))
   }
 
   #count(entry: TarEntry): void {

@@ -122,6 +122,9 @@ test(
       { name: 'x', mode: 0o755, content: readFileSync(program) },
       { name: 'd/', kind: 'dir', xattrs: { [DEFAULT_ACL]: both } },
       { name: 'd/f', xattrs: { [ACL]: both, 'user.kept': '01' } },
+      { name: 'd/plain', mode: 0o640 },
+      { name: 'd/inner/', kind: 'dir' },
+      { name: 'd/inner/f' },
       { name: 'd/cap', xattrs: { [CAPABILITY]: netRawOf(1_234_567) } },
     )
     await importTar(Readable.from([tar]), 'foreign')
@@ -131,14 +134,18 @@ test(
       [archive.get(`d/f ${ACL}`), archive.get(`d ${DEFAULT_ACL}`), archive.get('d/f user.kept')],
       [one, one, '01'],
     )
+    const inherited = ['d/plain', 'd/inner', 'd/inner/f'].filter((name) => archive.has(`${name} ${ACL}`))
+    assert.deepEqual(inherited, [], 'what has no ACL gets none from the folder it is in')
     assert.equal(archive.has(`d/cap ${CAPABILITY}`), false)
     const { id: filled, code } = await rig().finish(
       { image: 'foreign', cmd: ['/x', 'caps'] },
       { binds: ['far:/d'] },
     )
     assert.equal(code, 0)
-    const mounted = join(house().options.root ?? '', 'volumes/far/_data/f')
-    assert.equal(execFileSync(program, ['get', mounted, ACL], { encoding: 'utf8' }).trim(), one)
+    const mounted = join(house().options.root ?? '', 'volumes/far/_data')
+    const onHost = (name: string) =>
+      execFileSync(program, ['get', join(mounted, name), ACL], { encoding: 'utf8' }).trim()
+    assert.deepEqual(['f', 'plain', 'inner/f'].map(onHost), [one, 'errno 61', 'errno 61'])
     await rig().engine.containers.remove(filled, { force: true, volumes: true, link: false })
   },
 )

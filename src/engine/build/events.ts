@@ -1,4 +1,5 @@
 /** Small turns of operation events: encoding, leaving out, placing elsewhere, the bytes of one file. */
+import { DefaultAcls } from '../../store/default-acls.ts'
 import {
   encodeChunk,
   encodeEntry,
@@ -12,14 +13,17 @@ import { OpsBatch } from '../../store/ops-batch.ts'
 
 export async function* encodeEvents(events: AsyncIterable<OpsEvent>): AsyncGenerator<Buffer> {
   const batch = new OpsBatch()
+  const acls = new DefaultAcls()
   yield* batch.add(MAGIC)
   for await (const event of events) {
-    if (event.type === 'entry') yield* batch.add(encodeEntry(event.entry))
-    else if (event.type === 'data') {
+    if (event.type === 'entry') {
+      for (const entry of acls.take(event.entry)) yield* batch.add(encodeEntry(entry))
+    } else if (event.type === 'data') {
       yield* batch.add(encodeChunk(event.bytes.length, event.offset))
       yield* batch.add(event.bytes)
     } else yield* batch.add(FILE_END)
   }
+  for (const entry of acls.rest()) yield* batch.add(encodeEntry(entry))
   yield* batch.add(STREAM_END)
   yield* batch.flush()
 }
