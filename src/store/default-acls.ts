@@ -9,6 +9,12 @@ const NAME = 'system.posix_acl_default'
 export class DefaultAcls {
   /** Folders as they are in the end. */
   readonly #held = new Map<string, Entry>()
+  #bytes = 0
+
+  /** Of attributes that are kept in memory. */
+  get bytes(): number {
+    return this.#bytes
+  }
 
   /** What to send for an entry, in its order. */
   take(entry: Entry): readonly Entry[] {
@@ -16,9 +22,10 @@ export class DefaultAcls {
     if (kind === 'times') return [...this.#release(path), entry]
     // Of a folder that is there already, which a whiteout leaves.
     if (kind === 'opaque' || kind === 'whiteout' || (flags & FLAG.implicit) !== 0) return [entry]
-    this.#held.delete(path)
+    this.#forget(path)
     if (kind !== 'dir' || !xattrs.some(([name]) => name === NAME)) return [entry]
     this.#held.set(path, { ...entry, flags: flags | FLAG.keepType })
+    this.#bytes += bytesOfAttributes(entry)
     return [{ ...entry, xattrs: xattrs.filter(([name]) => name !== NAME) }]
   }
 
@@ -28,8 +35,18 @@ export class DefaultAcls {
   }
 
   #release(path: string): readonly Entry[] {
-    const held = this.#held.get(path)
-    this.#held.delete(path)
+    const held = this.#forget(path)
     return held === undefined ? [] : [held]
   }
+
+  #forget(path: string): Entry | undefined {
+    const held = this.#held.get(path)
+    if (held === undefined) return undefined
+    this.#held.delete(path)
+    this.#bytes -= bytesOfAttributes(held)
+    return held
+  }
 }
+
+const bytesOfAttributes = ({ xattrs = [] }: Entry): number =>
+  xattrs.reduce((sum, [name, value]) => sum + name.length + value.length, 0)

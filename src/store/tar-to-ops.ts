@@ -115,6 +115,7 @@ class Translation {
   *#add(entry: Entry, batch: OpsBatch): Generator<Buffer> {
     for (const each of this.#defaultAcls.take(entry))
       yield* batch.add(encodeEntry(entryBelow(this.#options.below ?? '', each)))
+    this.#counted.acls(this.#defaultAcls.bytes)
   }
 
   #count(entry: TarEntry): void {

@@ -4,7 +4,7 @@ import type { TarEntry } from './tar-header.ts'
 
 /**
  * Bytes as unpacked (holes count too); number of entries, folders that are made for others included; bytes of the names
- * of folders and symlinks, which are kept in memory up to the end: two million of 4 KiB would be more than a heap holds.
+ * of folders and symlinks and of folders' default ACLs, which are kept in memory up to the end: two million of 4 KiB would be more than a heap holds.
  */
 export interface UnpackLimits {
   readonly bytes: number
@@ -62,8 +62,14 @@ export class UnpackCount {
   /** A name that is kept. */
   name(path: string): void {
     this.#names += path.length
+    this.acls(0)
+  }
+
+  /** Bytes of ACLs that are kept beside the names. */
+  acls(bytes: number): void {
     const { names } = this.#limits
-    if (this.#names > names) throw tooLarge(`the names of its folders have more than ${names} bytes`)
+    if (this.#names + bytes > names)
+      throw tooLarge(`the names and ACLs of its folders have more than ${names} bytes`)
   }
 }
 

@@ -51,7 +51,8 @@ test('import stops a layer whose names have more than 256 MiB, and keeps nothing
   try {
     await assert.rejects(add(folders(320 * MB, given)), {
       code: 'too-large',
-      message: /Unpacking the archive was stopped: the names of its folders have more than 268435456 bytes/,
+      message:
+        /Unpacking the archive was stopped: the names and ACLs of its folders have more than 268435456 bytes/,
     })
   } finally {
     clearInterval(watch)
@@ -88,7 +89,7 @@ test('tarToOps counts folders that are made for a name as entries', async () => 
 })
 
 test('tarToOps counts the names of folders that are made for a name', async () => {
-  const message = /the names of its folders have more than 10000000 bytes/
+  const message = /the names and ACLs of its folders have more than 10000000 bytes/
   const names = Array.from({ length: 100 }, (_, at) => `${at}/${deep(2000)}`)
   await assert.rejects(convert(names, { names: 10_000_000 }), { code: 'too-large', message })
   // Of files nothing is kept.
@@ -96,27 +97,47 @@ test('tarToOps counts the names of folders that are made for a name', async () =
   assert.equal(await convert(files, { names: 1000 }), 5000)
 })
 
-/** A pax header for all that follows, with one key of its own. */
-function globalHeader(key: string, bytes: number): Buffer {
+/** A pax header for all that follows, or for one entry, with one key of its own. */
+function paxHeader(key: string, bytes: number, type: 'g' | 'x' = 'g'): Buffer {
   const value = 'v'.repeat(bytes)
   const rest = ` ${key}=${value}\n`
   const length = [1, 2, 3, 4, 5, 6, 7].map((digits) => digits + rest.length)
   const fits = length.find((n, at) => String(n).length === at + 1) ?? 0
   const header = member({ name: 'global', data: `${fits}${rest}` })
-  header.write('g', 156, 'latin1')
+  header.write(type, 156, 'latin1')
   header.fill(0x20, 148, 156)
   const sum = header.subarray(0, 512).reduce((total, byte) => total + byte, 0)
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
   return header
 }
 
+test('tarToOps counts default ACLs, which are set when all is there', async () => {
+  let asked = 0
+  async function* source(): AsyncGenerator<Buffer> {
+    for (; asked < 1000; asked += 1) {
+      yield paxHeader('SCHILY.xattr.system.posix_acl_default', 10_000, 'x')
+      yield member({ name: `d${asked}/`, kind: 'dir' })
+    }
+    yield Buffer.alloc(TAR_END)
+  }
+  const ops = tarToOps(source(), { layer: true, limits: { ...DEFAULT_LIMITS, names: MB } })
+  const message = /the names and ACLs of its folders have more than 1048576 bytes/
+  await assert.rejects(
+    async () => {
+      for await (const bytes of ops) assert.ok(bytes)
+    },
+    { code: 'too-large', message },
+  )
+  assert.ok(asked < 120, `${asked} folders were asked for`)
+})
+
 test('TarReader keeps no more than 64 KiB of global attributes, however many headers bring them', () => {
   const reader = new TarReader()
   const events = (bytes: Buffer): unknown[] => [...reader.push(bytes)]
-  for (let at = 0; at < 60; at += 1) assert.deepEqual(events(globalHeader(`key${at}`, 1000)), [])
-  for (let at = 0; at < 60; at += 1) assert.deepEqual(events(globalHeader('comment', 40)), [])
+  for (let at = 0; at < 60; at += 1) assert.deepEqual(events(paxHeader(`key${at}`, 1000)), [])
+  for (let at = 0; at < 60; at += 1) assert.deepEqual(events(paxHeader('comment', 40)), [])
   const more = (): void => {
-    for (let at = 0; at < 10; at += 1) events(globalHeader(`more${at}`, 1000))
+    for (let at = 0; at < 10; at += 1) events(paxHeader(`more${at}`, 1000))
   }
   assert.throws(more, { code: 'invalid-argument', message: /its global attributes have 6[56]\d{3} bytes/ })
 })
@@ -136,7 +157,7 @@ test(
     }
     await assert.rejects(load(links(400, `${'n'.repeat(250)}/`.repeat(12))), {
       code: 'too-large',
-      message: /the names of its folders have more than 1048576 bytes/,
+      message: /the names and ACLs of its folders have more than 1048576 bytes/,
     })
     await assert.rejects(load(links(100_100, '')), {
       code: 'too-large',
