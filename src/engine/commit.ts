@@ -4,7 +4,7 @@ import { unpackFilter as storeFilter } from '../store/unpack-filter.ts'
 import type { OpsEvent } from '../store/ops.ts'
 import { opsToTar } from '../store/ops-to-tar.ts'
 import { packFolder } from '../store/unpack.ts'
-import { isMountDebris } from './changes.ts'
+import { isSystemDebris } from './changes.ts'
 import type { Container } from './container.ts'
 import type { ImageService } from './images.ts'
 import { insideEntry } from './inside-ids.ts'
@@ -68,7 +68,7 @@ function commitLayer(
   })
 }
 
-/** With the container's own ids; what mounts left behind is not the container's work. */
+/** With the container's own ids; what the engine's own mounts left behind is not the container's work. */
 async function* layerEvents(events: AsyncIterable<OpsEvent>, container: Container): AsyncGenerator<OpsEvent> {
   let skipping = false
   for await (const event of events) {
@@ -77,11 +77,8 @@ async function* layerEvents(events: AsyncIterable<OpsEvent>, container: Containe
       continue
     }
     const { entry } = event
-    skipping = isMountDebris(
-      `/${entry.path}`,
-      entry.kind === 'dir' || entry.kind === 'times' || (entry.size ?? 0) === 0,
-      container,
-    )
+    const isEmpty = entry.kind === 'dir' || entry.kind === 'times' || (entry.size ?? 0) === 0
+    skipping = isSystemDebris(`/${entry.path}`, isEmpty)
     if (!skipping) yield { type: 'entry', entry: insideEntry(entry, container.record.range) }
   }
 }

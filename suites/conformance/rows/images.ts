@@ -256,6 +256,12 @@ export const imageRows: readonly Row[] = [
     shows: /[Nn]o command specified/,
   },
   {
+    name: 'commit keeps mount points of volumes',
+    script: `docker run --name cx -v vv:/vol busybox sh -c 'echo x >/vol/x'; docker commit cx com:1 >/dev/null; docker run --rm com:1 ls -d /vol /vol/x; docker rm cx; realdocker volume rm vv; realdocker rmi com:1 >/dev/null`,
+    code: 0,
+    shows: /^\/vol$/m,
+  },
+  {
     name: 'commit',
     script: `docker run --name cx busybox sh -c 'echo made >/made'; docker commit -m note -a me -c 'CMD ["cat","/made"]' cx com:1 | cut -c1-7; docker run --rm com:1; docker inspect -f '{{.Comment}} {{.Author}}' com:1; docker rmi com:1 | sed -n 1p`,
     shows: /made\nnote me/,
