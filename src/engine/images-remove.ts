@@ -133,7 +133,8 @@ async function erase(
     refuseConflicts(store, image, { force: options.force, ignoreNames: false })
   } catch (error) {
     if (!(error instanceof DewarError)) throw error
-    const dangling = store.images.namesOf(image.id).length === 0
+    // A parent that others share ends the way up; it is not dangling (moby's imageIsDangling).
+    const dangling = store.images.namesOf(image.id).length === 0 && !hasChildren(store, image)
     const used = store.usersOf(image.id).length > 0
     if (options.quiet && (!dangling || used)) return
     throw error
@@ -165,7 +166,7 @@ function refuseConflicts(
       `image is being used by running container ${running.id.slice(0, 12)}`,
     )
   }
-  if (store.images.list().some((other) => other.parent === image.id)) {
+  if (hasChildren(store, image)) {
     throw conflict(image, 'cannot be forced', 'image has dependent child images')
   }
   if (force) return
@@ -180,6 +181,10 @@ function refuseConflicts(
       `image is being used by stopped container ${stopped.id.slice(0, 12)}`,
     )
   }
+}
+
+function hasChildren(store: Remover, image: ImageRecord): boolean {
+  return store.images.list().some((other) => other.parent === image.id)
 }
 
 function conflict(image: ImageRecord, how: string, why: string): DewarError {
@@ -203,9 +208,10 @@ export async function pruneImages(
   const deleted: Removed[] = []
   let reclaimed = 0
   for (const image of store.images.list()) {
+    // Of a chain that was removed from its end.
+    if (store.images.get(image.id) === undefined) continue
     const view = viewOf(store, image)
-    const isParent = store.images.list().some((other) => other.parent === image.id)
-    if (store.images.get(image.id) === undefined || isParent || !keep(view)) continue
+    if (hasChildren(store, image) || !keep(view)) continue
     if (store.usersOf(image.id).length > 0 || (danglingOnly && view.repoTags.length > 0)) continue
     const removal: Removal = { records: [], bytes: 0 }
     for (const name of store.images.namesOf(image.id)) await untag(store, image, name, removal)
