@@ -10,7 +10,7 @@ import {
   familiarName,
   familiarReference,
   parseReference,
-  withDefaultTag,
+  repositoryOf,
 } from '../store/reference.ts'
 import type { Reference } from '../store/reference.ts'
 import { encodeTarHeader, TAR_END, tarPadding } from '../store/tar-write.ts'
@@ -20,22 +20,41 @@ interface Saved {
   readonly names: Reference[]
 }
 
-/** What is to be saved; throws `not-found` before anything is written. A name without a tag means all its tags? No: latest, as Docker. */
+/** What is to be saved; throws `not-found` before anything is written. A name without a tag means all its tags, as with Docker. */
 export function chooseImages(images: ImageStore, refs: readonly string[]): Saved[] {
   const chosen = new Map<Digest, Saved>()
-  for (const ref of refs) {
-    const image = images.find(ref)
-    if (image === undefined) throw new DewarError('not-found', `No such image: ${ref}`)
+  const choose = (image: ImageRecord, name?: Reference): void => {
     const saved = chosen.get(image.id) ?? { image, names: [] }
     chosen.set(image.id, saved)
+    if (name?.tag === undefined || name.digest !== undefined) return
+    if (saved.names.every((other) => canonical(other) !== canonical(name))) saved.names.push(name)
+  }
+  for (const ref of refs) {
+    const all = namesWithin(images, ref)
+    for (const { image, name } of all) choose(image, name)
+    if (all.length > 0) continue
+    const image = images.find(ref)
+    if (image === undefined) throw new DewarError('not-found', `No such image: ${ref}`)
     const byId = image.id.startsWith(ref) || image.id.startsWith(`sha256:${ref}`)
-    if (byId) continue
-    const name = withDefaultTag(parseReference(ref))
-    const isNew = saved.names.every((other) => canonical(other) !== canonical(name))
-    if (name.tag !== undefined && name.digest === undefined && isNew) saved.names.push(name)
+    choose(image, byId ? undefined : parseReference(ref))
   }
   if (chosen.size === 0) throw new DewarError('invalid-argument', 'Saving images failed: no image was named')
   return [...chosen.values()]
+}
+
+/** All that a name without tag or digest stands for, sorted; nothing when it is an id. */
+function namesWithin(
+  images: ImageStore,
+  ref: string,
+): readonly { readonly image: ImageRecord; readonly name: Reference }[] {
+  if (/^sha256:/.test(ref)) return []
+  const wanted = parseReference(ref)
+  if (wanted.tag !== undefined || wanted.digest !== undefined) return []
+  return images
+    .list()
+    .flatMap((image) => images.namesOf(image.id).map((name) => ({ image, name })))
+    .filter(({ name }) => repositoryOf(name) === repositoryOf(wanted))
+    .toSorted((a, b) => (canonical(a.name) < canonical(b.name) ? -1 : 1))
 }
 
 export async function* saveImages(blobs: Blobs, saved: readonly Saved[]): AsyncGenerator<Buffer> {
