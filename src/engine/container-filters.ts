@@ -25,8 +25,8 @@ const TESTS: Readonly<Record<string, Test>> = {
     const { state } = container.record
     return container.live.kind === 'idle' && state.status === 'exited' && state.exitCode === Number(value)
   },
-  ancestor: (container, value, { ancestors }) =>
-    ancestors(value).includes(container.record.imageId) || container.record.config.image === value,
+  // By the image that the name means now, as with dockerd: a container of the image before is none of its.
+  ancestor: (container, value, { ancestors }) => ancestors(value).includes(container.record.imageId),
   before: (container, value, { find }) => container.record.created < find(value).record.created,
   since: (container, value, { find }) => container.record.created > find(value).record.created,
   volume: (container, value) =>
@@ -48,11 +48,14 @@ const STATUSES = new Set(['created', 'running', 'paused', 'restarting', 'removin
 /** All values must hold, for the others one is enough. */
 const ALL = new Set(['label', 'label!'])
 
-/** Throws invalid-argument for an unknown key or value, also when there is nothing to filter. */
-export function checkFilters(filters: Filters): void {
+/** Throws invalid-argument for an unknown key or value, also when there is nothing to filter; not-found for whom `find` does. */
+export function checkFilters(filters: Filters, find?: FilterContext['find']): void {
   for (const [key, values] of filters) {
     if (TESTS[key] === undefined) throw new DewarError('invalid-argument', `invalid filter '${key}'`)
-    for (const value of values) checkValue(key, value)
+    for (const value of values) {
+      checkValue(key, value)
+      if (key === 'before' || key === 'since') find?.(value)
+    }
   }
 }
 

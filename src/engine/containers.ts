@@ -55,11 +55,11 @@ export class ContainerService implements Containers {
     const ancestors = new Map<string, readonly string[]>()
     for (const ref of options.filters.get('ancestor') ?? [])
       ancestors.set(ref, await this.#images.ancestors(ref))
-    checkFilters(options.filters)
     const context = {
       ancestors: (ref: string) => ancestors.get(ref) ?? [],
       find: (ref: string) => containers.find(ref),
     }
+    checkFilters(options.filters, context.find)
     const asked = options.filters.has('status') || options.filters.has('exited')
     // A limit asks for the latest, whatever their state.
     const all = options.all || options.limit > 0 || asked

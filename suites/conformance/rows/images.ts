@@ -256,6 +256,22 @@ export const imageRows: readonly Row[] = [
     shows: /[Nn]o command specified/,
   },
   {
+    name: 'rmi of one of two builds that share a step',
+    script: `export DOCKER_BUILDKIT=0; printf 'FROM busybox\\nRUN echo shared >/s\\nRUN echo 1 >/x\\n' >Dockerfile; docker build -q -t two:1 . &>/dev/null; sed -i 's/echo 1/echo 2/' Dockerfile; docker build -q -t two:2 . &>/dev/null; docker rmi two:1 | cut -d: -f1; docker rmi two:2 | cut -d: -f1`,
+    code: 0,
+    shows: /^Deleted$/m,
+  },
+  {
+    name: 'image prune after a rebuild',
+    script: `export DOCKER_BUILDKIT=0; printf 'FROM busybox\\nRUN echo shared >/s\\nRUN echo 1 >/x\\n' >Dockerfile; docker build -q -t re:1 . &>/dev/null; sed -i 's/echo 1/echo 2/' Dockerfile; docker build -q -t re:1 . &>/dev/null; docker image prune -f | grep -c '^deleted: '; docker images -qf dangling=true | wc -l; docker rmi re:1 | cut -d: -f1`,
+    code: 0,
+  },
+  {
+    name: 'save of a name without a tag saves all its tags',
+    script: `docker tag busybox sv:h; docker tag busybox sv:h2; docker save sv | tar xOf - manifest.json | jq -c '.[].RepoTags'; docker save sv sv:h2 | tar xOf - manifest.json | jq -c '.[].RepoTags'; docker save nosuchname >/dev/null; docker rmi sv:h sv:h2`,
+    shows: /^\["sv:h","sv:h2"\]$/m,
+  },
+  {
     name: 'commit keeps mount points of volumes',
     script: `docker run --name cx -v vv:/vol busybox sh -c 'echo x >/vol/x'; docker commit cx com:1 >/dev/null; docker run --rm com:1 ls -d /vol /vol/x; docker rm cx; realdocker volume rm vv; realdocker rmi com:1 >/dev/null`,
     code: 0,

@@ -286,6 +286,17 @@ export const lifeRows: readonly Row[] = [
     shows: /web1\ndb1/,
   },
   {
+    name: 'ps --filter ancestor goes by the image that the name means now',
+    script: `docker tag busybox mv:1; docker create --name cx mv:1 true >/dev/null; docker tag configured mv:1; docker ps -a -f ancestor=mv:1 --format '{{.Names}}'; docker ps -a -f ancestor=busybox --format '{{.Names}}'; docker rm cx; docker rmi mv:1`,
+    shows: /^cx$/m,
+  },
+  {
+    name: 'ps --filter before nobody',
+    script: `docker ps -q -f before=nosuch; docker ps -aq -f since=nosuch`,
+    code: 1,
+    shows: /nosuch/,
+  },
+  {
     name: 'ps --filter ancestor',
     script: `docker create --name cx busybox true; docker create --name cy configured; docker ps -a -f ancestor=configured --format '{{.Names}}'`,
     shows: /^cy$/m,
