@@ -10,7 +10,7 @@ import { shortId } from '../registry/progress.ts'
 import { decompress } from '../store/decompress.ts'
 import { chainIds, Digester } from '../store/digest.ts'
 import type { Digest } from '../store/digest.ts'
-import { parseImageConfig, parseManifest } from '../store/image-config.ts'
+import { parseImageConfig, requireHistory, parseManifest } from '../store/image-config.ts'
 import type { Descriptor, Manifest } from '../store/image-config.ts'
 import type { ImageRecord } from '../store/image-store.ts'
 import { parseReference, withDefaultTag } from '../store/reference.ts'
@@ -145,6 +145,7 @@ class Loader {
     for (const entry of await this.#archiveEntries()) {
       const configBytes = await this.#shop.blobs.read(this.#file(entry.Config).digest)
       const config = parseImageConfig(configBytes, `the config ${entry.Config}`)
+      requireHistory(config, `the config ${entry.Config}`)
       const diffIds = config.rootfs.diff_ids ?? []
       const blobs = (entry.Layers ?? []).map((path) => this.#file(path))
       const layers = await this.#layers(blobs, diffIds)
@@ -229,6 +230,7 @@ class Loader {
     const blobs = manifest.layers.map((layer) => this.#byDigest.get(layer.digest))
     if (config === undefined || blobs.includes(undefined)) return undefined
     const document = parseImageConfig(await this.#shop.blobs.read(config.digest), `config ${config.digest}`)
+    requireHistory(document, `config ${config.digest}`)
     const diffIds = document.rootfs.diff_ids ?? []
     await this.#layers(
       blobs.filter((blob) => blob !== undefined),

@@ -2,7 +2,7 @@
 import { DewarError } from '../base/errors.ts'
 import { digestOf } from '../store/digest.ts'
 import type { Digest } from '../store/digest.ts'
-import { MEDIA, parseImageConfig, parseManifest } from '../store/image-config.ts'
+import { MEDIA, parseImageConfig, requireHistory, parseManifest } from '../store/image-config.ts'
 import type { Descriptor, ImageDocument, Index, Manifest } from '../store/image-config.ts'
 import { familiarReference } from '../store/reference.ts'
 import type { Reference } from '../store/reference.ts'
@@ -186,6 +186,7 @@ async function withConfig(found: {
     throw badConfig(name, `image config verification failed for digest ${descriptor.digest}`)
   }
   const config = parseImageConfig(configBytes, `the config of ${name}`)
+  requireHistory(config, `the config of ${name}`)
   const diffIds = config.rootfs.diff_ids ?? []
   if (diffIds.length !== manifest.layers.length) {
     throw badConfig(name, `it names ${diffIds.length} layers and the manifest ${manifest.layers.length}`)

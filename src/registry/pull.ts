@@ -4,6 +4,7 @@
  * so that nothing is read twice. Nothing is unpacked outside a sandbox, and nothing gets a name before its digest,
  * its diff id and all layers below it are right.
  */
+import { setMaxListeners } from 'node:events'
 import { DewarError } from '../base/errors.ts'
 import type { BlobWriter, Blobs } from '../store/blobs.ts'
 import { decompress } from '../store/decompress.ts'
@@ -95,6 +96,8 @@ export class Puller {
     // One layer that fails stops the others.
     const stop = new AbortController()
     const signal = AbortSignal.any([request.signal, stop.signal])
+    // Each layer listens to it: Node would warn of more than ten.
+    setMaxListeners(0, signal)
     let below: Promise<void> = Promise.resolve()
     const all = manifest.layers.map((descriptor, at) => {
       const chainId = chain[at]

@@ -107,6 +107,16 @@ export const MEDIA = {
   dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
 } as const
 
+/**
+ * Throws invalid-argument for a history that tells of more layers than there are, as moby's image store does: what is made
+ * from such an image nobody else takes. Not asked of images that are here already.
+ */
+export function requireHistory({ history = [], rootfs }: ImageDocument, what: string): void {
+  const layers = history.filter((step) => step.empty_layer !== true).length
+  if (layers <= (rootfs.diff_ids ?? []).length) return
+  throw bad(what, 'too many non-empty layers in History section')
+}
+
 export function parseImageConfig(data: Buffer, what: string): ImageDocument {
   const config = parse(IMAGE_CONFIG, data, what)
   if (config.rootfs.type !== 'layers')

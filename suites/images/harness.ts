@@ -143,6 +143,8 @@ export interface MakeOptions {
   readonly config?: object
   readonly diffIds?: readonly string[]
   readonly docker?: boolean
+  /** Steps of the history that are told beside those of the layers. */
+  readonly moreHistory?: readonly object[]
 }
 
 export function makeImage(tars: readonly Buffer[], options: MakeOptions = {}): MadeImage {
@@ -155,7 +157,10 @@ export function makeImage(tars: readonly Buffer[], options: MakeOptions = {}): M
       created: '2024-05-06T07:08:09Z',
       config: { Env: ['PATH=/bin'], Cmd: ['/bin/sh'], Labels: { made: 'here' }, ...options.config },
       rootfs: { type: 'layers', diff_ids: options.diffIds ?? tars.map(sha256) },
-      history: tars.map((_tar, at) => ({ created: '2024-05-06T07:08:09Z', created_by: `step ${at}` })),
+      history: [
+        ...tars.map((_tar, at) => ({ created: '2024-05-06T07:08:09Z', created_by: `step ${at}` })),
+        ...(options.moreHistory ?? []),
+      ],
     }),
   )
   const docker = options.docker === true

@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { fakeRegistry } from './fake-registry.ts'
-import { listener, makeImage, openStore, pullOptions, scratch, sha256, tarOf } from './harness.ts'
+import {
+  listener,
+  makeImage,
+  openStore,
+  pullOptions,
+  scratch,
+  sha256,
+  tarOf,
+  writeLayout,
+} from './harness.ts'
 import type { Store } from './harness.ts'
 
 const image = makeImage([
@@ -132,6 +143,34 @@ test('pull refuses a layer that does not unpack to what the config says', async 
   await using store = await openStore({ root: folder.path, registry: quick })
   await assert.rejects(store.service.pull(`${registry.host}/app`, pullOptions()), /it unpacks to sha256:/)
   await assertNothingKept(store)
+})
+
+test('pull and load refuse a history that tells of more layers than there are', async () => {
+  const tar = tarOf([{ name: 'a', data: 'x' }])
+  const forged = makeImage([tar], { moreHistory: [{ created_by: 'RUN more' }] })
+  const message = /too many non-empty layers in History section/
+  for (const docker of [forged, makeImage([tar], { moreHistory: [{}, {}], docker: true })]) {
+    using folder = scratch()
+    await using registry = await fakeRegistry(docker)
+    await using store = await openStore({ root: folder.path, registry: quick })
+    await assert.rejects(store.service.pull(`${registry.host}/app`, pullOptions()), message)
+    await assertNothingKept(store)
+  }
+  using folder = scratch()
+  await using store = await openStore({ root: join(folder.path, 'store') })
+  const layout = join(folder.path, 'layout')
+  writeLayout(forged, layout)
+  const load = () =>
+    store.service.load(Readable.from([execFileSync('tar', ['-cC', layout, '.'])]), listener().onProgress)
+  await assert.rejects(load(), message)
+  const entries = [{ Config: `blobs/sha256/${forged.id.slice(7)}`, RepoTags: ['a:1'], Layers: [] }]
+  writeFileSync(join(layout, 'manifest.json'), JSON.stringify(entries))
+  await assert.rejects(load(), message)
+  await assertNothingKept(store)
+  // Steps that made no layer are told as such, and fewer may be told.
+  const honest = makeImage([tar], { moreHistory: [{ created_by: 'CMD', empty_layer: true }] })
+  await using registry = await fakeRegistry(honest)
+  await store.service.pull(`${registry.host}/app`, pullOptions())
 })
 
 test('pull refuses a manifest and a config that are not what their digests say', async () => {
