@@ -226,10 +226,12 @@ export class VolumeStore implements Volumes {
 
   async #delete(name: string): Promise<void> {
     await this.#mounts.release(this.mountpoint(name), () => false)
-    // The record goes last: a crash in between leaves an empty volume, not a folder nobody knows.
-    await this.#options.trash.discard(join(this.#options.folder, name))
+    // The record goes second: a crash in between leaves an empty volume, not a folder nobody knows. To delete what was in it
+    // may take long, and a crash meanwhile is to leave no volume.
+    const deletion = this.#options.trash.take(join(this.#options.folder, name))
     await this.#records.remove(name)
     this.#volumes.delete(name)
+    await deletion
     this.#options.bus.emit('volume', 'destroy', name, { driver: 'local' })
   }
 
