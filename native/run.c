@@ -111,10 +111,7 @@ STEP(do_exec) {
 	tell(r->sync, (struct message){.type = 'e'}, r->root);
 	signal(SIGPIPE, SIG_DFL); /* the only one ignored: Node.js starts the spawner with defaults */
 	mask_signals(NUM(0) ? SIG_BLOCK : SIG_UNBLOCK);
-	if (NUM(0))
-		sys_execveat(exe, argv, env);
-	else
-		exec_first(tried, argv, env);
+	NUM(0) ? (void)sys_execveat(exe, argv, env) : exec_first(tried, argv, env);
 	return fail(&r->f, "%s", s->str[0].s);
 }
 
@@ -211,13 +208,15 @@ static int reap_child(struct run *r, int to_end) {
 	return -1;
 }
 
-/* Follows the child until it sends `until`, or if that is 0 until execve or its orderly end; -1 with the failure. */
+/* Follows the child until it sends `until`, or if that is 0 until execve or its orderly end; -1 with the failure.
+ * An exec's child is in reach of guests, who can stop it for ever: it goes when the engine does not wait any more. */
 static int follow(struct run *r, char until) {
 	struct message m = {0};
 	for (int exec = 0; !until || m.type != until; exec |= m.type == 'e') {
-		struct pollfd p[2] = {{.fd = r->to_child, .events = POLLIN}, {.fd = r->pidfd, .events = POLLIN}};
-		int fd = -1;
-		while (poll(p, 2, -1) < 0 && errno == EINTR) {}
+		int fd = -1, engine = r->slot[INIT_SLOT] < 0 ? -1 : r->conn;
+		struct pollfd p[] = {{r->to_child, POLLIN, 0}, {r->pidfd, POLLIN, 0}, {engine, POLLRDHUP, 0}};
+		while (poll(p, 3, -1) < 0 && errno == EINTR) {}
+		if (p[2].revents) return refuse(ECANCELED), fail(&r->f, "nobody waits for it");
 		/* Only the pidfd shows an end before the child had its own descriptors: the socket's other end is open here. */
 		if (!p[0].revents || hear(r->to_child, &m, &fd)) return exec ? 0 : reap_child(r, !until);
 		if (m.type == 'u') close_fd(&r->sync), close_fd(&r->parent);

@@ -189,6 +189,8 @@ export async function startProcess(
     readonly attach: number
     readonly stdin: boolean
     readonly consoleSize: readonly [number, number] | undefined
+    /** Ends it on the way to its program. */
+    readonly signal?: AbortSignal
   },
 ): Promise<ShimProcess> {
   const { record } = container
@@ -215,5 +217,6 @@ export async function startProcess(
     tty: config.tty,
     stdin: options.stdin,
     expectAttach: options.attach,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
   })
 }

@@ -1,4 +1,6 @@
 /** Health checks of one running container: a probe through exec, again and again, until it ends. */
+import { messageOf } from '../base/errors.ts'
+import { goDurationText } from './build/go-duration.ts'
 import type { Container } from './container.ts'
 import { patient } from './replay.ts'
 import { commandText, startProcess } from './exec.ts'
@@ -22,6 +24,9 @@ export class HealthMonitor {
   readonly #plan: ProbePlan
   #timer: NodeJS.Timeout | undefined
   #stopped = false
+  #abort = new AbortController()
+  /** Resolves when the last probe has ended, in whatever way. */
+  #over: Promise<void> = Promise.resolve()
 
   private constructor(services: Services, container: Container, plan: ProbePlan) {
     this.#services = services
@@ -43,6 +48,7 @@ export class HealthMonitor {
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#timer)
+    this.#abort.abort()
   }
 
   #schedule(): void {
@@ -71,16 +77,42 @@ export class HealthMonitor {
     )
   }
 
+  /**
+   * Bounded as a whole: what it runs in is the guest's, which can hold it up at every step, before its program too, and so
+   * can a dead disk.
+   */
   async #probe(): Promise<ProbeResult> {
     const start = Date.now()
     const result = (exitCode: number, output: string): ProbeResult => ({
       start,
       end: Date.now(),
       exitCode,
-      output,
+      output: output.slice(0, MAX_OUTPUT),
     })
+    const said: Said = { text: '' }
+    const abort = (this.#abort = new AbortController())
+    // After the one before: those that no signal ends, in a call to a dead disk, would pile up.
+    const attempt = this.#over.then(() => this.#attempt(said, abort.signal))
+    this.#over = attempt.then(
+      () => undefined,
+      () => undefined,
+    )
+    try {
+      const code = await within(attempt, this.#plan.timeout)
+      if (code !== undefined) return result(code, said.text)
+    } catch (error) {
+      return result(-1, messageOf(error))
+    }
+    abort.abort()
+    const words = `Health check exceeded timeout (${goDurationText(this.#plan.timeout * 1e6)})`
+    return result(-1, said.text === '' ? words : `${words}: ${said.text}`)
+  }
+
+  /** Its exit code. When `signal` aborts it is killed, on its way or later. */
+  async #attempt(said: Said, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted()
     const running = this.#container.running
-    if (running === undefined) return result(-1, 'the container does not run')
+    if (running === undefined) throw new Error('the container does not run')
     // Probes are execs, and are told of as such.
     const shown = commandText(this.#plan.argv)
     const execID = newId()
@@ -90,36 +122,29 @@ export class HealthMonitor {
         execID,
         ...more,
       })
-    try {
-      emit(`exec_create: ${shown}`)
-      const config = {
-        cmd: this.#plan.argv,
-        env: null,
-        workingDir: '',
-        user: '',
-        tty: false,
-        privileged: false,
-      }
-      const process = await startProcess(this.#services, this.#container, running, config, {
-        attach: 1,
-        stdin: false,
-        consoleSize: undefined,
-      })
-      emit(`exec_start: ${shown}`)
-      void process.exited.then(
-        ({ code }) => emit('exec_die', { exitCode: String(code) }),
-        () => undefined,
-      )
-      const stream = patient(await process.attach({ stdin: false }))
-      const output = collect(stream)
-      const exit = await within(process.exited, this.#plan.timeout)
-      if (exit !== undefined) return result(exit.code, await output)
-      await process.signal(9).catch(() => undefined)
-      stream.destroy()
-      return result(-1, `Health check exceeded timeout (${this.#plan.timeout}ms): ${await output}`.trimEnd())
-    } catch (error) {
-      return result(-1, error instanceof Error ? error.message : String(error))
+    emit(`exec_create: ${shown}`)
+    const config = {
+      cmd: this.#plan.argv,
+      env: null,
+      workingDir: '',
+      user: '',
+      tty: false,
+      privileged: false,
     }
+    const options = { attach: 1, stdin: false, consoleSize: undefined, signal }
+    const process = await startProcess(this.#services, this.#container, running, config, options)
+    onAbort(signal, () => void process.signal(9).catch(() => undefined))
+    emit(`exec_start: ${shown}`)
+    void process.exited.then(
+      ({ code }) => emit('exec_die', { exitCode: String(code) }),
+      () => undefined,
+    )
+    const stream = patient(await process.attach({ stdin: false }))
+    onAbort(signal, () => stream.destroy())
+    const reading = collect(stream, said)
+    const { code } = await process.exited
+    await reading
+    return code
   }
 
   #age(): number {
@@ -128,23 +153,31 @@ export class HealthMonitor {
   }
 }
 
+/** What a probe has printed so far, on both streams; no more than `MAX_OUTPUT` and a chunk. */
+interface Said {
+  text: string
+}
+
 /** The first bytes of a multiplexed stream, without its frames' headers. */
-async function collect(stream: AsyncIterable<Buffer>): Promise<string> {
+async function collect(stream: AsyncIterable<Buffer>, said: Said): Promise<void> {
   let pending = Buffer.alloc(0)
-  let text = ''
   try {
     for await (const chunk of stream) {
       pending = Buffer.concat([pending, chunk])
       while (pending.length >= 8 && pending.length >= 8 + pending.readUInt32BE(4)) {
         const end = 8 + pending.readUInt32BE(4)
-        if (text.length < MAX_OUTPUT) text += pending.toString('utf8', 8, end)
+        if (said.text.length < MAX_OUTPUT) said.text += pending.toString('utf8', 8, end)
         pending = pending.subarray(end)
       }
     }
   } catch {
     // The stream was cut off by a timeout: what came before it counts.
   }
-  return text.slice(0, MAX_OUTPUT)
+}
+
+function onAbort(signal: AbortSignal, act: () => void): void {
+  if (signal.aborted) act()
+  else signal.addEventListener('abort', act, { once: true })
 }
 
 async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {

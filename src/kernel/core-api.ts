@@ -119,6 +119,8 @@ export interface ExecOptions {
   /** As in ShimOptions; 0 means that output is discarded. */
   readonly expectAttach: number
   readonly owner?: { readonly uid: number; readonly gid: number }
+  /** Gives it up while execve has not succeeded: who runs in the container can stop what is on its way there. */
+  readonly signal?: AbortSignal
 }
 
 export interface ShimProcess {

@@ -4,8 +4,9 @@ import { basename } from 'node:path'
 import { z } from 'zod'
 import { DewarError } from '../base/errors.ts'
 import type { Exit } from './core-api.ts'
-import { failureOf, onFrames, type Frame } from './frames.ts'
+import { failureOf, frame, onFrames, u32, type Frame } from './frames.ts'
 import type { Plan } from './plan.ts'
+import { SIGNALS } from './signals.ts'
 
 /**
  * ms in which a container that has ended may be removed more cheaply (programs that wait for it do that next), and in
@@ -159,6 +160,15 @@ export class Control {
   /** Not answered by itself. */
   tell(message: Buffer): void {
     if (!this.gone) this.#socket.write(message)
+  }
+
+  /**
+   * For an exec that has not told of its start: its shim sees our side end, kills what it made and goes. If the start is
+   * being told of just now, it hears the signal first.
+   */
+  giveUp(): void {
+    this.ask(frame('K', u32(SIGNALS['KILL'] ?? 9))).catch(() => undefined)
+    this.#socket.end()
   }
 
   close(): void {

@@ -119,7 +119,7 @@ function readExactly(socket: Socket, size: number): Buffer | undefined {
 
 /** The last step of a launch or exec plan: the numbers and strings that native/shim.c names TTY … OOM_FILE. */
 export function shimStep(
-  o: Pick<ShimOptions, keyof ExecOptions | 'stdinOnce'>,
+  o: Pick<ShimOptions, Exclude<keyof ExecOptions, 'signal'> | 'stdinOnce'>,
   first?: Pick<ShimOptions, 'runDir' | 'log' | 'oomFile'>,
   socket = SHIM_SOCKET,
 ): ShimStep {
@@ -176,7 +176,10 @@ export class ShimClient extends Process implements Shim {
     const name = `exec-${randomBytes(8).toString('hex')}.sock`
     const socket = await connectUnix(join(this.runDir, SHIM_SOCKET))
     const control = new Control(socket, this.runDir, plan)
+    const giveUp = (): void => control.giveUp()
     try {
+      options.signal?.throwIfAborted()
+      options.signal?.addEventListener('abort', giveUp, { once: true })
       const last = shimStep({ ...options, stdinOnce: true }, undefined, name)
       const asked = control.ask(frame('E', encodePlan(plan, last)))
       // If it was accepted its own shim answers, even now.
@@ -190,6 +193,8 @@ export class ShimClient extends Process implements Shim {
     } catch (error) {
       control.close()
       throw error
+    } finally {
+      options.signal?.removeEventListener('abort', giveUp)
     }
   }
 
