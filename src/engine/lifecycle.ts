@@ -13,7 +13,7 @@ import { runFolder } from './options.ts'
 import { decideRestart } from './restart-policy.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import { emitDetached, releaseVolumes, removeVolumes, Starter, type StartCounters } from './starter.ts'
-import { Stopping, type StopOptions } from './stopping.ts'
+import { cancelRestart, Stopping, type StopOptions } from './stopping.ts'
 import type { Trash } from './trash.ts'
 
 const SIGKILL = SIGNALS['KILL'] ?? 9
@@ -53,7 +53,7 @@ export class Lifecycle {
     if (container.live.kind === 'removing') {
       throw new DewarError('conflict', 'container is marked for removal and cannot be started')
     }
-    this.#cancelRestart(container)
+    cancelRestart(container)
     await this.#launch(container, { restartCount: 0, lastDelay: 0 })
   }
 
@@ -156,26 +156,15 @@ export class Lifecycle {
     container.live = { kind: 'restarting', timer }
   }
 
-  #cancelRestart(container: Container): void {
-    if (container.live.kind !== 'restarting') return
-    clearTimeout(container.live.timer)
-    container.live = { kind: 'idle' }
-  }
-
   // ------------------------------------------------------------------ stop, restart
 
   async stop(container: Container, options: StopOptions): Promise<void> {
     // A start or restart under way comes to its end first: it would not hear of the stop.
     if (container.live.kind === 'idle') await container.lock.run(() => Promise.resolve())
-    if (container.live.kind === 'restarting') {
-      this.#cancelRestart(container)
-      await container.remember({ manuallyStopped: true }, this.#services.warn)
-      return
-    }
-    const running = container.running
-    if (running === undefined)
-      throw new DewarError('not-modified', `container ${container.id} is not running`)
-    await this.stopping.end(container, running, options)
+    const { running } = container
+    if (container.live.kind === 'restarting') await this.stopping.endRestarts(container)
+    else if (running !== undefined) await this.stopping.end(container, running, options)
+    else throw new DewarError('not-modified', `container ${container.id} is not running`)
     this.#services.bus.emit('container', 'stop', container.id, eventAttributes(container))
   }
 
@@ -183,7 +172,7 @@ export class Lifecycle {
     await container.lock.run(async () => {
       this.#restarting.add(container)
       try {
-        this.#cancelRestart(container)
+        cancelRestart(container)
         if (container.running !== undefined) await this.stop(container, options)
         await this.#startByHand(container)
       } finally {
@@ -212,10 +201,10 @@ export class Lifecycle {
           : 'running: stop the container before removing or force remove'
         throw new DewarError('conflict', `cannot remove container "${ref}": container is ${what}`)
       }
-      this.#cancelRestart(container)
+      cancelRestart(container)
       if (running !== undefined)
         await this.stopping.end(container, running, { signal: 'SIGKILL', timeout: 10 })
-      this.#cancelRestart(container)
+      cancelRestart(container)
       await this.#remove(container, { removeVolumes: options.volumes })
     })
   }
@@ -247,7 +236,7 @@ export class Lifecycle {
   async close(): Promise<boolean> {
     this.#closing = true
     const all = [...this.#services.containers.values()]
-    for (const container of all) this.#cancelRestart(container)
+    for (const container of all) cancelRestart(container)
     // A start or a removal under way comes to its end first.
     await Promise.all(all.map((container) => container.lock.run(() => Promise.resolve())))
     await this.#departures.all()

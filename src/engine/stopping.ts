@@ -41,8 +41,24 @@ export class Stopping {
     )
   }
 
+  /** Between two runs there is nothing to end. Who waits for an end has had the last one. */
+  async endRestarts(container: Container): Promise<void> {
+    cancelRestart(container)
+    await container.remember({ manuallyStopped: true }, this.#services.warn)
+    container.notifyExit(container.lastResult())
+  }
+
   async kill(container: Container, ref: string, text: string): Promise<void> {
     const signal = parseSignal(text || 'SIGKILL')
+    // A start or restart under way comes to its end first: there is nobody to hear of the signal yet.
+    if (container.live.kind === 'idle') await container.lock.run(() => Promise.resolve())
+    if (container.live.kind === 'restarting') {
+      // As with dockerd any signal ends it, unless the container has a stop signal of its own.
+      const { stopSignal } = container.record.config
+      if (!stopSignal || signal === SIGKILL || signal === parseSignal(stopSignal))
+        await this.endRestarts(container)
+      return
+    }
     const running = container.running
     if (running === undefined) {
       throw new DewarError(
@@ -123,6 +139,13 @@ export class Stopping {
     if (running === undefined) throw new DewarError('conflict', `Container ${container.id} is not running`)
     return running
   }
+}
+
+/** The next start does not come by itself. */
+export function cancelRestart(container: Container): void {
+  if (container.live.kind !== 'restarting') return
+  clearTimeout(container.live.timer)
+  container.live = { kind: 'idle' }
 }
 
 /** Whether it ended in time (s; negative waits for ever). */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DewarError } from '../../src/base/errors.ts'
+import type { ContainerConfig } from '../../src/index.ts'
 import { until } from '../harness/until.ts'
 import { rigForAll, skip } from './fixture.ts'
 
@@ -235,6 +236,65 @@ test(
     assert.equal((await status(id)).status, 'exited')
     await new Promise((resolve) => setTimeout(resolve, 500))
     assert.equal((await status(id)).status, 'exited')
+  },
+)
+
+const crashing = { restartPolicy: { name: 'always', maximumRetryCount: 0 } } as const
+
+/** A container that ends at once and is started again, caught between two runs that are far enough apart. */
+async function crashLoop(config: Partial<ContainerConfig> = {}): Promise<string> {
+  const id = await rig().create({ cmd: ['sh', '-c', 'exit 3'], ...config }, crashing)
+  await rig().engine.containers.start(id)
+  const waits = async () =>
+    (await status(id)).status === 'restarting' && (await rig().engine.containers.inspect(id)).restartCount > 2
+  await until('it waits for its next run', waits)
+  return id
+}
+
+test(
+  'containers.kill between two runs ends the restarts, with whatever signal, as dockerd',
+  { skip },
+  async () => {
+    for (const signal of ['', 'HUP']) {
+      const id = await crashLoop()
+      const events = rig().record()
+      await rig().engine.containers.kill(id, signal)
+      assert.deepEqual([(await status(id)).status, (await status(id)).exitCode], ['exited', 3])
+      await new Promise((resolve) => setTimeout(resolve, 1500))
+      assert.equal((await status(id)).status, 'exited')
+      events.stop()
+      const own = events.seen.filter((event) => event.actor.id === id)
+      assert.deepEqual(own, [], 'nothing was signalled, nothing started')
+    }
+  },
+)
+
+test(
+  'containers.kill between two runs refuses a signal that is none and obeys a stop signal',
+  { skip },
+  async () => {
+    const { containers } = rig().engine
+    const id = await crashLoop({ stopSignal: 'INT' })
+    await assert.rejects(containers.kill(id, 'BOGUS'), code('invalid-argument'))
+    await containers.kill(id, 'HUP')
+    await until('it goes on', async () => (await containers.inspect(id)).restartCount > 4)
+    await until('it waits again', async () => (await status(id)).status === 'restarting')
+    await containers.kill(id, 'INT')
+    assert.equal((await status(id)).status, 'exited')
+  },
+)
+
+test(
+  'containers.wait between two runs is answered by a stop or a kill, as by dockerd',
+  { skip },
+  async () => {
+    const { containers } = rig().engine
+    for (const end of ['stop', 'kill'] as const) {
+      const id = await crashLoop()
+      const over = await containers.wait(id, 'not-running')
+      await (end === 'stop' ? containers.stop(id, {}) : containers.kill(id, 'KILL'))
+      assert.deepEqual(await over.result, { code: 3 })
+    }
   },
 )
 
