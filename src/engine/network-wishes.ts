@@ -5,21 +5,26 @@ import { endpointState } from './endpoint-state.ts'
 import type { ContainerRecord } from './record.ts'
 import type { EndpointConfig, EndpointState } from './types.ts'
 
-export type Wishes = Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config' | 'leftFirst'>
+/** `networks`: how it was shown before. */
+export type Wishes = Pick<ContainerRecord, 'hostConfig' | 'endpoints' | 'config' | 'leftFirst'> &
+  Partial<Pick<ContainerRecord, 'networks'>>
 
 export interface Wanted {
   readonly network: Network
   readonly endpoint: EndpointConfig
 }
 
-/** The default route's first. Empty for none, host and container modes. `find` throws for a network that is not there. */
+/**
+ * The default route's first. Empty for who is on none, and for host and container modes. `find` throws for a network that
+ * is not there.
+ */
 export function wantedNetworks(record: Wishes, find: (ref: string) => Network): Wanted[] {
   const mode = record.hostConfig.networkMode
-  const isShared = mode.startsWith('container:') || mode === 'host' || mode === 'none'
-  if (isShared || record.config.networkDisabled === true) return []
+  const leftFirst = record.leftFirst === true
+  const isAlone = mode.startsWith('container:') || mode === 'host' || (mode === 'none' && !leftFirst)
+  if (isAlone || record.config.networkDisabled === true) return []
   const found = new Map<string, Wanted>()
-  // Who has been taken off all networks is on its first again at the next start, as with dockerd.
-  if (record.leftFirst !== true || Object.keys(record.endpoints).length === 0) {
+  if (!leftFirst) {
     const first = find(mode)
     checkNotConfig(first)
     found.set(first.id, { network: first, endpoint: {} })
@@ -41,12 +46,21 @@ export function idleStates(
   if (mode.startsWith('container:')) return {}
   if (record.config.networkDisabled === true && mode !== 'host' && mode !== 'none') return {}
   const places = new Map<string, EndpointState>()
-  const first = record.leftFirst === true ? [] : [[mode, {}] as const]
+  const leftFirst = record.leftFirst === true
+  const first = leftFirst ? [] : [[mode, {}] as const]
   for (const [ref, endpoint] of [...first, ...Object.entries(record.endpoints)]) {
     const network = lookup(ref)
-    const isExtra = ref !== mode && network !== undefined && !hasPlaces(network)
-    if (!isExtra) places.set(network?.name ?? ref, endpointState(network, endpoint, undefined))
+    const isExtra = !leftFirst && ref !== mode && network !== undefined && !hasPlaces(network)
+    if (isExtra) continue
+    const [name, networkID] = network === undefined ? lastKnown(record, ref) : [network.name, network.id]
+    places.set(name, { ...endpointState(network, endpoint, undefined), networkID })
   }
-  if (mode === 'host' || mode === 'none') return Object.fromEntries([...places].slice(0, 1))
+  if (!leftFirst && (mode === 'host' || mode === 'none')) return Object.fromEntries([...places].slice(0, 1))
   return Object.fromEntries(places)
+}
+
+/** The name and id of a network that is gone: by that name the container can be taken off it. */
+function lastKnown({ networks = {} }: Wishes, ref: string): [name: string, id: string] {
+  const found = Object.entries(networks).find(([name, { networkID }]) => name === ref || networkID === ref)
+  return found === undefined ? [ref, ''] : [found[0], found[1].networkID]
 }

@@ -1,14 +1,15 @@
 /** The engine's `networks`: what clients ask of them. The work is the manager's. */
 import { DewarError } from '../base/errors.ts'
 import { hasPlaces, type Network } from '../network/network.ts'
-import { checkConfigUnused, checkNotConfig } from './config-networks.ts'
-import type { Container } from './container.ts'
-import { checkEndpoint } from './endpoint-check.ts'
+import { checkConfigUnused } from './config-networks.ts'
+import type { Container, Running } from './container.ts'
+import { endpointState } from './endpoint-state.ts'
 import { plugIn, unplug } from './live-networks.ts'
 import type { ContainerRecord } from './record.ts'
 import type { Services } from './services.ts'
 import { matchesLabel } from './events.ts'
 import { withoutUntil } from './filter-values.ts'
+import { connected, disconnected } from './network-changes.ts'
 import { isPredefined } from './network-records.ts'
 import { networkView, type NetworkMember } from './network-view.ts'
 import type { EndpointConfig, Filters, NetworkRequest, Networks, NetworkView } from './types.ts'
@@ -65,20 +66,15 @@ export class NetworkService implements Networks {
     const container = this.#services.containers.find(containerRef)
     await container.lock.run(async () => {
       const { record, running } = container
-      checkConnect(container, network, endpoint)
-      // Not what the next start wants: who was taken off its only network would be on it again.
-      if (isOn(record, network)) {
-        throw new DewarError(
-          'forbidden',
-          `endpoint with name ${container.name} already exists in network ${network.name}`,
-        )
-      }
-      const change = endpointsWith(record, network, endpoint)
+      const change = connected(record, network, endpoint)
       if (running === undefined) await this.#update(container, change)
-      else {
+      else if (hasPlaces(network)) {
         await networks.known.readyFor(network)
         const wish = { network, endpoint, change }
         await running.shim.whilePid(() => plugIn(this.#services, container, running, wish))
+      } else {
+        const state = endpointState(network, endpoint, undefined, record)
+        await container.update({ ...change, networks: { ...record.networks, [network.name]: state } })
       }
     })
     this.#emit(network, 'connect', container.id)
@@ -86,33 +82,55 @@ export class NetworkService implements Networks {
 
   async disconnect(ref: string, containerRef: string, force: boolean): Promise<void> {
     const { networks, containers } = this.#services
-    const network = networks.known.find(ref)
     // With force dockerd looks for an endpoint that has no container any more; here there are none.
-    if (force && containers.lookup(containerRef) === undefined)
+    if (force && containers.lookup(containerRef) === undefined) {
+      networks.known.find(ref)
       throw new DewarError('not-found', `endpoint ${containerRef} not found`)
+    }
     const container = containers.find(containerRef)
-    await container.lock.run(async () => {
-      const { record, running } = container
-      if (!isOn(record, network)) {
-        throw new DewarError(
-          'forbidden',
-          `container ${container.id} is not connected to network ${network.name}`,
-        )
-      }
-      if (!hasPlaces(network)) {
-        throw new DewarError(
-          'forbidden',
-          'container cannot be disconnected from host network or connected to host network',
-        )
-      }
-      const change = endpointsWithout(record, network, (name) => networks.known.lookup(name))
-      if (running === undefined) await this.#update(container, change)
-      else {
-        const wish = { network, change }
-        await running.shim.whilePid(() => unplug(this.#services, container, running, wish))
-      }
-    })
-    this.#emit(network, 'disconnect', container.id)
+    const network = await container.lock.run(() =>
+      container.running === undefined
+        ? this.#leaveStopped(container, ref)
+        : this.#leaveRunning(container, container.running, { ref, force }),
+    )
+    if (network !== undefined) this.#emit(network, 'disconnect', container.id)
+  }
+
+  /** Answers which network it was; undefined when that is gone, and was in the way of the next start. */
+  async #leaveStopped(container: Container, ref: string): Promise<Network | undefined> {
+    const { known } = this.#services.networks
+    const { record } = container
+    const network = known.lookup(ref)
+    const name = network?.name ?? ref
+    if (!Object.hasOwn(record.networks, name))
+      throw new DewarError('forbidden', `container ${container.id} is not connected to the network ${name}`)
+    await this.#update(
+      container,
+      disconnected(record, name, (one) => known.lookup(one)),
+    )
+    return network
+  }
+
+  async #leaveRunning(
+    container: Container,
+    running: Running,
+    { ref, force }: { ref: string; force: boolean },
+  ): Promise<Network> {
+    const { known } = this.#services.networks
+    const { record, id } = container
+    // A network that a running container is on cannot be removed.
+    if (force && known.lookup(ref) === undefined)
+      throw new DewarError('forbidden', `container ${id} is not connected to the network ${ref}`)
+    const network = known.find(ref)
+    const rest = Object.entries(record.networks).filter(([, one]) => one.networkID !== network.id)
+    if (rest.length === Object.keys(record.networks).length)
+      throw new DewarError('forbidden', `container ${id} is not connected to network ${network.name}`)
+    const change = disconnected(record, network.name, (one) => known.lookup(one))
+    const wish = { network, change }
+    if (hasPlaces(network))
+      await running.shim.whilePid(() => unplug(this.#services, container, running, wish))
+    else await container.update({ ...change, networks: Object.fromEntries(rest) })
+    return network
   }
 
   async prune(filters: Filters): Promise<{ deleted: readonly string[] }> {
@@ -212,57 +230,3 @@ function isDangling(value: string): boolean {
     'invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")',
   )
 }
-
-/** What can never be connected, in dockerd's words. */
-function checkConnect(container: Container, network: Network, endpoint: EndpointConfig): void {
-  checkNotConfig(network)
-  const { networkMode } = container.record.hostConfig
-  if (networkMode === 'host' || network.driver === 'host') {
-    throw new DewarError(
-      'forbidden',
-      'container cannot be disconnected from host network or connected to host network',
-    )
-  }
-  if (networkMode.startsWith('container:')) {
-    throw new DewarError(
-      'forbidden',
-      'container sharing network namespace with another container or host cannot be connected to any other network',
-    )
-  }
-  if (networkMode === 'none' || network.driver === 'null') {
-    throw new DewarError(
-      'forbidden',
-      'container cannot be connected to multiple networks with one of the networks in private (none) mode',
-    )
-  }
-  checkEndpoint(network, endpoint)
-}
-
-function isOn(record: ContainerRecord, network: Network): boolean {
-  return Object.values(record.networks).some((one) => one.networkID === network.id)
-}
-
-/** The network's name as the key, and no longer as one that was left. */
-function endpointsWith(
-  record: ContainerRecord,
-  network: Network,
-  endpoint: EndpointConfig,
-): Partial<ContainerRecord> {
-  const isFirst = [network.name, network.id].includes(modeName(record.hostConfig.networkMode))
-  return {
-    endpoints: { ...record.endpoints, [network.name]: endpoint },
-    ...(isFirst ? { leftFirst: false } : {}),
-  }
-}
-
-function endpointsWithout(
-  record: ContainerRecord,
-  network: Network,
-  lookup: (ref: string) => Network | undefined,
-): Partial<ContainerRecord> {
-  const rest = Object.entries(record.endpoints).filter(([name]) => lookup(name)?.id !== network.id)
-  const isFirst = lookup(record.hostConfig.networkMode)?.id === network.id
-  return { endpoints: Object.fromEntries(rest), ...(isFirst ? { leftFirst: true } : {}) }
-}
-
-const modeName = (mode: string): string => (mode === 'default' ? 'bridge' : mode)

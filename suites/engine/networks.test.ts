@@ -112,3 +112,109 @@ test(
     for (const id of ids) await rig.engine.containers.remove(id, { force: true, volumes: true, link: false })
   },
 )
+
+const BRIDGE = { networkMode: 'bridge' } as const
+const EMPTY = {}
+type Rigged = Awaited<ReturnType<Awaited<ReturnType<typeof home>>['open']>>
+
+/** The networks it is shown on. */
+async function isOn({ engine }: Rigged, id: string): Promise<string[]> {
+  return Object.keys((await engine.containers.inspect(id, { size: false })).networks)
+}
+
+async function links(rig: Rigged, id: string): Promise<string> {
+  return (await rig.exec(id, ['ls', '/sys/class/net'])).output.trim().split('\n').join(' ')
+}
+
+test(
+  'networks.disconnect takes a stopped container off a network that is gone; then it starts',
+  { skip },
+  async () => {
+    await using house = await home()
+    await using rig = await house.open()
+    await rig.importBusybox()
+    const { networks, containers } = rig.engine
+    const cmd = ['sleep', '60']
+    const extra = await rig.run(cmd, BRIDGE)
+    const { id: gone } = await networks.create({ name: 'gone' })
+    const only = await rig.create({ cmd }, { networkMode: 'gone' })
+    const byId = await rig.create({ cmd }, { networkMode: gone })
+    await networks.connect('gone', extra, EMPTY)
+    await containers.stop(extra, { timeout: 0 })
+    await networks.remove('gone')
+    for (const [id, rest] of [
+      [extra, ['bridge']],
+      [only, []],
+      [byId, []],
+    ] as const) {
+      await assert.rejects(containers.start(id), /network \S+ not found/)
+      await assert.rejects(
+        networks.disconnect('other', id, true),
+        new RegExp(`^DewarError: container ${id} is not connected to the network other$`),
+      )
+      await networks.disconnect('gone', id, true)
+      await assert.rejects(networks.disconnect('gone', id, true), /is not connected to the network gone/)
+      await containers.start(id)
+      assert.deepEqual(await isOn(rig, id), rest)
+      assert.equal(await links(rig, id), rest.length === 0 ? 'lo' : 'eth0 lo')
+    }
+    await assert.rejects(networks.disconnect('gone', extra, false), /network gone not found/)
+    await assert.rejects(networks.disconnect('gone', extra, true), /is not connected to the network gone/)
+    await assert.rejects(networks.disconnect('gone', 'nobody', true), /network gone not found/)
+    await assert.rejects(networks.disconnect('bridge', 'nobody', true), /endpoint nobody not found/)
+    await assert.rejects(networks.disconnect('gone', 'nobody', false), /No such container: nobody/)
+  },
+)
+
+test(
+  'networks.disconnect from all networks holds over the next start, as with dockerd',
+  { skip },
+  async () => {
+    await using house = await home()
+    await using rig = await house.open()
+    await rig.importBusybox()
+    const { networks, containers } = rig.engine
+    const id = await rig.run(['sleep', '60'], BRIDGE)
+    await networks.disconnect('bridge', id, false)
+    await containers.restart(id, { timeout: 0 })
+    assert.deepEqual([await isOn(rig, id), await links(rig, id)], [[], 'lo'])
+    await networks.connect('bridge', id, EMPTY)
+    await containers.restart(id, { timeout: 0 })
+    assert.deepEqual([await isOn(rig, id), await links(rig, id)], [['bridge'], 'eth0 lo'])
+  },
+)
+
+for (const state of ['running', 'created'] as const)
+  test(
+    `networks.connect lets a ${state} container of none onto a network once it is off none`,
+    { skip },
+    async () => {
+      await using house = await home()
+      await using rig = await house.open()
+      await rig.importBusybox()
+      const { networks, containers } = rig.engine
+      await networks.create({ name: 'own' })
+      const id = await rig.create({ cmd: ['sleep', '60'] })
+      if (state === 'running') await containers.start(id)
+      const private_ =
+        /cannot be connected to multiple networks with one of the networks in private \(none\) mode/
+      await assert.rejects(networks.connect('own', id, EMPTY), private_)
+      await networks.disconnect('none', id, false)
+      assert.deepEqual(await isOn(rig, id), [])
+      await assert.rejects(networks.disconnect('none', id, false), /is not connected to (the )?network none$/)
+      await networks.connect('own', id, EMPTY)
+      await assert.rejects(networks.connect('none', id, EMPTY), private_)
+      if (state === 'created') await containers.start(id)
+      assert.deepEqual([await isOn(rig, id), await links(rig, id)], [['own'], 'eth0 lo'])
+      await containers.restart(id, { timeout: 0 })
+      assert.deepEqual([await isOn(rig, id), await links(rig, id)], [['own'], 'eth0 lo'])
+      await networks.disconnect('own', id, false)
+      await networks.connect('none', id, EMPTY)
+      await assert.rejects(
+        networks.connect('none', id, EMPTY),
+        /endpoint with name \S+ already exists in network none/,
+      )
+      await containers.restart(id, { timeout: 0 })
+      assert.deepEqual([await isOn(rig, id), await links(rig, id)], [['none'], 'lo'])
+    },
+  )

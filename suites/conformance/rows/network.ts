@@ -343,4 +343,19 @@ export const networkRows: readonly Row[] = [
     shows: /172\.31\.25\.5/,
     normalise: [[/address pools: .*/g, 'address pools']],
   },
+  {
+    name: 'network disconnect of one that is gone',
+    script: `docker network create gn >/dev/null; docker run -d --name cx busybox sleep 99 >/dev/null; docker network connect gn cx; docker stop -t 0 cx; docker network rm gn; docker start cx 2>&1 | sed 's/network [^ ]* not/network GN not/'; docker network disconnect nosuch cx; docker network disconnect -f gn cx; echo $?; docker network disconnect -f gn cx; docker network disconnect -f gn cz; docker network disconnect -f bridge cz; docker start cx; docker inspect -f '{{range $k,$v := .NetworkSettings.Networks}}{{$k}} {{end}}' cx; docker rm -f cx`,
+    shows: /is not connected to the network gn/,
+  },
+  {
+    name: 'network disconnect none, then connect',
+    script: `docker network create nn >/dev/null; for how in run create; do docker $how $([ $how = run ] && echo -d) --name cx --network none busybox sleep 99 >/dev/null; docker network connect nn cx; docker network disconnect none cx; echo $?; docker network disconnect none cx; docker network connect nn cx; echo $?; docker network connect none cx; docker start cx; docker restart -t 0 cx; docker exec cx ls /sys/class/net; docker network disconnect nn cx; docker restart -t 0 cx; docker exec cx ls /sys/class/net; docker inspect -f '{{range $k,$v := .NetworkSettings.Networks}}{{$k}} {{end}}' cx; docker network connect none cx; docker network connect none cx; docker inspect -f '{{range $k,$v := .NetworkSettings.Networks}}{{$k}} {{end}}' cx; docker rm -f cx; done; docker network rm nn`,
+    shows: /eth0[^]*private \(none\) mode[^]*is not connected to network none/,
+  },
+  {
+    name: 'network connect and disconnect of who shares a network',
+    script: `docker network create nn >/dev/null; docker run -d --name cx --network host --userns host busybox sleep 99 >/dev/null; docker run -d --name cy busybox sleep 99 >/dev/null; docker run -d --name cz --network container:cy busybox sleep 99 >/dev/null; for c in cx cz; do docker network connect nn $c; docker network connect none $c; docker network disconnect none $c; docker network disconnect host $c; docker network disconnect bridge $c; done; docker network connect host cx; docker network connect host cz; docker network connect host cy; docker rm -f cx cy cz; docker network rm nn`,
+    shows: /sharing network namespace[^]*endpoint with name cx already exists/,
+  },
 ]
