@@ -18,12 +18,13 @@ import { eventAttributes, type Services } from './services.ts'
 import type { Health } from './types.ts'
 
 export class HealthMonitor {
-  health: Health = HEALTH_STARTING
+  health: Health
   readonly #services: Services
   readonly #container: Container
   readonly #plan: ProbePlan
   #timer: NodeJS.Timeout | undefined
-  #stopped = false
+  /** Counts beginnings: what an earlier one is about finds another number, and ends. */
+  #turn = 0
   #abort = new AbortController()
   /** Resolves when the last probe has ended, in whatever way. */
   #over: Promise<void> = Promise.resolve()
@@ -32,6 +33,8 @@ export class HealthMonitor {
     this.#services = services
     this.#container = container
     this.#plan = plan
+    // As with dockerd the last results outlive a run.
+    this.health = { ...HEALTH_STARTING, log: container.health?.health.log ?? [] }
   }
 
   /** undefined when the container has no health check. */
@@ -41,30 +44,38 @@ export class HealthMonitor {
     return plan === undefined ? undefined : new HealthMonitor(services, container, plan)
   }
 
+  /** Also after `stop`. A paused container cannot answer: `unpause` begins again. */
   begin(): void {
-    this.#schedule()
+    if (this.#container.paused) return this.end()
+    this.stop()
+    this.#schedule(this.#turn)
+  }
+
+  /** Nobody looks any more: as dockerd's, it is not healthy until the next probe says so. */
+  end(): void {
+    this.stop()
+    this.health = { ...this.health, status: 'unhealthy' }
   }
 
   stop(): void {
-    this.#stopped = true
+    this.#turn += 1
     clearTimeout(this.#timer)
     this.#abort.abort()
   }
 
-  #schedule(): void {
-    if (this.#stopped) return
+  #schedule(turn: number): void {
     const wait = nextProbeIn(this.health, this.#plan, this.#age())
-    this.#timer = setTimeout(() => void this.#round(), wait)
+    this.#timer = setTimeout(() => void this.#round(turn), wait)
   }
 
-  async #round(): Promise<void> {
-    // A paused container cannot answer and is not ill.
-    if (!this.#container.paused) this.#take(await this.#probe())
-    this.#schedule()
+  async #round(turn: number): Promise<void> {
+    const result = await this.#probe()
+    if (turn !== this.#turn) return
+    this.#take(result)
+    this.#schedule(turn)
   }
 
   #take(result: ProbeResult): void {
-    if (this.#stopped) return
     const before = this.health.status
     this.health = nextHealth(this.health, result, this.#plan, this.#age())
     if (this.health.status === before) return

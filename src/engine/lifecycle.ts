@@ -6,6 +6,7 @@ import { abandonPending } from './attach.ts'
 import type { Container } from './container.ts'
 import { removeRunFolder } from './container-folder.ts'
 import { Departures } from './departures.ts'
+import { HealthMonitor } from './health.ts'
 import { killLeftovers } from './leftovers.ts'
 import { bundleForFiles } from './launch.ts'
 import { takeBack } from './live-networks.ts'
@@ -104,7 +105,8 @@ export class Lifecycle {
     if (container.record.network.changed === true) await takeBack(this.#services, container.record)
     const { record } = container
     const startedAt = record.state.status === 'created' ? end.at : record.state.startedAt
-    container.health?.stop()
+    container.health ??= HealthMonitor.of(this.#services, container)
+    container.health?.end()
     networks.left(record)
     const ended = {
       exitCode: end.code,

@@ -13,6 +13,7 @@ import { EXIT_FILE } from '../kernel/shim.ts'
 import { guardWarning } from '../network/source-guard.ts'
 import { TEMPORARY_PREFIX } from '../store/write-whole.ts'
 import { Container } from './container.ts'
+import { HealthMonitor } from './health.ts'
 import { cgroupsPath } from './launch.ts'
 import { isEnded } from './leftovers.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -100,7 +101,12 @@ async function addContainer({ services, trash }: Reconciler, path: string): Prom
     }
     const record = parseRecord(found.value)
     if (record.id !== basename(path)) return `it says that it is ${record.id}`
-    services.containers.add(new Container(record, path, new RecordFile(path, { ...found, record })))
+    const container = new Container(record, path, new RecordFile(path, { ...found, record }))
+    services.containers.add(container)
+    if (record.state.status === 'exited') {
+      container.health = HealthMonitor.of(services, container)
+      container.health?.end()
+    }
     if (record.range !== null) services.ranges.adopt(record.id, record.range)
     return undefined
   } catch (error) {

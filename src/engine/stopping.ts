@@ -97,6 +97,7 @@ export class Stopping {
     await running.level.pause(this.#services.core, running.bundle)
     await this.#frozen(running)
     await this.#setPaused(container, running, true)
+    container.health?.end()
     this.#services.bus.emit('container', 'pause', container.id, eventAttributes(container))
   }
 
@@ -119,6 +120,7 @@ export class Stopping {
     const running = this.#needRunning(container)
     await running.level.unpause(this.#services.core, running.bundle)
     await this.#setPaused(container, running, false)
+    if (container.running === running) container.health?.begin()
     this.#services.bus.emit('container', 'unpause', container.id, eventAttributes(container))
   }
 

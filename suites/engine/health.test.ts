@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Health } from '../../src/index.ts'
 import { compileC } from '../harness/compile-c.ts'
 import { until } from '../harness/until.ts'
-import { rigForAll, skip } from './fixture.ts'
+import { home, rigForAll, skip } from './fixture.ts'
 
 const { rig } = rigForAll()
 
@@ -112,4 +112,63 @@ test('a health check’s timeout is told as Go prints it, with what it said befo
   const ill = await until('unhealthy', () => isIll(id), PATIENCE)
   assert.equal(ill.log[0]?.output, 'Health check exceeded timeout (1.5s): before\n')
   await remove(id)
+})
+
+test('a health is unhealthy while nothing is checked: paused, between runs, stopped', { skip }, async () => {
+  const { containers } = rig().engine
+  const healthcheck = { test: ['CMD', 'true'], interval: 100e6, timeout: 60e9 }
+  const id = await rig().create({ cmd: ['sleep', '99'], healthcheck })
+  assert.equal((await state(id)).health, undefined)
+  await containers.start(id)
+  assert.equal((await health(id)).status, 'starting')
+  const isWell = async () => (await health(id)).status === 'healthy'
+  await until('healthy', isWell, PATIENCE)
+  const events = rig().record()
+  await containers.pause(id)
+  const paused = await health(id)
+  assert.deepEqual([paused.status, paused.failingStreak], ['unhealthy', 0])
+  await sleep(400)
+  assert.deepEqual(await health(id), paused)
+  await containers.unpause(id)
+  await until('healthy again', isWell, PATIENCE)
+  // One checker, not two.
+  const before = (await health(id)).log.at(-1)?.start ?? 0
+  await until('two more', async () => ((await health(id)).log.at(-2)?.start ?? 0) > before, PATIENCE)
+  const starts = (await health(id)).log.map(({ start }) => start)
+  assert.ok((starts.at(-1) ?? 0) - (starts.at(-2) ?? 0) >= 100, starts.join())
+  await containers.stop(id, { timeout: 0 })
+  events.stop()
+  const changes = events.seen.filter(({ action }) => action.startsWith('health_status'))
+  assert.deepEqual(
+    changes.map(({ action }) => action),
+    ['health_status: healthy'],
+  )
+  const stopped = await health(id)
+  assert.deepEqual([stopped.status, stopped.failingStreak], ['unhealthy', 0])
+  await containers.start(id)
+  // What was found before is kept.
+  const { log } = await health(id)
+  assert.ok(log.some(({ start }) => start === stopped.log.at(-1)?.start))
+  await remove(id)
+})
+
+test('a health of what has ended is unhealthy for the next engine, too', { skip }, async () => {
+  await using house = await home()
+  const healthcheck = { test: ['CMD', 'true'], interval: 30e9 }
+  const ids: string[] = []
+  {
+    await using first = await house.open()
+    await first.importBusybox()
+    for (const cmd of [['true'], ['sleep', '99']]) {
+      ids.push(await first.create({ cmd, healthcheck }))
+      await first.engine.containers.start(ids.at(-1) ?? '')
+    }
+    ids.push(await first.create({ cmd: ['true'], healthcheck }))
+    await first.engine.containers.pause(ids[1] ?? '')
+  }
+  await using next = await house.open()
+  const statuses = ids.map(async (id) => (await next.engine.containers.inspect(id)).state.health?.status)
+  assert.deepEqual(await Promise.all(statuses), ['unhealthy', 'unhealthy', undefined])
+  await next.engine.containers.unpause(ids[1] ?? '')
+  await next.engine.containers.stop(ids[1] ?? '', { timeout: 0 })
 })

@@ -239,6 +239,11 @@ export const lifeRows: readonly Row[] = [
     shows: /unhealthy 1 bad/,
   },
   {
+    name: 'the health of who is paused, waits for its next run or has ended',
+    script: `H='{{.State.Status}} {{with .State.Health}}{{.Status}} {{.FailingStreak}}{{end}}'; docker create --name cx --health-cmd true --health-interval 99s busybox sleep 99 >/dev/null; docker inspect -f "$H" cx; docker start cx; docker inspect -f "$H" cx; docker pause cx; docker inspect -f "$H" cx; docker ps --format '{{.Status}}'; docker unpause cx; docker inspect -f "$H" cx; docker stop -t 0 cx; docker inspect -f "$H" cx; docker ps -aq --filter health=unhealthy | wc -l; docker start cx; docker inspect -f "$H" cx; docker run -d --name cy --restart always --health-cmd true busybox false >/dev/null; until [ $(realdocker inspect -f '{{.RestartCount}}' cy) -gt 3 ] && [ "$(realdocker inspect -f '{{.State.Status}}' cy)" = restarting ]; do sleep 0.02; done; docker inspect -f "$H" cy; docker rm -f cx cy`,
+    shows: /paused unhealthy 0[^]*exited unhealthy 0[^]*restarting unhealthy 0/,
+  },
+  {
     name: '--no-healthcheck switches it off',
     script: `docker run -d --name cx --no-healthcheck healthy; docker inspect -f '{{json .State.Health}} {{json .Config.Healthcheck}}' cx; docker ps --format '{{.Status}}'`,
     shows: /NONE/,
