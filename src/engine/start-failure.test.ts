@@ -58,6 +58,35 @@ test('startFailure tells the three ways a command cannot run, in runc’s words'
   }
 })
 
+test('startFailure and execFailure have Go’s words for what execve(2) and chdir(2) answer, never a bare name', () => {
+  const words = {
+    E2BIG: 'argument list too long',
+    EAGAIN: 'resource temporarily unavailable',
+    EINVAL: 'invalid argument',
+    EIO: 'input/output error',
+    EMFILE: 'too many open files',
+    ENOMEM: 'cannot allocate memory',
+    ENOTCONN: 'transport endpoint is not connected',
+    EOVERFLOW: 'value too large for defined data type',
+    ESTALE: 'stale NFS file handle',
+    ETXTBSY: 'text file busy',
+    'errno 80': 'accessing a corrupted shared library',
+    'errno 9999': 'errno 9999',
+  }
+  for (const [errno, said] of Object.entries(words)) {
+    const { error, exitCode } = startFailure(failed('exec', errno), 'id')
+    assert.ok(error.message.endsWith(`: exec: "id": ${said}: unknown`), error.message)
+    assert.equal(exitCode, 126)
+    assert.ok(execFailure(failed('exec', errno), '/id').error.message.endsWith(`: ${said}: unknown`))
+    const chdir = execFailure(failed('chdir', errno, '/w'), 'id').error.message
+    assert.ok(chdir.endsWith(`failed: ${said}: unknown`), chdir)
+  }
+  const told = (errno: string) => startFailure(failed('exec', errno), '/a/b').error.message
+  assert.match(told('ELOOP'), /exec: "\/a\/b": stat \/a\/b: too many levels of symbolic links: unknown$/)
+  assert.match(told('ENAMETOOLONG'), /stat \/a\/b: file name too long: unknown$/)
+  assert.match(told('ENOTDIR'), /stat \/a\/b: not a directory: unknown$/)
+})
+
 test('startFailure hands an error of ours on unchanged and wraps others', () => {
   const own = new DewarError('conflict', 'taken')
   assert.equal(startFailure(own, 'x').error, own)

@@ -2,6 +2,7 @@
 import { DewarError, messageOf } from '../base/errors.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { reserveFailed } from '../network/ports.ts'
+import { errnoWords } from './errno-words.ts'
 import type { ContainerRecord, RecordedPort } from './record.ts'
 
 export interface StartFailure {
@@ -96,7 +97,7 @@ function execStepFailure(cause: PlanFailed, argv0: string, phrase: (words: strin
   switch (cause.errno) {
     case 'ENOENT':
     case 'ENOTDIR': {
-      const why = isPath ? `stat ${argv0}: no such file or directory` : 'executable file not found in $PATH'
+      const why = isPath ? `stat ${argv0}: ${errnoWords(cause.errno)}` : 'executable file not found in $PATH'
       return { error: new DewarError('command-not-found', phrase(name + why), { cause }), exitCode: 127 }
     }
     case 'EACCES':
@@ -113,19 +114,17 @@ function execStepFailure(cause: PlanFailed, argv0: string, phrase: (words: strin
         }),
         exitCode: 126,
       }
-    default:
-      return { error: new DewarError('system', phrase(`${name}${cause.errno}`), { cause }), exitCode: 126 }
+    default: {
+      // What a look at the path finds before anything is executed.
+      const isFound = !isPath || (cause.errno !== 'ELOOP' && cause.errno !== 'ENAMETOOLONG')
+      const why = `${isFound ? '' : `stat ${argv0}: `}${errnoWords(cause.errno)}`
+      return { error: new DewarError('system', phrase(`${name}${why}`), { cause }), exitCode: 126 }
+    }
   }
 }
 
 function workdirFailure(cause: PlanFailed, phrase: (words: string) => string): StartFailure {
-  const why: Record<string, string> = {
-    ENOENT: 'no such file or directory',
-    ENOTDIR: 'not a directory',
-    EACCES: 'permission denied',
-    ELOOP: 'too many levels of symbolic links',
-  }
-  const text = `chdir to cwd (${JSON.stringify(cause.path)}) set in config.json failed: ${why[cause.errno] ?? cause.errno}`
+  const text = `chdir to cwd (${JSON.stringify(cause.path)}) set in config.json failed: ${errnoWords(cause.errno)}`
   const code = cause.errno === 'EACCES' ? 126 : 127
   return {
     error: new DewarError(code === 126 ? 'command-not-executable' : 'command-not-found', phrase(text), {

@@ -73,6 +73,23 @@ test(
   },
 )
 
+test('execs.start tells why a program cannot be executed, in Docker’s words', { skip }, async () => {
+  const id = await rig().run(['sleep', '100'])
+  await rig().exec(id, ['sh', '-c', 'ln -s loop /loop; ln -s id2 /bin/id2'])
+  const path = `/${'x'.repeat(300)}`
+  for (const [cmd, env, said] of [
+    ['/loop', [], 'exec: "/loop": stat /loop: too many levels of symbolic links: unknown'],
+    ['id2', [], 'exec: "id2": too many levels of symbolic links: unknown'],
+    [path, [], `exec: "${path}": stat ${path}: file name too long: unknown`],
+    ['/etc/passwd/x', [], 'exec: "/etc/passwd/x": stat /etc/passwd/x: not a directory: unknown'],
+    ['id', [`A=${'a'.repeat(1 << 17)}`], 'exec: "id": argument list too long: unknown'],
+  ] as const)
+    await assert.rejects(rig().exec(id, [cmd], { env }), (error: DewarError) => {
+      assert.ok(error.message.endsWith(`unable to start container process: ${said}`), error.message)
+      return true
+    })
+})
+
 test('containers.start of a missing command with --rm leaves nothing', { skip }, async () => {
   const id = await rig().create({ cmd: ['nosuch'] }, { autoRemove: true })
   const over = await rig().engine.containers.wait(id, 'removed')
