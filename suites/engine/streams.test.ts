@@ -267,6 +267,16 @@ test('logs reads over rotated files', { skip }, async () => {
   assert.equal(output, Array.from({ length: 1000 }, (_, n) => `${n + 1}\n`).join(''))
 })
 
+test('containers.create refuses log options that dockerd refuses at the start', { skip }, async () => {
+  for (const [config, said] of [
+    [{ 'max-size': '-1', 'max-file': '2' }, "invalid size: '-1'"],
+    [{ 'max-size': '1k', 'max-file': '0' }, 'max-file cannot be less than 1'],
+  ] as const)
+    await assert.rejects(rig().create({ cmd: ['true'] }, { logConfig: { type: 'json-file', config } }), {
+      message: said,
+    })
+})
+
 test('a health check turns unhealthy and healthy again, and says so', { skip }, async () => {
   const events = rig().record()
   const healthcheck = {
