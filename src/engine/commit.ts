@@ -31,7 +31,7 @@ export async function commitContainer(
     throw new DewarError('conflict', `You cannot commit container ${container.id} which is being removed`)
   }
   const pauses = options.pause && container.running !== undefined && !container.paused
-  if (pauses) await lifecycle.stopping.pause(container)
+  if (pauses) await lifecycle.stopping.pause(container, { committing: true })
   try {
     const id = await commitLayer(committer, container, options)
     const attributes = {

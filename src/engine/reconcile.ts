@@ -123,6 +123,13 @@ async function findRunning({ services, lifecycle }: Reconciler, container: Conta
   if (shim !== undefined) {
     services.networks.adopt(container.record)
     lifecycle.adopt(container, shim)
+    await lifecycle.stopping
+      .settlePause(container)
+      .catch((error: unknown) =>
+        services.warn(
+          `Finding out whether container ${container.name} is paused failed: ${messageOf(error)}`,
+        ),
+      )
     container.health?.begin()
     // Without names it runs as it did while there was no engine.
     await services.networks.names

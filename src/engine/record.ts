@@ -21,6 +21,8 @@ export type RecordedState =
       readonly status: 'running'
       readonly startedAt: number
       readonly paused: boolean
+      /** Paused by a commit, and for that long only. */
+      readonly committing?: boolean
       readonly finishedAt?: number
     }
   | {
@@ -143,6 +145,7 @@ const schema = z.object({
       status: z.literal('running'),
       startedAt: z.number(),
       paused: z.boolean(),
+      committing: z.exactOptional(z.boolean()),
       finishedAt: z.exactOptional(z.number()),
     }),
     z.object({ status: z.literal('exited'), ...ended }),

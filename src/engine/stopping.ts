@@ -2,7 +2,7 @@
 import { DewarError } from '../base/errors.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { ShimGone } from '../kernel/shim-control.ts'
-import { isFrozen } from '../kernel/cgroup.ts'
+import { isFrozen, isThawed } from '../kernel/cgroup.ts'
 import { parseSignal, SIGNALS } from '../kernel/signals.ts'
 import type { Container, Running } from './container.ts'
 import { eventAttributes, type Services } from './services.ts'
@@ -91,12 +91,13 @@ export class Stopping {
 
   // ------------------------------------------------------------------ pause
 
-  async pause(container: Container): Promise<void> {
+  /** `committing`: for the time of a commit, which an engine that is killed does not end. */
+  async pause(container: Container, { committing = false } = {}): Promise<void> {
     const running = this.#needRunning(container)
     if (container.paused) throw new DewarError('conflict', `Container ${container.id} is already paused`)
     await running.level.pause(this.#services.core, running.bundle)
     await this.#frozen(running)
-    await this.#setPaused(container, running, true)
+    await this.#setPaused(container, running, committing ? 'committing' : true)
     container.health?.end()
     this.#services.bus.emit('container', 'pause', container.id, eventAttributes(container))
   }
@@ -124,10 +125,30 @@ export class Stopping {
     this.#services.bus.emit('container', 'unpause', container.id, eventAttributes(container))
   }
 
-  async #setPaused(container: Container, running: Running, paused: boolean): Promise<void> {
+  async #setPaused(container: Container, running: Running, paused: boolean | 'committing'): Promise<void> {
     const { state } = container.record
-    if (container.running === running && state.status === 'running')
-      await container.remember({ state: { ...state, paused } }, this.#services.warn)
+    if (container.running !== running || state.status !== 'running') return
+    const { committing: _, ...rest } = state
+    const next = {
+      ...rest,
+      paused: paused !== false,
+      ...(paused === 'committing' ? { committing: true } : {}),
+    }
+    await container.remember({ state: next }, this.#services.warn)
+  }
+
+  /**
+   * After an engine was killed between the kernel and its record, or while it committed: what nobody paused goes on, and
+   * what goes on is not called paused.
+   */
+  async settlePause(container: Container): Promise<void> {
+    const { running, record } = container
+    if (running === undefined || record.state.status !== 'running') return
+    const { paused, committing = false } = record.state
+    const thawed = await isThawed(this.#services.cgroups, running.bundle.spec.linux.cgroupsPath)
+    if (paused && !committing && !thawed) return
+    if (!thawed) await running.level.unpause(this.#services.core, running.bundle)
+    if (paused) await this.#setPaused(container, running, false)
   }
 
   #needRunning(container: Container): Running {

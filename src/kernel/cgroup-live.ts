@@ -49,6 +49,15 @@ export async function isFrozen(layout: CgroupLayout, path: string): Promise<bool
   return /^frozen 1$/m.test(await readFile(`${folder}/cgroup.events`, 'utf8'))
 }
 
+/** Whether nobody wants it frozen, and it is not on its way there. */
+export async function isThawed(layout: CgroupLayout, path: string): Promise<boolean> {
+  const folder = groupFolder(layout, 'freezer', path)
+  const [file, word] = layout.controllers.has('freezer')
+    ? ['freezer.state', 'THAWED']
+    : ['cgroup.freeze', '0']
+  return (await readFile(`${folder}/${file}`, 'utf8')).trim() === word
+}
+
 /**
  * Removes a container's groups with those it made inside, as far as the plan's `rmdir` has left any (a killed
  * shim's). Processes must be gone. Nearly always there is nothing left: to see that takes 0.02 ms for all trees, to find

@@ -26,7 +26,7 @@ export type { CheckedResources } from './cgroup-check.ts'
 export { controllerOf, detectCgroups, groupFolder, readCgroups } from './cgroup-layout.ts'
 export { closeCgroups, delegatedGroup, openCgroups, runsSystemd } from './cgroup-systemd.ts'
 export type { CgroupLayout, CgroupTexts } from './cgroup-layout.ts'
-export { isFrozen, pidsIn, removeTree } from './cgroup-live.ts'
+export { isFrozen, isThawed, pidsIn, removeTree } from './cgroup-live.ts'
 export { readStats } from './cgroup-stats.ts'
 
 export interface CgroupPlan {

@@ -7,6 +7,8 @@ interface Request {
   readonly create?: CreateContainer
   readonly start?: string
   readonly remove?: string
+  readonly pause?: string
+  readonly commit?: string
 }
 
 const options: unknown = JSON.parse(process.argv[2] ?? '{}')
@@ -25,6 +27,9 @@ async function answer(line: string): Promise<string> {
   if (request.start !== undefined) await engine.containers.start(request.start)
   if (request.remove !== undefined)
     await engine.containers.remove(request.remove, { force: true, volumes: true, link: false })
+  if (request.pause !== undefined) await engine.containers.pause(request.pause)
+  if (request.commit !== undefined)
+    await engine.images.commit(request.commit, { changes: [], author: '', comment: '', pause: true })
   return 'done'
 }
 

@@ -2,7 +2,9 @@ import { after, before, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { resolveOptions } from '../../src/engine/options.ts'
+import { isThawed, readCgroups } from '../../src/kernel/cgroup.ts'
 import { until } from '../harness/until.ts'
 import { childEngine, create } from './child-engine-client.ts'
 import { home, skip, type Home, type Rig } from './fixture.ts'
@@ -165,5 +167,38 @@ test(
       warnings.join(),
     )
     assert.deepEqual(readdirSync(join(root, 'containers')), ['b'.repeat(64)])
+  },
+)
+
+test(
+  'what a killed engine had frozen for a commit goes on, and what a user paused stays so',
+  { skip },
+  async () => {
+    const layout = await readCgroups()
+    const { folders, instance } = resolveOptions(house.options)
+    for (let round = 0; round < 4; round += 1) {
+      const engine = await childEngine(house)
+      const script = 'head -c 30000000 /dev/urandom >/r; while :; do echo on; sleep 0.05; done'
+      const committed = await engine.ask(create(['sh', '-c', script]))
+      const paused = await engine.ask(create(['sleep', '100']))
+      for (const id of [committed, paused]) await engine.ask({ start: id })
+      assert.equal(await engine.ask({ pause: paused }), 'done')
+      const log = join(folders.containers, committed, 'log')
+      await until('the file', () => readFileSync(log, 'utf8').includes('on'))
+      const thawed = () => isThawed(layout, `/dewar-${instance}/${committed}`)
+      engine.send({ commit: committed })
+      await until('the commit', async () => !(await thawed()))
+      // The first at once, before the record may say so.
+      await sleep(round * 20)
+      await engine.kill()
+      assert.ok(!(await thawed()), 'the commit had ended')
+      await using rig = await house.open()
+      const status = async (id: string) => (await rig.engine.containers.inspect(id)).state.status
+      assert.deepEqual([await status(committed), await status(paused)], ['running', 'paused'])
+      const before = readFileSync(log, 'utf8').length
+      await until('more of its log', () => readFileSync(log, 'utf8').length > before)
+      await rig.engine.containers.unpause(paused)
+      await leaveNo(rig)
+    }
   },
 )
