@@ -60,7 +60,7 @@ export async function createContainer(services: Services, request: CreateContain
     containers.add(container)
     bus.emit('container', 'create', id, eventAttributes(container))
     services.ready.expect(container)
-    return { container, warnings }
+    return { container, warnings: [...(image.warnings ?? []), ...warnings] }
   } catch (error) {
     containers.freeName(name)
     giveUp(services, id)

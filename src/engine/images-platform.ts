@@ -18,3 +18,19 @@ export function requirePlatform(
       `wanted ${wanted.os}/${wanted.architecture}, actual: ${document.os}/${document.architecture}`,
   )
 }
+
+/** For who asked for no platform, and gets an image that this machine may not run: "exec format error" would be all. */
+export function platformWarnings(
+  { os, architecture, variant }: Pick<ImageDocument, 'os' | 'architecture' | 'variant'>,
+  platform: string | undefined,
+): readonly string[] {
+  const host = parsePlatform(undefined)
+  const isAsked = platform !== undefined && platform !== ''
+  // An old import need not say what it is for.
+  if (isAsked || architecture === '' || (os === host.os && architecture === host.architecture)) return []
+  const image = [os, architecture, ...(variant === undefined ? [] : [variant])].join('/')
+  return [
+    `The requested image's platform (${image}) does not match the detected host platform ` +
+      `(${host.os}/${host.architecture}) and no specific platform was requested`,
+  ]
+}

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
+import type { ImageForContainer } from './services.ts'
 import type { RegistryOptions } from '../registry/endpoints.ts'
 import { Blobs } from '../store/blobs.ts'
 import { ImageStore } from '../store/image-store.ts'
@@ -18,7 +19,7 @@ import { loadImages } from './images-load.ts'
 import { addImage, addLayer, documentOver } from './images-make.ts'
 import type { CommitLayer, Workshop } from './images-make.ts'
 import { ImageNames } from './images-names.ts'
-import { requirePlatform } from './images-platform.ts'
+import { platformWarnings, requirePlatform } from './images-platform.ts'
 import { RegistryImages } from './images-registry.ts'
 import { pruneImages, removeImage } from './images-remove.ts'
 import type { ImageUser, Remover } from './images-remove.ts'
@@ -133,19 +134,18 @@ export class ImageService implements Omit<Images, 'commit' | 'distribution' | 's
   }
 
   /** What creating a container needs. Throws `not-found` in dockerd's words, also when the platform differs. */
-  forContainer(
-    ref: string,
-    platform: string | undefined,
-  ): {
-    readonly id: string
-    readonly config: ImageConfig
-    readonly lower: readonly string[]
-    readonly os: string
-  } {
+  forContainer(ref: string, platform: string | undefined): ImageForContainer {
     const { id } = this.#complete(ref)
     const document = this.#images.config(id)
     requirePlatform(document, ref, platform)
-    return { id, config: configOfDocument(document.config), lower: this.rootfs(id), os: document.os }
+    const warnings = platformWarnings(document, platform)
+    return {
+      id,
+      config: configOfDocument(document.config),
+      lower: this.rootfs(id),
+      os: document.os,
+      warnings,
+    }
   }
 
   #complete(ref: string): ImageRecord {

@@ -26,6 +26,7 @@ export interface ImageForContainer {
   /** Layer folders, topmost first. */
   readonly lower: readonly string[]
   readonly os: string
+  readonly warnings?: readonly string[]
 }
 
 export interface Services {

@@ -267,6 +267,11 @@ export const imageRows: readonly Row[] = [
     code: 0,
   },
   {
+    name: 'create of an image for another platform warns',
+    script: `other=$(test $(uname -m) = x86_64 && echo arm64 || echo amd64); mkdir i; realdocker save busybox | tar xC i; jq --arg a $other '.architecture = $a' i/$(jq -r '.[0].Config' i/manifest.json) >x; mv x i/x.json; jq '.[0].Config = "x.json" | .[0].RepoTags = ["other:1"]' i/manifest.json >m; mv m i/manifest.json; rm -f i/index.json i/oci-layout i/repositories; tar cC i . | realdocker load -q >/dev/null; docker create --name cx other:1 true >/dev/null; docker create --name cy --platform linux/$other other:1 true >/dev/null; docker rm cx cy; realdocker rmi other:1 >/dev/null`,
+    shows: /WARNING: The requested image's platform/,
+  },
+  {
     name: 'save of a name without a tag saves all its tags',
     script: `docker tag busybox sv:h; docker tag busybox sv:h2; docker save sv | tar xOf - manifest.json | jq -c '.[].RepoTags'; docker save sv sv:h2 | tar xOf - manifest.json | jq -c '.[].RepoTags'; docker save nosuchname >/dev/null; docker rmi sv:h sv:h2`,
     shows: /^\["sv:h","sv:h2"\]$/m,
