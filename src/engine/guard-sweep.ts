@@ -4,6 +4,9 @@
  * to the next one, which writes the whole table anew. One by one it held up others: whoever closes a socket of nf_tables
  * after deleting something waits for RCU, 5 ms, and all starts with a network wait for him (nft_rcv_nl_event holds the
  * network namespace's commit_mutex meanwhile; seen on Linux 6.18).
+ *
+ * With it goes an interface that the kernel still has by then. It removes those of a network namespace with the last that
+ * holds it, which may be a connection that nobody answers any more: a hundred seconds (tcp_orphan_retries, tcp(7)).
  */
 import type { Core } from '../kernel/core-api.ts'
 import type { Step } from '../kernel/plan.ts'
@@ -32,11 +35,11 @@ export class GuardSweep {
     this.#failed = failed
   }
 
-  /** A container has ended, or has not come about. */
-  add(id: string, ports: () => readonly GuardedPort[]): void {
+  /** A container has ended, or has not come about. `removal`: of its interfaces, if they are there. */
+  add(id: string, ports: () => readonly GuardedPort[], removal: () => readonly Step[] = () => []): void {
     let steps: readonly Step[]
     try {
-      steps = unguardSteps('host', this.#table, ports())
+      steps = [...removal(), ...unguardSteps('host', this.#table, ports())]
     } catch {
       // What cannot be written down (a MAC that is none) its start could not write down either.
       return

@@ -4,7 +4,7 @@ import { messageOf } from '../base/errors.ts'
 import type { NetworkSteps } from '../isolation/level.ts'
 import type { Core } from '../kernel/core-api.ts'
 import { type Attachment, type ContainerNetwork } from '../network/attachment.ts'
-import { bridgeSteps, guardedPorts, NO_STEPS, vethName } from '../network/container-steps.ts'
+import { bridgeSteps, deleteSteps, guardedPorts, NO_STEPS, vethName } from '../network/container-steps.ts'
 import { formatMac, parseMac } from '../network/ipam.ts'
 import { nameServerSteps } from '../network/name-steps.ts'
 import { hasNames, type Network } from '../network/network.ts'
@@ -176,7 +176,12 @@ export class NetworkManager {
 
   /** A run is over, or has not come about. */
   left(record: ContainerRecord): void {
-    this.guards.add(record.id, () => guardedPorts(this.frame(record, 0)))
+    const frame = (): ContainerNetwork => this.frame(record, 0)
+    this.guards.add(
+      record.id,
+      () => guardedPorts(frame()),
+      () => deleteSteps(frame(), 'host'),
+    )
     this.free(record.id)
   }
 

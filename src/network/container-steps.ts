@@ -111,7 +111,11 @@ export function guardedPorts(container: Released, attachments = container.attach
     }))
 }
 
-function deleteSteps(container: Released, actor: 'after' | 'host'): Step[] {
+/** Of the interfaces on bridges, if they are there. */
+export function deleteSteps(
+  container: Pick<Released, 'containerId' | 'vethPrefix' | 'attachments'>,
+  actor: 'after' | 'host',
+): Step[] {
   return onBridges(container.attachments).map(({ slot }) =>
     deleteVethStep(actor, vethName(container.vethPrefix, container.containerId, slot)),
   )

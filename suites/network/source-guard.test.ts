@@ -144,6 +144,25 @@ describe('the source guard', { skip }, () => {
     await onlySenders()
   })
 
+  test('an interface goes also when the kernel keeps it for a connection that nobody answers', async () => {
+    const listen = ['busybox', 'sh', '-c', 'sleep 900 | nc -l -p 80']
+    const id = await rig.docker('run', '-d', '--name', 'held', ...listen)
+    const own = await rig.docker('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'held')
+    await rig.run('caller')
+    await rig.docker('exec', '-d', 'caller', 'sh', '-c', `sleep 600 | nc ${own} 80`)
+    const sockets = () => rig.docker('exec', 'held', 'cat', '/proc/net/tcp', '/proc/net/tcp6')
+    await until('the connection', async () => / \w+:0050 \w+:\w+ 01 /.test(await sockets()), 20_000)
+    const links = () => rig.host('ip', '-o', 'link')
+    const veth = new RegExp(`: (dw\\w{4}${id.slice(0, 8)})@`)
+    const [, name = ''] = veth.exec(await links()) ?? []
+    // Now the end cannot be told to the other side: the kernel tries for a hundred seconds.
+    await rig.host('ip', 'link', 'set', name, 'down')
+    await rig.docker('rm', '-f', 'held')
+    await until('the interface to go', async () => !veth.test(await links()), 30_000)
+    await rig.docker('rm', '-f', 'caller')
+    await onlySenders()
+  })
+
   test('forgets networks that were connected while it ran, when it ends by itself, is killed or restarted', async () => {
     await rig.run('one')
     await rig.docker('network', 'connect', 'front', 'one')
