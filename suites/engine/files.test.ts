@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -381,3 +382,30 @@ test('a layer that several unpack at a time is kept once, and whole', { skip }, 
     }
   }
 })
+
+test(
+  'a volume is gone before its files are: who is killed meanwhile leaves none that is empty',
+  { skip },
+  async () => {
+    const { volumes } = rig.engine
+    await rig.finish(
+      { cmd: ['sh', '-c', 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); : >/v/$i; done'] },
+      { binds: ['many:/v'] },
+    )
+    for (const { id } of await rig.engine.containers.list({
+      all: true,
+      limit: 0,
+      size: false,
+      filters: new Map([['volume', ['many']]]),
+    }))
+      await rig.engine.containers.remove(id, { force: true, volumes: false, link: false })
+    const listed = async () => (await volumes.list(new Map())).some(({ name }) => name === 'many')
+    assert.ok(await listed())
+    const trash = join(house.options.root ?? '', 'trash')
+    const removal = volumes.remove('many', false)
+    await until('the volume to be off the list', async () => !(await listed()), 30_000, 1)
+    assert.notDeepEqual(readdirSync(trash), [], 'its files are being deleted')
+    await removal
+    assert.deepEqual(readdirSync(trash), [])
+  },
+)
