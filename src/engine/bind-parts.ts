@@ -3,6 +3,7 @@
  * tree or of nothing (mount_setattr(2)), and some file systems cannot be mapped at all: those among the tree
  * (/proc in `-v /:/host:ro`, say) are mounted one by one, as they are. Pure.
  */
+import { isWithin, mountOf, parseMountinfo, type HostMount } from '../base/mountinfo.ts'
 
 export interface BindPart {
   readonly source: string
@@ -26,25 +27,14 @@ const KERNEL = new Set([
   ...['sysfs', 'tracefs'],
 ])
 
-interface HostMount {
-  readonly id: string
-  readonly parent: string
-  readonly path: string
-  readonly type: string
-}
-
 /** `source`: absolute, without symlinks. `mountinfo`: the host's /proc/self/mountinfo (proc_pid_mountinfo(5)). */
 export function bindParts(mountinfo: string, source: string, recursive: boolean): BindPart[] {
-  const all = mountinfo.split('\n').flatMap(parseLine)
-  const top = all.reduce<HostMount | undefined>((best, mount) => {
-    if (!contains(mount.path, source)) return best
-    // Of several at one place the last one is on top.
-    return best === undefined || mount.path.length >= best.path.length ? mount : best
-  }, undefined)
+  const all = parseMountinfo(mountinfo)
+  const top = mountOf(all, source)
   if (top === undefined) return [{ source, below: '', recursive, idmap: true }]
   // An unknown type is tried: the kernel's refusal comes back as the start's error.
   if (KERNEL.has(top.type)) return [{ source, below: '', recursive, idmap: false }]
-  const children = recursive ? visibleBelow(all, top).filter((mount) => contains(source, mount.path)) : []
+  const children = recursive ? visibleBelow(all, top).filter((mount) => isWithin(source, mount.path)) : []
   return split({ ...top, path: source }, children, all, source)
 }
 
@@ -70,26 +60,11 @@ function split(
 function visibleBelow(all: readonly HostMount[], mount: HostMount): HostMount[] {
   const children = all.filter((one) => one.parent === mount.id && one.id !== mount.id)
   return children
-    .filter((one) => !children.some((other) => other.path !== one.path && contains(other.path, one.path)))
+    .filter((one) => !children.some((other) => other.path !== one.path && isWithin(other.path, one.path)))
     .map((one) => topmost(all, one))
 }
 
 function topmost(all: readonly HostMount[], mount: HostMount): HostMount {
   const over = all.find((one) => one.parent === mount.id && one.path === mount.path && one.id !== mount.id)
   return over === undefined ? mount : topmost(all, over)
-}
-
-/** "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the type stands behind the lone dash. */
-function parseLine(line: string): HostMount[] {
-  const [id, parent, , , path, ...rest] = line.split(' ')
-  const type = rest[rest.indexOf('-') + 1]
-  if (id === undefined || parent === undefined || path === undefined || type === undefined) return []
-  const plain = path.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  )
-  return [{ id, parent, path: plain, type }]
-}
-
-function contains(folder: string, path: string): boolean {
-  return folder === '/' || path === folder || path.startsWith(`${folder}/`)
 }

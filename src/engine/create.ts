@@ -239,6 +239,7 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
 /** Overlayfs stacks two layers at least: there is an empty one below the image's. */
 function mountSources({ volumes, image, imageClaims, settings }: Services, container: string): MountSources {
   return {
+    root: settings.root,
     volumes: { ensure: (request) => volumes.ensure(request, container) },
     image(ref) {
       const found = image(ref, undefined)

@@ -1,6 +1,6 @@
 /** From a container's record to the bundle its level starts: the effects around the pure spec. */
 import { randomUUID } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { release } from 'node:os'
 import { oomFile } from '../kernel/cgroup.ts'
 import { containerCapabilities } from '../kernel/capabilities.ts'
@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { overwrite } from '../store/write-whole.ts'
 import type { Bundle } from '../isolation/level.ts'
 import { bindParts } from './bind-parts.ts'
+import { realPath, refuseUnsharedSources } from './bind-propagation.ts'
 import { etcOwner, writeEtcFiles } from './etc-files.ts'
 import type { Container } from './container.ts'
 import { refuseDeviceRequests, resolveBlockDevices, resolveDevices } from './devices.ts'
@@ -57,6 +58,7 @@ export async function bundleForStart(services: Services, container: Container): 
   const { hostConfig, config } = container.record
   refuseDeviceRequests(hostConfig)
   refuseProcMounts(container.record)
+  refuseUnsharedSources(container.record, services.settings.root)
   requireLinks(services, container.record)
   const joins = joinPids(hostConfig, services.containers, container.record.range)
   const [devices, blockDevices, user] = await Promise.all([
@@ -147,15 +149,6 @@ function withParts({ mounts, range }: ContainerRecord): readonly ResolvedMount[]
 
 /** Not a folder of ours, so of a file system that may not take ids. */
 const isForeign = ({ type, mounted }: ResolvedMount): boolean => type === 'bind' || mounted === true
-
-/** A source that is gone is left for the plan to fail on, which names it. */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    return path
-  }
-}
 
 /** A stopped container's files can be read while those it would join are gone. */
 function withoutJoins(host: ContainerRecord['hostConfig']): ContainerRecord['hostConfig'] {

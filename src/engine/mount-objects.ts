@@ -45,8 +45,9 @@ function bindMount(mount: Mount, refuse: (why: string) => DewarError) {
   if (mount.volumeOptions !== undefined) throw misplaced('VolumeOptions', mount)
   if (mount.tmpfsOptions !== undefined) throw misplaced('TmpfsOptions', mount)
   if (mount.imageOptions !== undefined) throw refuse('field ImageOptions must not be specified')
-  const propagation = mount.bindOptions?.propagation || 'rprivate'
-  if (!PROPAGATION.has(propagation)) throw refuse(`invalid propagation mode: ${propagation}`)
+  const propagation = mount.bindOptions?.propagation ?? ''
+  if (propagation !== '' && !PROPAGATION.has(propagation))
+    throw refuse(`invalid propagation mode: ${propagation}`)
   const recursive = mount.bindOptions?.nonRecursive !== true
   const createSource = mount.bindOptions?.createMountpoint === true
   const topReadOnly = mount.bindOptions?.readOnlyNonRecursive === true

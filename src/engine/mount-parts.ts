@@ -12,6 +12,7 @@ interface Common {
 export interface BindRequest extends Common {
   readonly type: 'bind'
   readonly source: string
+  /** Empty when it was not said. */
   readonly propagation: string
   readonly recursive: boolean
   /** Read-only alone, not what is mounted below it. */

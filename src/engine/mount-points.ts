@@ -1,6 +1,7 @@
 /** Mount requests made real: sources checked, volumes made, so that the spec only has to copy them. */
 import { stat } from 'node:fs/promises'
 import { DewarError, errnoOf } from '../base/errors.ts'
+import { bindPropagation } from './bind-propagation.ts'
 import type { BindRequest, ImageRequest, MountRequest, TmpfsRequest, VolumeRequest } from './mount-parts.ts'
 import type { RecordedMount } from './record.ts'
 import type { MountPoint } from './types.ts'
@@ -18,6 +19,8 @@ export interface VolumeSource {
 }
 
 export interface MountSources {
+  /** The engine's folder. */
+  readonly root: string
   readonly volumes: VolumeSource
   /** Id and layers, two at least, topmost first. Throws not-found. */
   image(ref: string): { readonly id: string; readonly lower: readonly string[] }
@@ -35,7 +38,7 @@ export async function resolveMounts(
 async function resolveMount(request: MountRequest, sources: MountSources): Promise<RecordedMount> {
   switch (request.type) {
     case 'bind':
-      return resolveBind(request)
+      return resolveBind(request, sources.root)
     case 'volume':
       return resolveVolume(request, sources.volumes)
     case 'tmpfs':
@@ -45,7 +48,8 @@ async function resolveMount(request: MountRequest, sources: MountSources): Promi
   }
 }
 
-async function resolveBind(request: BindRequest): Promise<RecordedMount> {
+async function resolveBind(request: BindRequest, engineRoot: string): Promise<RecordedMount> {
+  const propagation = bindPropagation(request, engineRoot)
   const file = await kindOf(request)
   const point: MountPoint = {
     type: 'bind',
@@ -53,9 +57,9 @@ async function resolveBind(request: BindRequest): Promise<RecordedMount> {
     destination: request.destination,
     mode: request.mode,
     rw: request.rw,
-    propagation: request.propagation,
+    propagation,
   }
-  const { source, destination, rw, recursive, propagation, createSource } = request
+  const { source, destination, rw, recursive, createSource } = request
   return {
     type: 'bind',
     source,

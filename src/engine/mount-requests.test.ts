@@ -13,7 +13,7 @@ test('parseBind tells paths from volume names', () => {
     destination: '/dst',
     rw: false,
     mode: 'ro',
-    propagation: 'rprivate',
+    propagation: '',
     recursive: true,
     topReadOnly: false,
     createSource: true,
@@ -37,7 +37,8 @@ test('parseBind refuses what dockerd refuses', () => {
     ['/a:/b:ro,rw', /invalid mode/],
     ['/a:/b:ro:more', /invalid volume specification/],
     ['../a:/b', /includes invalid characters for a local volume name/],
-    ['a:/b:rshared', /invalid mode/],
+    ['a:/b:rshared', /type "volume": field BindOptions must not be specified/],
+    ['/a:/b:rshared,slave', /invalid mode: rshared,slave/],
   ]
   for (const [spec, message] of cases) assert.throws(() => parseBind(spec), message, spec)
 })

@@ -75,7 +75,7 @@ export function parseBind(spec: string, driver = ''): BindRequest | VolumeReques
   const common = { destination: checkDestination(second, spec), rw: !words.includes('ro'), mode }
   if (first.startsWith('/')) {
     if (words.includes('nocopy')) throw new DewarError('invalid-argument', `invalid mode: ${mode}`)
-    const propagation = words.find((word) => PROPAGATION.has(word)) ?? 'rprivate'
+    const propagation = words.find((word) => PROPAGATION.has(word)) ?? ''
     return {
       type: 'bind',
       source: posix.normalize(first),
@@ -86,8 +86,13 @@ export function parseBind(spec: string, driver = ''): BindRequest | VolumeReques
       ...common,
     }
   }
-  if (words.some((word) => PROPAGATION.has(word)))
-    throw new DewarError('invalid-argument', `invalid mode: ${mode}`)
+  if (words.some((word) => PROPAGATION.has(word))) {
+    throw new DewarError(
+      'invalid-argument',
+      `invalid volume specification: '${spec}': invalid mount config for type "volume": field BindOptions must not be specified`,
+      { remedy: 'name a folder of the host, as an absolute path, for mounts to travel' },
+    )
+  }
   return { ...namedVolume(first, driver), noCopy: words.includes('nocopy'), ...common }
 }
 
@@ -145,11 +150,10 @@ function inheritedRequest(point: InheritedMount): MountRequest {
       ...common,
     }
   }
-  const propagation = point.propagation || 'rprivate'
   return {
     type: 'bind',
     source: point.source,
-    propagation,
+    propagation: point.propagation,
     recursive: true,
     topReadOnly: false,
     createSource: false,

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { DewarError } from '../base/errors.ts'
+import { parseMountinfo } from '../base/mountinfo.ts'
 import type { ContainerRecord } from './record.ts'
 import { START_FAILED } from './start-failure.ts'
 
@@ -44,8 +45,6 @@ export function refuseProcMounts({ mounts }: Pick<ContainerRecord, 'mounts'>): v
 
 /** Whether a procfs is mounted at this path of the host. */
 function isProc(path: string): boolean {
-  // proc(5): the fifth field is the mount point, the type comes behind the dash.
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .some((line) => line.split(' ')[4] === path && / - proc /.test(line))
+  const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'))
+  return mounts.some((mount) => mount.path === path && mount.type === 'proc')
 }

@@ -80,7 +80,6 @@ export function buildSpec(input: SpecInput): OciSpec {
       maskedPaths: closed.masked,
       readonlyPaths: closed.readonly,
       sysctl: { ...defaultSysctls(host, range?.size), ...checkSysctls(host.sysctls ?? {}, host) },
-      rootfsPropagation: rootPropagation(input.mounts),
     },
   }
 }
@@ -162,10 +161,4 @@ export function buildExecProcess(input: ExecProcessInput): OciProcess {
     noNewPrivileges: parseSecurityOptions(host.securityOpt ?? []).noNewPrivileges,
     ...(host.oomScoreAdj === input.facts.oomScoreAdj ? {} : { oomScoreAdj: host.oomScoreAdj }),
   }
-}
-
-function rootPropagation(list: readonly ResolvedMount[]): string {
-  if (list.some((mount) => mount.propagation.endsWith('shared'))) return 'shared'
-  if (list.some((mount) => mount.propagation.endsWith('slave'))) return 'rslave'
-  return 'rprivate'
 }

@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import { DewarError, messageOf } from '../base/errors.ts'
+import { parseMountinfo } from '../base/mountinfo.ts'
 import type { Core } from '../kernel/core-api.ts'
 import { Mutex } from './mutex.ts'
 import {
@@ -50,7 +51,5 @@ export class VolumeMounts {
 }
 
 async function isMounted(path: string): Promise<boolean> {
-  const escaped = path.replaceAll(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`)
-  const text = await readFile('/proc/self/mountinfo', 'utf8')
-  return text.split('\n').some((line) => line.split(' ')[4] === escaped)
+  return parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8')).some((mount) => mount.path === path)
 }

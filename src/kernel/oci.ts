@@ -65,7 +65,6 @@ export interface OciLinux {
   readonly maskedPaths: readonly string[]
   readonly readonlyPaths: readonly string[]
   readonly sysctl: Readonly<Record<string, string>>
-  readonly rootfsPropagation?: string
 }
 
 export interface OciDevice {

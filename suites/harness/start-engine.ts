@@ -15,6 +15,11 @@ export interface EngineOptions {
   readonly network?: NetworkNamespace
   /** Another place for what is at rest. */
   readonly root?: string
+  /**
+   * Its mount namespace, one of its own, is such that what is mounted at one place of it is given to all copies: systemd
+   * sets up machines so. Enter it by the process's pid. Not the tests' own, where all may be private.
+   */
+  readonly sharedMounts?: boolean
   readonly env?: Readonly<Record<string, string>>
   readonly arguments?: readonly string[]
 }
@@ -27,6 +32,7 @@ export async function startEngine(options: EngineOptions): Promise<Server> {
   const child = background(
     [
       ...(network?.enter ?? []),
+      ...(options.sharedMounts === true ? SHARED : []),
       ...[process.execPath, ENGINE_MAIN],
       ...['--root', options.root ?? join(folder, 'root'), '--run', join(folder, 'run')],
       ...['-H', `unix://${socket}`, '--bridge', options.bridge, '--subnet', options.subnet],
@@ -37,3 +43,8 @@ export async function startEngine(options: EngineOptions): Promise<Server> {
   )
   return serverOf({ name: 'dewar', folder, socket, network, process: child, patience: 90_000 })
 }
+
+const SHARED = [
+  ...['unshare', '--mount', '--propagation', 'private'],
+  ...['sh', '-c', 'mount --make-rshared / && exec "$0" "$@"'],
+]

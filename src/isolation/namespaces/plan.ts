@@ -108,7 +108,7 @@ export function beginning({ spec, rootfs, runDir }: Beforehand, cgroup: CgroupPl
     ...memberSteps(namespaces),
     ...(userns === undefined ? [] : [becomeRoot]),
     ...loopbackSteps(namespaces),
-    { actor: 'guest', op: 'propagation', flags: treePropagation(spec.linux.rootfsPropagation ?? 'rprivate') },
+    { actor: 'guest', op: 'propagation', flags: treePropagation('private') },
     ...cgroup.guest,
     ...(has(spec, 'cgroup') ? [{ actor: 'guest', op: 'unshare', flags: CLONE.cgroup } satisfies Step] : []),
     ...clocks.make,

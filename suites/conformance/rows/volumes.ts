@@ -29,6 +29,16 @@ export const volumeRows: readonly Row[] = [
     shows: /Read-only file system/,
   },
   {
+    name: 'create -v / is a slave',
+    script: `docker create --name slave -v /:/host:ro busybox | wc -c; docker inspect -f '{{json .Mounts}}' slave; docker create -v /:/x:private busybox 2>&1 | sed 's/daemon root: "[^"]*"/ROOT/'`,
+    shows: /"Propagation":"rslave"[^]*rslave" or "rshared"/,
+  },
+  {
+    name: 'run -v with propagation, of a volume and twice',
+    script: `for v in vol:/x:rslave /tmp:/x:rslave,shared; do docker run --rm -v $v busybox true 2>&1 | sed 's/ (.*//'; done`,
+    shows: /BindOptions must not[^]*invalid mode/,
+  },
+  {
     name: 'run -v makes a missing folder',
     script: `docker run --rm -v $PWD/new/deep:/m busybox touch /m/f; ls new/deep`,
     shows: /^f$/m,
