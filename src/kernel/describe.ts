@@ -32,6 +32,13 @@ const ATTR_NAMES: readonly (readonly [flag: number, name: string])[] = [
   [0x20_0000, 'nosymfollow'],
 ]
 
+const PROPAGATION_NAMES: readonly (readonly [flag: number, name: string])[] = [
+  [0x2_0000, 'unbindable'],
+  [0x4_0000, 'private'],
+  [0x8_0000, 'slave'],
+  [0x10_0000, 'shared'],
+]
+
 const names = (flags: number, table: readonly (readonly [number, string])[]): string =>
   table
     .filter(([flag]) => (flags & flag) !== 0)
@@ -108,7 +115,7 @@ function describeOptions(options: Extract<Action, { op: 'fsmount' }>['options'],
 function describeAttr(s: Extract<Action, { op: 'mount-attr' }>): string {
   const parts = [names(s.set, ATTR_NAMES)]
   if (s.userns !== undefined) parts.push(`ids mapped by the user namespace #${s.userns}`)
-  if (s.propagation !== undefined) parts.push('propagation')
+  if (s.propagation !== undefined) parts.push(names(s.propagation, PROPAGATION_NAMES))
   return parts.filter((part) => part !== '').join(', ')
 }
 

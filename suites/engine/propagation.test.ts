@@ -13,6 +13,17 @@ import type { Server } from '../harness/server.ts'
 import { startEngine } from '../harness/start-engine.ts'
 import { tempFolder } from '../harness/temp-folder.ts'
 
+/** All that leads to mounts, or to namespaces, of another kind. */
+const WHATEVER = (source: string): readonly (readonly string[])[] => [
+  ...['private', 'rslave', 'rshared'].map((how) => ['-v', `${source}:/x:${how}`]),
+  ...['cgroupns', 'pid', 'ipc', 'uts', 'network'].map((kind) => [`--${kind}=host`]),
+  ['--ipc=shareable', '--read-only', '--tmpfs', '/t'],
+  ['--mount', `type=bind,src=${source},dst=/x,bind-recursive=disabled`, '--init', '-t'],
+  ['-v', '/:/x', '-v', 'named:/v', '--mount', 'type=volume,src=named,dst=/w,volume-subpath=.'],
+  ['--mount', 'type=image,src=busybox,dst=/i', '--security-opt', 'systempaths=unconfined'],
+  ['--privileged', '--device', '/dev/null:/dev/nothing'],
+]
+
 const skip = missing('docker', 'busybox', 'unshare', 'nsenter', 'setpriv')
 
 describe('mounts that travel', { skip, concurrency: 1 }, () => {
@@ -64,11 +75,22 @@ describe('mounts that travel', { skip, concurrency: 1 }, () => {
   for (const userns of [[], ['--userns=host']]) {
     const whose = userns.length === 0 ? 'with ids of its own' : 'with the host’s ids'
 
-    test(`a start mounts nothing on the host, whatever was asked for, ${whose}`, async () => {
+    test(`a container changes nothing of the host's mounts, whatever was asked for, ${whose}`, async () => {
       const before = await hostMounts()
-      for (const how of ['private', 'rslave', 'rshared'])
-        assert.equal((await run(...userns, '-v', `${given}:/x:${how}`, 'busybox', 'true')).code, 0, how)
-      assert.deepEqual(await hostMounts(), before)
+      for (const how of WHATEVER(given)) {
+        const id = await engine.docker('run', '-d', ...userns, ...how, 'busybox', 'sleep', '600')
+        const inside = parseMountinfo(await engine.docker('exec', id, 'cat', '/proc/self/mountinfo'))
+        const travels = inside.filter(
+          ({ path, propagation }) => propagation.length > 0 && !/^[/]x\b/.test(path),
+        )
+        assert.deepEqual(travels, [], how.join(' '))
+        await engine.docker('cp', `${id}:/bin/busybox`, join(engine.folder, 'copy'))
+        // Refused where the root is read-only.
+        await engine.run(['docker', 'cp', join(engine.folder, 'copy'), `${id}:/copy`])
+        assert.deepEqual(await hostMounts(), before, how.join(' '))
+        await engine.docker('rm', '-f', id)
+        assert.deepEqual(await hostMounts(), before, `${how.join(' ')}, removed`)
+      }
     })
 
     test(`a bind takes part as was asked and nothing else does, ${whose}`, async () => {

@@ -143,8 +143,10 @@ test('what waits holds nothing of the host’s file systems', { skip }, async ()
       const found = readText(`/proc/${pid}/mountinfo`)
         .split('\n')
         .flatMap((line) => / - (\S+)/.exec(line)?.[1] ?? [])
+      // The overlay is its root.
       return found.some(
-        (type) => !['tmpfs', 'proc', 'sysfs', 'devpts', 'mqueue', 'cgroup', 'cgroup2'].includes(type),
+        (type) =>
+          !['overlay', 'tmpfs', 'proc', 'sysfs', 'devpts', 'mqueue', 'cgroup', 'cgroup2'].includes(type),
       )
         ? undefined
         : found

@@ -145,15 +145,32 @@ test('planFor mounts nothing over what hides', () => {
     const last = steps.findLastIndex((s) => s.op === 'cover')
     return steps.slice(last).flatMap((s) => (s.op === 'attach-mount' ? [`${s.within ?? ''}${s.path}`] : []))
   }
-  const trees = ['/root', '/proc', '/dev', '/sys']
+  const trees = ['/proc', '/dev', '/sys']
   const etc = ['/etc/hostname', '/etc/hosts', '/etc/resolv.conf']
-  // The root on the stage, then the trees as they are, into the root.
+  // The trees as they are, into the root.
   assert.deepEqual(after([]), [...trees, ...etc])
   assert.deepEqual(after(['/tmp:/data']), [...trees, '/data', ...etc])
   // What the user puts into a tree is there before anything is hidden in it.
   assert.deepEqual(after(['/tmp:/sys/firmware/x']), [])
   assert.deepEqual(after(['/tmp:/proc/acpi']), [])
   assert.deepEqual(after(['/tmp:/data', '/tmp://proc/../proc/acpi']), [])
+})
+
+test('planFor makes the root’s mount first, and hangs it up first: mount tables are in the one order or the other', () => {
+  for (const machine of [v1, v2]) {
+    const steps = stepsOf(plain, machine)
+    const root = steps.findIndex((s) => s.op === 'fsmount' && s.type === 'overlay')
+    // What stays: a folder to mount layers in, where the kernel wants their paths, is no mount of the container's.
+    const others = steps.filter((s, at) => at > root && s.op === 'fsmount')
+    assert.equal(
+      others.length,
+      steps.filter((s) => s.op === 'fsmount').length - (machine.overlayByFd ? 1 : 2),
+    )
+    const hung = steps.flatMap((s) => (s.op === 'attach-mount' && s.actor === 'guest' ? [s.path] : []))
+    // The stage is gone when the container begins.
+    assert.deepEqual(hung.slice(0, 3), ['/dev', '/root', '/proc'])
+    assert.ok(!steps.some((s) => s.actor === 'guest' && s.op === 'clone-mount'))
+  }
 })
 
 test('planFor with no-new-privileges loads the filter last, when nothing of ours needs what it forbids', () => {

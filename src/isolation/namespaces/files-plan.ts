@@ -137,7 +137,9 @@ function mountedSteps(bundle: Bundle, kept: readonly OciMount[], machine: Machin
     ...mounts.parent,
     ...(own ? [{ actor: 'guest', op: 'user', uid: 0, gid: 0, groups: [] } satisfies Step] : []),
     { actor: 'guest', op: 'propagation', flags: treePropagation('private') },
-    ...enterSteps(root.slot, false, mounts.guest),
+    { actor: 'guest', op: 'attach-mount', path: '/dev', slot: root.slot, create: false },
+    ...mounts.guest,
+    ...enterSteps(root.slot, false),
   ]
 }
 

@@ -12,8 +12,10 @@ export const ATTR = {
   nosymfollow: 0x20_0000,
 } as const
 
+/** MS_PRIVATE */
+export const PRIVATE = 0x4_0000
 const PROPAGATION: Readonly<Record<string, number>> = {
-  private: 0x4_0000,
+  private: PRIVATE,
   slave: 0x8_0000,
   shared: 0x10_0000,
   unbindable: 0x2_0000,

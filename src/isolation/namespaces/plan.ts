@@ -102,9 +102,10 @@ export function beginning({ spec, rootfs, runDir }: Beforehand, cgroup: CgroupPl
     // Before the parent's steps, which put an interface into the network namespace.
     ...joinSteps(namespaces),
     ...(userns?.steps ?? []),
+    // The kernel lists mounts as they are made, or hung up before Linux 6.8: the root is the first, as everywhere.
+    ...rooted.steps,
     ...mounts.staged.parent,
     ...cover.parent,
-    ...rooted.steps,
     ...memberSteps(namespaces),
     ...(userns === undefined ? [] : [becomeRoot]),
     ...loopbackSteps(namespaces),
@@ -113,6 +114,7 @@ export function beginning({ spec, rootfs, runDir }: Beforehand, cgroup: CgroupPl
     ...(has(spec, 'cgroup') ? [{ actor: 'guest', op: 'unshare', flags: CLONE.cgroup } satisfies Step] : []),
     ...clocks.make,
     ...cover.guest,
+    { actor: 'guest', op: 'attach-mount', at: cover.stage, path: ROOT, slot: root, create: false },
     ...mounts.staged.guest,
     { actor: 'guest', op: 'open', ...settingsOf(mounts), slot: settings, flags: O_PATH },
     ...closing.staged,
@@ -139,7 +141,9 @@ export function containerPlan(bundle: Bundle, begun: Beginning, machine: Machine
       ...[...network.guest, ...nameSteps(spec), ...sysctlSteps(spec)].map((step) =>
         bySettings(step, settings),
       ),
-      ...enterSteps(root, spec.root.readonly, [...mounts.guest, ...closing.late], ROOT),
+      ...mounts.guest,
+      ...closing.late,
+      ...enterSteps(root, spec.root.readonly),
       ...processSteps(spec, spec.process, bundle.init, machine.arch),
     ],
   }

@@ -190,11 +190,9 @@ function inPassingNamespace(
   ]
 }
 
-/** Puts the tree of `slot` in place and makes it the guest's root; `before` runs between the two. */
-export function enterSteps(slot: Slot, readonly: boolean, before: readonly Step[], on = '/dev'): Step[] {
+/** Makes the tree of `slot`, which hangs somewhere, the guest's root. */
+export function enterSteps(slot: Slot, readonly: boolean): Step[] {
   return [
-    { actor: 'guest', op: 'attach-mount', path: on, slot, create: false },
-    ...before,
     ...(readonly
       ? [{ actor: 'guest', op: 'mount-attr', slot, set: ATTR.ro, clear: 0, recursive: false } satisfies Step]
       : []),
