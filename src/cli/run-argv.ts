@@ -21,7 +21,7 @@ export const GLOBAL = command({
     config: string('Location of client config files (default "~/.docker")'),
     debug: bool('Show the cause of unexpected failures', { short: 'D' }),
     host: strings('Engine to talk to (default unix:///run/dewar/dewar.sock)', { short: 'H', value: 'list' }),
-    'log-level': string('Accepted for docker; has no effect', { short: 'l', hidden: true }),
+    'log-level': string('Accepted for docker; has no effect but to be checked', { short: 'l', hidden: true }),
     context: string('Accepted for docker: only "default"', { short: 'c', hidden: true }),
     root: string('State folder of the engine, where this command has to start it'),
     run: string('Runtime folder of the engine; its socket is there'),
@@ -90,6 +90,8 @@ async function runProgram(program: Command, argv: readonly string[]): Promise<vo
   await program.parseAsync(argv, { from: 'user' })
 }
 
+const LOG_LEVELS = /^(trace|debug|info|warn(ing)?|error|fatal|panic)?$/i
+
 function surroundings(
   values: ReadonlyMap<string, unknown>,
   world: World,
@@ -98,6 +100,8 @@ function surroundings(
     const value = values.get(key)
     return typeof value === 'string' ? value : ''
   }
+  if (!LOG_LEVELS.test(word('log-level')))
+    throw new Failure(`Unable to parse logging level: ${word('log-level')}`, 1)
   const hosts = values.get('host')
   if (!['', 'default'].includes(word('context'))) {
     throw new Failure(

@@ -16,6 +16,10 @@ ps -l
 ps -n 2
 ps -a --filter name=one
 ps -aqf status=exited
+ps -aq --format {{.Names}}
+ps -aq --format json
+--log-level bogus ps
+-l Warning ps -q
 ps -a --format {{.Names}}
 ps -a --format json --filter name=two
 ps -a --format {{.Nope}}

@@ -41,6 +41,9 @@ function listCommand(name: string, typed: string): CommandSpec {
         flags.format === '' && !flags.quiet
           ? setting(await readConfig(cli.configFolder), 'psFormat')
           : flags.format
+      // docker's own words and rule: ids alone, whatever the format.
+      if (flags.quiet && flags.format !== '')
+        cli.stderr.write('WARNING: Ignoring custom format, because both --format and --quiet are set.\n')
       const size = flags.size || /\.Size\b/.test(format) || (format === 'json' && flags.size)
       const limit = flags.latest && flags.last === -1 ? 1 : flags.last
       const client = await cli.client()
@@ -50,7 +53,12 @@ function listCommand(name: string, typed: string): CommandSpec {
         filters: toFilters(flags.filter),
         ...(limit > 0 ? { limit } : {}),
       })
-      printList(containers, containerView(!flags['no-trunc'], size), { format, quiet: flags.quiet }, cli)
+      printList(
+        containers,
+        containerView(!flags['no-trunc'], size),
+        { format: flags.quiet ? '' : format, quiet: flags.quiet },
+        cli,
+      )
     },
   })
 }
