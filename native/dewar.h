@@ -113,7 +113,7 @@ void release_ports(void); /* those that reserve-port steps keep */
 
 /* ---- files.c: an operation stream (src/store/ops.ts) into the current folder, or of `path` in it in data frames */
 int files_unpack(int conn, struct failure *f);
-int files_pack(const char *path, int conn, struct failure *f);
+int files_pack(const char *path, int alone, int conn, struct failure *f);
 int remove_at(int dir, const char *name, int depth); /* a tree; depth is 0 to begin with */
 
 /* ---- run.c: carrying out a plan, the parent's side and the child's story */

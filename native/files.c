@@ -246,7 +246,7 @@ int files_unpack(int conn, struct failure *f) {
 	return bad ? -1 : 0;
 }
 
-static int out;
+static int out, alone; /* alone: nothing of what is in a folder */
 static int give(const void *from, size_t n) {
 	if (n > sizeof buffer - buffered) {
 		if (send_frame(out, 'D', buffer, buffered)) return -1;
@@ -354,7 +354,7 @@ static int pack_dir(int dir, const char *name, size_t end, int depth) {
 	if ((opaque = get_xattrs(dirfd(list))) < 0 || give_entry(DIR_, "")) return -1;
 	entry.xattr_len = 0;
 	if (opaque && give_entry(OPAQUE, "")) return -1;
-	for (const char *next; !bad && (next = next_name(list, &bad));) {
+	for (const char *next; !alone && !bad && (next = next_name(list, &bad));) {
 		size_t len = strlen(next), at = end ? end + 1 : 0;
 		if (at + len >= PATH_MAX) return refuse(ENAMETOOLONG);
 		if (end) path[end] = '/';
@@ -389,9 +389,9 @@ static int pack_node(int dir, const char *name, size_t end, int depth) {
 	}
 }
 
-int files_pack(const char *what, int conn, struct failure *f) {
+int files_pack(const char *what, int only, int conn, struct failure *f) {
 	const char *slash = strrchr(what, '/'), *name = ".";
-	out = conn, buffered = 0;
+	out = conn, alone = only, buffered = 0;
 	strcpy(path, ".");
 	autoclose int dir = is_plain(slash ? slash + 1 : what) ? open_parent(AT_FDCWD, what, &name)
 							       : open_in(AT_FDCWD, what, O_PATH | O_DIRECTORY, 0);

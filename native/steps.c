@@ -91,7 +91,7 @@ static STEP(do_read) {
 	return RESULT(buf && !send_frame(r->conn, 'D', buf, size), "%s", STR(0)); /* not freed: the process ends soon */
 }
 
-static STEP(do_pack) { return files_pack(STR(0), r->conn, &r->f); }
+static STEP(do_pack) { return files_pack(STR(0), NUM(0) != 0, r->conn, &r->f); }
 static STEP(do_unpack) { return files_unpack(r->conn, &r->f); }
 
 /* What the kernel says of a failed mount: fsconfig keeps messages to be read from the descriptor. */

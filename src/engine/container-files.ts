@@ -26,16 +26,18 @@ export interface FilesSource {
   readonly signal: AbortSignal
   /** Without volumes and other mounts. */
   readonly bare?: boolean
+  /** Of a folder nothing that is in it. */
+  readonly alone?: boolean
 }
 
 /** Writes the operation stream of `path` (last component not followed; `x/.` follows) and ends or destroys `stream`. */
 export function packInto(source: FilesSource, path: string, stream: PassThrough): void {
-  const { services, level, bundle, running, signal, bare = false } = source
+  const { services, level, bundle, running, signal, bare = false, alone = false } = source
   const packing = level.files(
     services.core,
     bundle,
     running,
-    [{ actor: 'guest', op: 'pack', path: bytesOf(path) }],
+    [{ actor: 'guest', op: 'pack', path: bytesOf(path), alone }],
     {
       signal,
       bare,
@@ -71,7 +73,8 @@ export class ContainerFiles implements Archive {
 
   async archiveStat(ref: string, path: string): Promise<PathStat> {
     const container = await this.#find(ref)
-    const events = this.#events(container, path)
+    // What cannot be read in a folder (a file of /sys that is bound there) is no matter of the folder's own.
+    const events = this.#events(container, path, { alone: true })
     try {
       return statOf(path, await firstEntry(events))
     } catch (error) {
@@ -128,7 +131,7 @@ export class ContainerFiles implements Archive {
 
   async export(ref: string): Promise<Readable> {
     const container = await this.#find(ref)
-    const tar = opsToTar(this.#events(container, '/', true), { as: 'tree', root: '' })
+    const tar = opsToTar(this.#events(container, '/', { bare: true }), { as: 'tree', root: '' })
     this.#services.bus.emit('container', 'export', container.id, eventAttributes(container))
     return Readable.from(tar, { objectMode: false, highWaterMark: 512 * 1024 })
   }
@@ -146,9 +149,13 @@ export class ContainerFiles implements Archive {
     return this.#services.users.resolve(container, container.record.config.user, [], level, () => bundle)
   }
 
-  #events(container: Container, path: string, bare = false): AsyncGenerator<OpsEvent> {
+  #events(
+    container: Container,
+    path: string,
+    how: Pick<FilesSource, 'bare' | 'alone'> = {},
+  ): AsyncGenerator<OpsEvent> {
     const abort = new AbortController()
-    return packed({ ...this.#source(container, path), signal: abort.signal, bare }, absolute(path), abort)
+    return packed({ ...this.#source(container, path), ...how, signal: abort.signal }, absolute(path), abort)
   }
 
   /** `path`: what is to be read or written. */

@@ -104,7 +104,9 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
       args: record.args,
       user: pins.user,
       range: record.range ?? undefined,
-      mounts: pins.cold ? record.mounts : withFolderModes(withParts(record), [paths.upper, ...record.lower]),
+      mounts: pins.cold
+        ? withParts(record)
+        : withFolderModes(withParts(record), [paths.upper, ...record.lower]),
       files: { ...etcFiles(services, container), ...bootIdFile(container) },
       sharedShm: sharedShm(services, container),
       joins: pins.joins,

@@ -55,7 +55,8 @@ export class Users {
     if (known !== undefined) return known
     // Not remembered: what a running container shows is its own in the end.
     if (running !== undefined) return this.#read(level, await bundle(), running)
-    const reading = Promise.resolve(bundle()).then((made) => this.#read(level, made, undefined))
+    // Of the image alone: what is mounted into this container is no other's, and may be missing or hang.
+    const reading = Promise.resolve(bundle()).then((made) => this.#read(level, made, undefined, true))
     this.#remember(key, reading)
     return reading
   }
@@ -67,8 +68,8 @@ export class Users {
     if (this.#byImage.size > 256 && oldest !== undefined) this.#byImage.delete(oldest)
   }
 
-  async #read(level: Level, bundle: Bundle, running: Shim | undefined): Promise<UserFiles> {
-    const [passwd, group] = await level.files(this.#core, bundle, running, READ)
+  async #read(level: Level, bundle: Bundle, running: Shim | undefined, bare = false): Promise<UserFiles> {
+    const [passwd, group] = await level.files(this.#core, bundle, running, READ, { bare })
     return { passwd: textOf(passwd), group: textOf(group) }
   }
 }

@@ -89,7 +89,7 @@ export function describeStep(s: Action): string {
     case 'read':
       return `read up to ${s.max} bytes of ${inside(s)}`
     case 'pack':
-      return `read the files under ${s.path}`
+      return s.alone === true ? `describe ${s.path}` : `read the files under ${s.path}`
     case 'unpack':
       return 'unpack the files that come in'
     case 'netlink':

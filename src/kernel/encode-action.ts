@@ -111,7 +111,7 @@ type ProcessAction = Exclude<Action, { readonly op: Placed | Shaped }>
 function encodeProcessAction(s: ProcessAction): Encoded {
   switch (s.op) {
     case 'pack':
-      return { numbers: [], texts: [s.path] }
+      return { numbers: [bit(s.alone === true)], texts: [s.path] }
     case 'propagation':
       return { numbers: [NONE, 0, 0, s.flags & ~MS_REC, NONE, bit((s.flags & MS_REC) !== 0)], texts: ['/'] }
     case 'unshare':

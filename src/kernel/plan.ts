@@ -184,8 +184,8 @@ export type Action =
     }
   /** Unpacks an operation stream from the connection into the current directory. */
   | { readonly op: 'unpack' }
-  /** Walks `path` in the current root and writes it as an operation stream to the connection. */
-  | { readonly op: 'pack'; readonly path: string }
+  /** Walks `path` in the current root and writes it as an operation stream to the connection; `alone`: not into folders. */
+  | { readonly op: 'pack'; readonly path: string; readonly alone?: boolean }
   /**
    * Emits the content of a regular file as one data frame, cut at `max` bytes; a missing file or anything that
    * is not a regular file emits an empty frame (a FIFO as /etc/passwd must not hang).

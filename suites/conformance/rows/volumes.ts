@@ -39,6 +39,11 @@ export const volumeRows: readonly Row[] = [
     shows: /BindOptions must not[^]*invalid mode/,
   },
   {
+    name: 'run --tmpfs over a folder of a volume, of a bind, and of none',
+    script: `mkdir -p d/a/b; chmod 700 d/a; chmod 1711 d/a/b; docker run --rm -v vol:/v busybox sh -c 'mkdir -m 750 /v/a'; docker run --rm -v $PWD/d:/d -v vol:/v --tmpfs /v/a --tmpfs /d/a --mount type=tmpfs,dst=/d/a/b --tmpfs /d/new busybox stat -c '%a %n' /v/a /d/a /d/a/b /d/new; docker run --rm -v $PWD/d:/d --mount type=tmpfs,dst=/d/a/b busybox stat -c '%a %n' /d/a/b`,
+    shows: /^750 [/]v[/]a\n700 [/]d[/]a\n/m,
+  },
+  {
     name: 'run -v makes a missing folder',
     script: `docker run --rm -v $PWD/new/deep:/m busybox touch /m/f; ls new/deep`,
     shows: /^f$/m,
