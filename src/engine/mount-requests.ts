@@ -42,7 +42,8 @@ export function mountRequests(input: MountInput, inherited: readonly InheritedMo
   for (const mount of input.mounts ?? []) add(withMode(parseMount(mount)))
   for (const [path, options] of Object.entries(input.tmpfs ?? {})) add(parseTmpfs(path, options))
   for (const path of Object.keys(input.volumes)) {
-    const destination = checkDestination(path, path)
+    // Images may leave out the first slash.
+    const destination = checkDestination(path === '' ? path : posix.join('/', path), path)
     if (!byDestination.has(destination))
       byDestination.set(destination, anonymous(destination, input.volumeDriver))
   }

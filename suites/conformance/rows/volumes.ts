@@ -44,6 +44,12 @@ export const volumeRows: readonly Row[] = [
     shows: /^750 [/]v[/]a\n700 [/]d[/]a\n/m,
   },
   {
+    // dockerd shows the destination as it was written.
+    name: 'a volume of the image without the first slash, and one of run',
+    script: `docker run --name v1 busybox true; docker commit -c 'VOLUME data' v1 relative >/dev/null; docker run --name v2 -v foo/bar relative sh -c 'grep -E " /(data|foo/bar) " /proc/mounts | cut -d" " -f2'; docker inspect -f '{{range .Mounts}}{{.Type}} {{.Destination}} {{.Driver}} {{.Mode}} {{.RW}} [{{.Propagation}}]{{println}}{{end}}' v2 | sed 's, /, ,' | sort; docker inspect -f '{{json .Config.Volumes}}' v2; docker run --rm -v data/../x relative true`,
+    shows: /^[/]data$/m,
+  },
+  {
     name: 'run -v makes a missing folder',
     script: `docker run --rm -v $PWD/new/deep:/m busybox touch /m/f; ls new/deep`,
     shows: /^f$/m,
