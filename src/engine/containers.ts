@@ -103,7 +103,13 @@ export class ContainerService implements Containers {
   }
 
   async restart(ref: string, options: Parameters<Containers['restart']>[1]): Promise<void> {
-    await this.#lifecycle.restart(this.#find(ref), options)
+    const container = this.#find(ref)
+    try {
+      await this.#lifecycle.restart(container, options)
+    } catch (error) {
+      if (!(error instanceof DewarError)) throw error
+      throw new DewarError(error.code, `Cannot restart container ${ref}: ${error.message}`, { cause: error })
+    }
   }
 
   async kill(ref: string, signal: string): Promise<void> {

@@ -139,7 +139,12 @@ export class Starter {
     container.live = { kind: 'idle' }
     const state =
       before.status === 'exited' || before.status === 'dead'
-        ? { ...before, exitCode, error: error.message }
+        ? // How the run before ended is told on, unless the program itself is why there is no other.
+          {
+            ...before,
+            exitCode: exitCode === 128 && before.exitCode !== 0 ? before.exitCode : exitCode,
+            error: error.message,
+          }
         : ({ status: 'created', exitCode, error: error.message } as const)
     // The disk may be why it did not start; that reason is the one to tell.
     const change = { state, networks: networks.idle(container.record), ports: {} }

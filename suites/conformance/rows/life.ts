@@ -95,6 +95,11 @@ export const lifeRows: readonly Row[] = [
     shows: /up\nup\nrunning/,
   },
   {
+    name: 'restart and start without the partner keep how the run before ended',
+    script: `docker run -d --name n1 busybox sleep 99 >/dev/null; docker run -d --name n2 --network container:n1 busybox sleep 99 >/dev/null; docker run --name n3 --network container:n1 busybox true; docker run --name n4 --network container:n1 busybox sh -c 'exit 3'; docker rm -f n1; docker restart -t 0 n2 2>&1 | grep -o 'Cannot restart container n2: No such container'; for c in n3 n4; do docker start $c 2>/dev/null; echo $?; done; for c in n2 n3 n4; do docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' $c; done; docker rm -f n2 n3 n4`,
+    shows: /exited 137\nexited 128\nexited 3/,
+  },
+  {
     name: 'restart of a stopped container starts it',
     script: `docker create --name cx busybox sleep 99; docker restart cx; ${INSPECT_STATE}`,
     shows: /running/,
