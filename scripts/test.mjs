@@ -20,12 +20,16 @@ const FEWEST = { src: 30, suites: 5 }
 const FEW_LINES = 8
 const MOST_TOLD = 30
 
+/** Set for the run inside. */
+const MOUNTS = 'DEWAR_TEST_MOUNTS'
+
 const say = (text) => process.stdout.write(`${text}\n`)
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`
 const patterns = process.argv.slice(2)
 const began = performance.now()
 
-prepare()
+if (process.env[MOUNTS] === undefined) prepare()
+runWhereMountsTravel()
 const { hostState, inDetail, isOfRun, leftBehind, RUN } = await import(
   join(root, 'dist', 'suites', 'harness', 'host-state.js')
 )
@@ -63,6 +67,34 @@ function prepare() {
   if (missing.length > 0) say(`── not there, tests that need it are skipped: ${missing.join(', ')}`)
   say('── build')
   must(process.execPath, [join(root, 'scripts', 'build.mjs')])
+}
+
+/**
+ * In a mount namespace whose mounts are shared, as on each machine that systemd has set up: what is mounted there by
+ * mistake, or taken away, is so for all. Whatever a test that is killed leaves mounted is gone with it.
+ */
+function runWhereMountsTravel() {
+  if (process.env[MOUNTS] !== undefined) return
+  const shared = [
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
+    'mount --make-rshared / && exec "$0" "$@"',
+  ]
+  const [program, ...args] = ['setpriv', '--pdeathsig', 'TERM', '--', ...shared]
+  if (spawnSync(program, [...args, 'true']).status !== 0) {
+    say('── no mount namespace to be had (root, setpriv and unshare make one): mounts are as they are here')
+    return
+  }
+  const env = { ...process.env, [MOUNTS]: 'shared' }
+  const { status } = spawnSync(program, [...args, process.execPath, ...process.argv.slice(1)], {
+    stdio: 'inherit',
+    env,
+  })
+  process.exit(status ?? 1)
 }
 
 function isOlder(file, than) {
