@@ -1,4 +1,6 @@
 /** What -p and --expose mean, in the words of Docker's API. */
+import { isIP } from 'node:net'
+
 export interface PortBinding {
   readonly HostIp: string
   readonly HostPort: string
@@ -83,14 +85,9 @@ function hostPortAt(host: Range | undefined, offset: number, single: boolean): s
 function hostIp(text: string): string {
   const ip = /^\[(.*)\]$/.exec(text)?.[1] ?? text
   if (ip === '') return ''
-  if (!looksLikeIp(ip)) throw new Error(`invalid IP address: ${ip}`)
+  // Node takes zones (fe80::1%eth0), Go's net.ParseIP does not.
+  if (isIP(ip) === 0 || ip.includes('%')) throw new Error(`invalid IP address: ${ip}`)
   return ip
-}
-
-function looksLikeIp(text: string): boolean {
-  if (text.includes(':')) return /^[0-9a-fA-F:.]+(%\w+)?$/.test(text)
-  const parts = text.split('.')
-  return parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256)
 }
 
 function splitProtocol(text: string): { port: string; protocol: string } {
