@@ -132,9 +132,9 @@ void shim_main(struct run *r, int init) __attribute__((noreturn));
 /* ---- log.c: the container's log in Docker's json-file format, with rotation */
 #define LOG_LINE 16384 /* Docker cuts longer lines into parts of this size */
 struct log {
-	int fd; /* -1: no log */
-	const char *path;
-	uint64_t size, max; /* max 0: no rotation */
+	int fd;			  /* -1: no log */
+	const char *path, *attrs; /* attrs: ,"attrs":{…} or nothing */
+	uint64_t size, max;	  /* max 0: no rotation */
 	uint32_t files;
 	struct line {
 		char text[LOG_LINE];
@@ -143,6 +143,6 @@ struct log {
 	char *out;    /* entries on their way to the file */
 	size_t out_used;
 };
-int log_open(struct log *log, const char *path, uint64_t max, uint32_t files);
+int log_open(struct log *log); /* path, attrs, max and files are set */
 void log_write(struct log *log, int stream, const char *data, size_t n);
 void log_end(struct log *log); /* writes out lines that have no newline yet */

@@ -1,15 +1,15 @@
-/* {"log":"text\n","stream":"stdout","time":"2026-01-02T03:04:05.000000006Z"} — one object per line. */
+/* {"log":"text\n","stream":"stdout","time":"2026-01-02T03:04:05.000000006Z"} — one object per line; before the time
+ * "attrs":{…} where there are some. */
 #include "dewar.h"
 
 /* A line of LOG_LINE bytes grows at most sixfold (\u00XX), plus what is around it. */
 #define OUT_SIZE (256 * 1024)
 #define ENTRY_MAX (LOG_LINE * 6 + 128)
 
-int log_open(struct log *log, const char *path, uint64_t max, uint32_t files) {
+int log_open(struct log *log) {
 	struct stat st;
-	log->path = path, log->max = max, log->files = files;
-	log->out = malloc(OUT_SIZE);
-	log->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	log->out = malloc(OUT_SIZE + strlen(log->attrs)); /* put_line asks for room without them */
+	log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (!log->out || log->fd < 0 || fstat(log->fd, &st)) return -1;
 	log->size = (uint64_t)st.st_size;
 	return 0;
@@ -89,7 +89,7 @@ static void put_line(struct log *log, int stream, const char *time) {
 	char *o = log->out + log->out_used;
 	o = escape(mempcpy(o, "{\"log\":\"", 8), l->text, l->used);
 	o = mempcpy(o, stream ? "\",\"stream\":\"stderr\"" : "\",\"stream\":\"stdout\"", 19);
-	o = stpcpy(stpcpy(stpcpy(o, ",\"time\":\""), time), "\"}\n");
+	o = stpcpy(stpcpy(stpcpy(stpcpy(o, log->attrs), ",\"time\":\""), time), "\"}\n");
 	log->out_used = (size_t)(o - log->out);
 	l->used = 0;
 }

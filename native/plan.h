@@ -27,7 +27,7 @@ enum actor { HOST, PARENT, GUEST, AFTER };
 	OP(SECCOMP, do_seccomp, 1, 0) OP(CHDIR, do_chdir, 1, 1) OP(NETLINK, do_netlink, 4, 1) \
 	OP(RESERVE_PORT, do_reserve_port, 7, 2) OP(DEVICE_PROGRAM, do_device_program, 1, 0) OP(TTY, do_tty, 3, 0) \
 	OP(EXEC, do_exec, 3, 2) OP(UNPACK, do_unpack, 0, 0) OP(PACK, do_pack, 1, 1) OP(READ, do_read, 2, 1) \
-	OP(SIBLING, do_sibling, 1, 0) OP(SHIM, do_nothing, 8, 4) OP(GATE, do_nothing, 0, 0)
+	OP(SIBLING, do_sibling, 1, 0) OP(SHIM, do_nothing, 8, 5) OP(GATE, do_nothing, 0, 0)
 #define OP_NUMBER(name, function, numbers, strings) OP_##name,
 enum op { OP_NONE, OPERATIONS(OP_NUMBER) OP_END };
 /* clang-format on */

@@ -11,7 +11,7 @@
 
 /* Numbers and strings of the OP_SHIM step at the end of every plan that makes a process here. */
 enum { TTY, STDIN_OPEN, STDIN_ONCE, EXPECT, UID, GID, LOG_MAX, LOG_FILES };
-enum { DIR /* "": where the first shim is already */, SOCKET, LOG, OOM_FILE };
+enum { DIR /* "": where the first shim is already */, SOCKET, LOG, OOM_FILE, LOG_ATTRS };
 enum { STDIN = 1, STDOUT = 2, STDERR = 4, REPLAY = 8 }; /* what an attacher wants */
 
 /* A connection: control (frames) until an attach makes it a stream. */
@@ -298,14 +298,14 @@ static int prepare(void) {
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	sigprocmask(SIG_SETMASK, &(sigset_t){{1UL << (SIGCHLD - 1)}}, NULL);
 	signal(SIGCHLD, wake), signal(SIGPIPE, SIG_IGN);
-	shim.log.fd = -1;
+	shim.log.fd = -1, shim.log.path = log, shim.log.attrs = shim.str[LOG_ATTRS].s;
+	shim.log.max = shim.num[LOG_MAX], shim.log.files = (uint32_t)shim.num[LOG_FILES];
 	shim.expect = shim.num[EXPECT];
 	shim.most = (size_t)(sysconf(_SC_OPEN_MAX) < FIRST + 2 * CONNS ? sysconf(_SC_OPEN_MAX) / 2 - FIRST : CONNS);
 	/* From inside: the path may be longer than sun_path's 108 bytes. */
 	shim.listener = *dir && chdir(dir) ? -1 : listen_at(shim.str[SOCKET].s);
 	if (shim.listener < 0) return fail(&shim.run.f, "%s", dir);
-	if (*log && log_open(&shim.log, log, shim.num[LOG_MAX], (uint32_t)shim.num[LOG_FILES]))
-		return fail(&shim.run.f, "%s", log);
+	if (*log && log_open(&shim.log)) return fail(&shim.run.f, "%s", log);
 	if (!shim.num[TTY] && ((shim.num[STDIN_OPEN] && make_pipe(in)) || make_pipe(out) || make_pipe(err)))
 		return fail(&shim.run.f, "pipe");
 	memcpy(shim.run.slot + STDIO, (int[]){in[0], out[1], err[1]}, 3 * sizeof(int));

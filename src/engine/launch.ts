@@ -17,6 +17,7 @@ import type { Container } from './container.ts'
 import { refuseDeviceRequests, resolveBlockDevices, resolveDevices } from './devices.ts'
 import { joinPids, sharedShmOwner } from './joins.ts'
 import { linkVariables, requireLinks } from './links.ts'
+import { lineAttributes } from './log-attributes.ts'
 import { logLimits } from './log-options.ts'
 import { runFolder } from './options.ts'
 import type { ExecUser } from './passwd.ts'
@@ -193,7 +194,9 @@ function shimOptions(services: Services, container: Container, expectAttach: num
     stdinOnce: config.stdinOnce,
     expectAttach,
     ...(oom === undefined ? {} : { oomFile: oom }),
-    ...(limits === undefined ? {} : { log: { path: container.paths.log, ...limits } }),
+    ...(limits === undefined
+      ? {}
+      : { log: { path: container.paths.log, ...limits, attributes: lineAttributes(container.record) } }),
   }
 }
 

@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { completeHostConfig, mergeConfig } from './config.ts'
-import { logAttributes, tagFields } from './log-attributes.ts'
+import { lineAttributes, logAttributes, tagFields } from './log-attributes.ts'
 
 const image = { env: [], cmd: null, entrypoint: null, labels: {}, user: '', workingDir: '', volumes: {}, exposedPorts: {}, onBuild: null } // prettier-ignore
 
@@ -27,6 +27,15 @@ test('logAttributes takes what the options name, in order, escaped as in a URL',
   assert.equal(logAttributes(record({ 'env-regex': '^A' })), 'A=1,AB=2')
   assert.equal(logAttributes(record({ tag: '{{.Name}}/{{ .ID }}' })), 'tag=one%2Fabcdef012345')
   assert.equal(logAttributes(record({})), '')
+})
+
+test('lineAttributes is the JSON that Go writes into each line', () => {
+  assert.equal(lineAttributes(record({ labels: 'k', env: 'A', tag: 'x' })), '{"A":"1","k":"v w","tag":"x"}')
+  assert.equal(
+    lineAttributes(record({ tag: '<&>"\\\n\u2028\u0000é' })),
+    '{"tag":"\\u003c\\u0026\\u003e\\"\\\\\\n\\u2028\\u0000é"}',
+  )
+  assert.equal(lineAttributes(record({})), '')
 })
 
 test('tagFields knows templates that can be filled in', () => {

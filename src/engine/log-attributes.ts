@@ -1,4 +1,4 @@
-/** `logs --details`: what `--log-opt labels=…`, `env=…` and `tag=…` add to each line. Pure. */
+/** What `--log-opt labels=…`, `env=…` and `tag=…` add to each line, in the log and in `logs --details`. Pure. */
 import { linearPattern } from '../base/linear-pattern.ts'
 import type { ContainerRecord } from './record.ts'
 
@@ -6,13 +6,22 @@ type Named = Pick<ContainerRecord, 'id' | 'name' | 'imageId' | 'config' | 'hostC
 
 /** `key=value` pairs joined by commas, URL-encoded, in the order of their keys; "" when there are none. */
 export function logAttributes(record: Named): string {
-  return [...attributes(record)]
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return attributes(record)
     .map(([key, value]) => `${escape(key)}=${escape(value)}`)
     .join(',')
 }
 
-function attributes(record: Named): Map<string, string> {
+/** The same as the JSON object that a line of the log has as `attrs`, escaped as Go escapes; "" when there are none. */
+export function lineAttributes(record: Named): string {
+  const pairs = attributes(record).map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
+  if (pairs.length === 0) return ''
+  return `{${pairs.join(',')}}`.replace(/[<>&\u2028\u2029]/g, unicodeEscape)
+}
+
+const unicodeEscape = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+/** In the order of their keys. */
+function attributes(record: Named): readonly [string, string][] {
   const { config, hostConfig } = record
   const options = hostConfig.logConfig.config
   const env = config.env.flatMap((entry): [string, string][] => {
@@ -25,7 +34,7 @@ function attributes(record: Named): Map<string, string> {
   ])
   const tag = options['tag'] ?? ''
   if (tag !== '') found.set('tag', tagText(tag, record))
-  return found
+  return [...found].toSorted(([a], [b]) => (a < b ? -1 : 1))
 }
 
 function chosen(

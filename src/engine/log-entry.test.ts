@@ -20,6 +20,17 @@ test('decodeLogLine reads any text the shim can write', () => {
   )
 })
 
+test('decodeLogLine reads lines with attributes, whatever is in these', () => {
+  const attrs = { '","time":"': '2026-01-02T03:04:05Z', b: '\\"}' }
+  for (const log of ['hello\n', 'a "b"\n', ''])
+    assert.deepEqual(
+      decodeLogLine(
+        Buffer.from(JSON.stringify({ log, stream: 'stderr', attrs, time: '2026-01-02T03:04:06Z' })),
+      ),
+      { stream: 2, data: Buffer.from(log), time: '2026-01-02T03:04:06Z' },
+    )
+})
+
 test('decodeLogLine answers undefined for torn and foreign lines, never an exception', () => {
   const whole = line('hello\n')
   for (let cut = 0; cut < whole.length; cut += 1)

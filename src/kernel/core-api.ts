@@ -49,6 +49,8 @@ export interface LogOptions {
   /** Bytes; 0 is unlimited. */
   readonly maxSize: number
   readonly maxFiles: number
+  /** A JSON object on one line, which each entry has as `attrs`; '' for none. */
+  readonly attributes?: string
 }
 
 export interface ShimOptions {

@@ -117,7 +117,7 @@ function readExactly(socket: Socket, size: number): Buffer | undefined {
   return Buffer.isBuffer(chunk) ? chunk : undefined
 }
 
-/** The last step of a launch or exec plan: the numbers and strings that native/shim.c names TTY … OOM_FILE. */
+/** The last step of a launch or exec plan: the numbers and strings that native/shim.c names TTY … LOG_ATTRS. */
 export function shimStep(
   o: Pick<ShimOptions, Exclude<keyof ExecOptions, 'signal'> | 'stdinOnce'>,
   first?: Pick<ShimOptions, 'runDir' | 'log' | 'oomFile'>,
@@ -125,12 +125,14 @@ export function shimStep(
 ): ShimStep {
   const flag = (value: boolean): number => (value ? 1 : 0)
   const owner = o.owner ?? { uid: NO_OWNER, gid: NO_OWNER }
+  const attributes = first?.log?.attributes ?? ''
+  const attrs = attributes === '' ? '' : `,"attrs":${attributes}`
   const streams = [flag(o.tty), flag(o.stdin), flag(o.stdinOnce), o.expectAttach, owner.uid, owner.gid]
   return {
     actor: 'host',
     op: 'shim',
     numbers: [...streams, first?.log?.maxSize ?? 0, first?.log?.maxFiles ?? 1],
-    texts: [first?.runDir ?? '', socket, first?.log?.path ?? '', first?.oomFile ?? ''],
+    texts: [first?.runDir ?? '', socket, first?.log?.path ?? '', first?.oomFile ?? '', attrs],
   }
 }
 

@@ -12,8 +12,10 @@ test('the native core passes its tests under AddressSanitizer and UBSan', () => 
   try {
     const build = spawnSync(process.execPath, ['native/build.mjs', 'asan'], { encoding: 'utf8' })
     assert.equal(build.status, 0, build.stderr)
-    const file = fileURLToPath(new URL('./core.test.js', import.meta.url))
-    const run = spawnSync(process.execPath, ['--test', file], {
+    const files = ['./core.test.js', './log.test.js'].map((file) =>
+      fileURLToPath(new URL(file, import.meta.url)),
+    )
+    const run = spawnSync(process.execPath, ['--test', ...files], {
       encoding: 'utf8',
       timeout: 120_000,
       env: {

@@ -443,24 +443,6 @@ test(
   },
 )
 
-test('the log is rotated by size and keeps the newest files', async () => {
-  const path = join(folder, 'rotated')
-  const shim = await core.launch(shell('i=0; while [ $i -lt 400 ]; do echo line $i; i=$((i+1)); done'), {
-    ...options(),
-    log: { path, maxSize: 8192, maxFiles: 3 },
-  })
-  await shim.exited
-  const files = [`${path}.2`, `${path}.1`, path].map(logOf)
-  assert.equal(existsSync(`${path}.3`), false)
-  const lines = files.flat()
-  assert.equal(lines.at(-1), 'line 399\n')
-  const first = Number(/\d+/.exec(lines[0] ?? '')?.[0])
-  assert.deepEqual(
-    lines,
-    Array.from({ length: 400 - first }, (_, i) => `line ${first + i}\n`),
-  )
-})
-
 test('the core runs from a sealed copy in memory that nobody can write', async () => {
   const shim = await core.launch(shell('sleep 60'), options())
   const child = spawn('sh', ['-c', `readlink /proc/${shim.shimPid}/exe; echo x > /proc/${shim.shimPid}/exe`])

@@ -329,4 +329,14 @@ export const execRows: readonly Row[] = [
     script: `docker create --name cx busybox true; docker export cx | tar tf - | grep -E '^(bin/busybox|etc/passwd)$' | sort`,
     shows: /bin\/busybox/,
   },
+  {
+    name: 'the log file has what --log-opt adds to each line',
+    script: `docker run --name cx -e E='<x>' --label l=$'1"\\u00e9\\t' --label b=2 --log-opt labels=l,b,nosuch --log-opt env=E --log-opt tag='t-{{.Name}}' busybox sh -c 'echo one; printf two'; sed 's/"time":"[^"]*"/TIME/' "$(docker inspect -f '{{.LogPath}}' cx)"; docker logs cx; docker logs --details cx`,
+    shows: /"stream":"stdout","attrs":\{"E":"\\u003cx\\u003e","b":"2",/,
+  },
+  {
+    name: 'the log file is rotated with what --log-opt adds',
+    script: `docker run --name cx --label l=1 --log-opt labels=l --log-opt max-size=4k --log-opt max-file=3 busybox sh -c 'for i in $(seq 1000 1099); do echo $i; done'; docker logs cx | tail -3; docker logs --details cx | tail -1; for f in '' .1 .2; do tail -1 "$(docker inspect -f '{{.LogPath}}' cx)$f" | jq -c .attrs; done`,
+    shows: /^l=1 1099$/m,
+  },
 ]
