@@ -116,7 +116,7 @@ export function logWarnings({ type, config }: LogConfig): string[] {
     warnings.push('Log files that were rotated away are not compressed by this engine.')
   if (config['mode'] === 'non-blocking')
     warnings.push(
-      'Logs are always written in blocking mode by this engine: a full disk holds the container up.',
+      'Logs are always written in blocking mode by this engine: a slow disk holds the container up, a full one loses lines.',
     )
   return warnings
 }
