@@ -49,6 +49,27 @@ test('startFailure tells the three ways a command cannot run, in runc’s words'
     ],
     [failed('user', 'EINVAL', 'user 99999:0'), 'x', 'system', 128, /becoming user 99999:0 .*--userns=host/],
     [failed('mount-attr', 'EINVAL'), 'x', 'system', 128, /file system among the bind mounts.*--userns=host/],
+    [
+      failed('rlimit', 'EPERM', 'resource limit 7'),
+      'x',
+      'system',
+      128,
+      /error setting rlimit type 7: operation not permitted: unknown \(.*fs\.nr_open/,
+    ],
+    [
+      failed('rlimit', 'EPERM', 'resource limit 8'),
+      'x',
+      'system',
+      128,
+      /error setting rlimit type 8: operation not permitted: unknown \(.*CAP_SYS_RESOURCE/,
+    ],
+    [
+      failed('oom-score', 'EACCES', 'oom_score_adj'),
+      'x',
+      'system',
+      128,
+      /write oom_score_adj: permission denied: unknown \(.*CAP_SYS_RESOURCE/,
+    ],
     [failed('mkdir', 'EROFS', '/a'), 'x', 'system', 128, /step 1 \(mkdir\) on \/a failed: EROFS/],
   ]
   for (const [cause, argv0, code, exit, message] of cases) {

@@ -43,8 +43,22 @@ function failure(cause: unknown, argv0: string, phrase: (words: string) => strin
       exitCode: 128,
     }
   }
-  return { error: new DewarError('system', phrase(words(cause)), { cause }), exitCode: 128 }
+  const remedy = resourceRemedy(cause)
+  const options = remedy === undefined ? { cause } : { cause, remedy }
+  return { error: new DewarError('system', phrase(words(cause)), options), exitCode: 128 }
 }
+
+/** What only root with CAP_SYS_RESOURCE may do, and nobody beyond the kernel's own bound. */
+function resourceRemedy({ op, errno, path }: PlanFailed): string | undefined {
+  if (op === 'oom-score' && errno === 'EACCES')
+    return 'an engine without CAP_SYS_RESOURCE cannot lower the score below its own'
+  if (op !== 'rlimit' || errno !== 'EPERM') return undefined
+  return path === `resource limit ${RLIMIT_NOFILE}`
+    ? 'nofile may be at most sysctl fs.nr_open, and without CAP_SYS_RESOURCE the hard limit of the engine'
+    : 'an engine without CAP_SYS_RESOURCE cannot raise a limit above its own hard one'
+}
+
+const RLIMIT_NOFILE = 7
 
 /** EDQUOT is not the disk here: root has as many keys as root may have (keyrings(7)). */
 function keyringFailure(cause: PlanFailed, phrase: (words: string) => string): DewarError {
@@ -82,6 +96,10 @@ function words(cause: PlanFailed): string {
         "the network could not be set up: the engine's tables of the packet filter (nft list tables) are gone, " +
         'perhaps flushed with a firewall (restart the engine, which writes them anew)'
       )
+    case 'rlimit EPERM':
+      return `error setting rlimit type ${cause.path.replace(/\D/g, '')}: ${errnoWords(cause.errno)}`
+    case 'oom-score EACCES':
+      return `write oom_score_adj: ${errnoWords(cause.errno)}`
     case 'mount-attr EINVAL':
       return (
         'giving a mount the ids of the container failed: a file system among the bind mounts cannot do that ' +

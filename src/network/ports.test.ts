@@ -110,6 +110,16 @@ test('decidePorts refuses numbers and addresses that are none, and families the 
   )
 })
 
+test('decidePorts takes an IPv4 address in the form of IPv6 for what it is', () => {
+  assert.deepEqual(decide({ bindings: bind('8080', '::ffff:127.0.0.1') }).ports, {
+    '80/tcp': [{ hostIp: '127.0.0.1', hostPort: '8080' }],
+  })
+})
+
+test('decidePorts takes protocols in capitals', () => {
+  assert.deepEqual(decide({ exposed: { '80/TCP': {} } }).ports, { '80/tcp': null })
+})
+
 test('decidePorts uses the network’s own host address for bindings without one', () => {
   assert.equal(
     decide({ bindings: bind('8080'), hostBinding: '127.0.0.1' }).published[0]?.hostAddress,
@@ -128,6 +138,11 @@ test('reserveFailed tells a taken port from an address that is not there', () =>
     /Bind for 192.0.2.9:80 failed: port is already allocated/,
   )
   assert.match(reserveFailed(base.endpoint, port, 'EADDRNOTAVAIL').message, /cannot assign requested address/)
+  assert.match(
+    reserveFailed(base.endpoint, { ...port, protocol: 'sctp' }, 'errno 94').message,
+    /listen sctp4 192.0.2.9:80: bind: socket type not supported \(.*modprobe sctp/,
+  )
+  assert.match(reserveFailed(base.endpoint, port, 'EINVAL').message, /bind: invalid argument$/)
   assert.match(portAllocated(base.endpoint, '::', 80).message, /Bind for \[::\]:80 failed/)
 })
 

@@ -85,7 +85,7 @@ function wantedBindings(request: PortRequest): Record<string, readonly PortBindi
 }
 
 function parseContainerPort(text: string): ContainerPort {
-  const [number = '', protocol = 'tcp'] = text.split('/')
+  const [number = '', protocol = 'tcp'] = text.toLowerCase().split('/')
   const port = parsePort(number)
   if (port === undefined || port === 0 || (protocol !== 'tcp' && protocol !== 'udp' && protocol !== 'sctp')) {
     throw new DewarError('invalid-argument', `invalid port specification: ${JSON.stringify(text)}`, {
@@ -153,7 +153,7 @@ function hostAddresses(
     ]
     return both
   }
-  const host = parseAddress(hostIp)
+  const host = withoutMapping(parseAddress(hostIp))
   if (host === undefined)
     throw new DewarError('invalid-argument', `invalid host address ${JSON.stringify(hostIp)}`)
   if (host.length === 16 && isLoopback(host)) {
@@ -171,6 +171,12 @@ function hostAddresses(
       remedy: `use a network with an ${family} subnet`,
     },
   )
+}
+
+/** ::ffff:192.0.2.1 is 192.0.2.1, as in Go: the kernel binds no address of the host's by the longer name. */
+function withoutMapping(address: Uint8Array | undefined): Uint8Array | undefined {
+  if (address?.length !== 16 || address[10] !== 0xff || address[11] !== 0xff) return address
+  return address.subarray(0, 10).every((byte) => byte === 0) ? address.subarray(12) : address
 }
 
 function collide(a: Published, b: Published): boolean {
@@ -198,6 +204,11 @@ const BIND_WORDS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'address already in use',
   EADDRNOTAVAIL: 'cannot assign requested address',
   EACCES: 'permission denied',
+  EINVAL: 'invalid argument',
+  EAFNOSUPPORT: 'address family not supported by protocol',
+  EPROTONOSUPPORT: 'protocol not supported',
+  // ESOCKTNOSUPPORT, for which Node has no name.
+  'errno 94': 'socket type not supported',
 }
 
 /**
@@ -214,8 +225,16 @@ export function reserveFailed(
   const v6 = hostAddress.includes(':')
   const listen = `listen ${protocol}${v6 ? 6 : 4} ${v6 ? `[${hostAddress}]` : hostAddress}:${hostPort}: bind: `
   const why = BIND_WORDS[errno] ?? errno
-  const remedy = errno === 'EADDRNOTAVAIL' ? ` (no interface of this host has ${hostAddress})` : ''
-  return externalConnectivity(endpoint, `${listen}${why}${remedy}`)
+  return externalConnectivity(endpoint, `${listen}${why}${bindRemedy(errno, published)}`)
+}
+
+function bindRemedy(
+  errno: string,
+  { protocol, hostAddress }: Pick<Published, 'protocol' | 'hostAddress'>,
+): string {
+  if (errno === 'EADDRNOTAVAIL') return ` (no interface of this host has ${hostAddress})`
+  const lacks = errno === 'EPROTONOSUPPORT' || errno === 'errno 94'
+  return lacks ? ` (the kernel has no ${protocol}: try modprobe ${protocol})` : ''
 }
 
 /** First and last port the kernel itself gives out: the content of /proc/sys/net/ipv4/ip_local_port_range. */
