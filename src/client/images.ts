@@ -37,13 +37,17 @@ export class ImagesClient {
     )
   }
 
-  inspectRaw(name: string): Promise<string> {
-    return this.#transport.text({ method: 'GET', path: at(name, '/json') })
+  /** `platform` as JSON here and below, {"os":"linux","architecture":"arm64"}: not found when it is for another. */
+  inspectRaw(name: string, { platform }: { platform?: string | undefined } = {}): Promise<string> {
+    return this.#transport.text({ method: 'GET', path: at(name, '/json'), query: { platform } })
   }
 
-  async history(name: string): Promise<readonly HistoryLine[]> {
+  async history(
+    name: string,
+    { platform }: { platform?: string | undefined } = {},
+  ): Promise<readonly HistoryLine[]> {
     return list(historyShape)(
-      await this.#transport.json({ method: 'GET', path: at(name, '/history') }),
+      await this.#transport.json({ method: 'GET', path: at(name, '/history'), query: { platform } }),
       'history',
     )
   }
@@ -151,9 +155,9 @@ export class ImagesClient {
 
   async remove(
     name: string,
-    options: { force?: boolean; noPrune?: boolean } = {},
+    options: { force?: boolean; noPrune?: boolean; platforms?: readonly string[] } = {},
   ): Promise<readonly Removed[]> {
-    const query = { force: options.force, noprune: options.noPrune }
+    const query = { force: options.force, noprune: options.noPrune, platforms: options.platforms }
     return list(removedShape)(
       await this.#transport.json({ method: 'DELETE', path: at(name), query }),
       'removed',

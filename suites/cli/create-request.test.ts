@@ -43,6 +43,7 @@ busybox sh -c true
 -l a=b -l c --label-file FOLDER/labels busybox
 -m 512m busybox
 -m 1g --memory-swap 2g --memory-reservation 100000k --memory-swappiness 10 busybox
+-m 1g --kernel-memory 50m busybox
 -m 1.5GiB --memory-swap -1 busybox
 --cpus 1.5 -c 512 --cpuset-cpus 0-1 --cpuset-mems 0 busybox
 --cpu-period 1000 --cpu-quota 500 --cpu-rt-period 7 --cpu-rt-runtime 6 busybox

@@ -1,8 +1,10 @@
 import type { HistoryLine } from '../../client/connect.ts'
 import { command, exactly } from '../command-spec.ts'
+import { Failure } from '../failure.ts'
 import { bool, string } from '../flags.ts'
 import { printList } from '../list.ts'
 import type { ListView } from '../list.ts'
+import { platformQuery } from '../platform.ts'
 import { humanDuration } from '../text/duration.ts'
 import { decimalSize } from '../text/size.ts'
 import { localRfc3339 } from '../text/time.ts'
@@ -18,12 +20,14 @@ export const history = command({
     format: string('Format output: "table", "table TEMPLATE", "json" or a Go template'),
     human: bool('Print sizes and dates in human readable format', { short: 'H', initial: true }),
     'no-trunc': bool("Don't truncate output"),
+    platform: string('Show history for the given platform (os[/arch[/variant]])'),
     quiet: bool('Only show image IDs', { short: 'q' }),
   },
   examples: [{ command: 'dewar history --no-trunc nginx', about: 'What each layer was made by' }],
   run: async (flags, [image = ''], cli) => {
+    const platform = askedPlatform(flags.platform)
     const client = await cli.client()
-    const lines = await client.images.history(image)
+    const lines = await client.images.history(image, { platform })
     printList(
       lines,
       historyView(!flags['no-trunc'], flags.human),
@@ -32,6 +36,14 @@ export const history = command({
     )
   },
 })
+
+function askedPlatform(text: string): string | undefined {
+  try {
+    return platformQuery(text)
+  } catch (error) {
+    throw error instanceof Failure ? new Failure(`invalid platform: ${error.message}`) : error
+  }
+}
 
 function historyView(truncate: boolean, human: boolean): ListView<HistoryLine> {
   const created = ({ Created }: HistoryLine): string => {

@@ -8,6 +8,7 @@ import { bool, string } from '../flags.ts'
 import { withGoZeroes } from '../inspect-zeroes.ts'
 import { unescapeFormat } from '../list.ts'
 import { engineMessage } from '../run-argv.ts'
+import { platformQuery } from '../platform.ts'
 import { compileTemplate, TemplateError } from '../template/template.ts'
 import type { Template } from '../template/template.ts'
 import { layOutJson } from '../text/json.ts'
@@ -94,26 +95,38 @@ function oneKind(kind: Kind, summary: string, usage: string): CommandSpec {
     flags: {
       format: FORMAT,
       ...(kind === 'container' ? { size: bool('Display total file sizes', { short: 's' }) } : {}),
+      ...(kind === 'image'
+        ? { platform: string('Fail when the image is not for this platform (os[/arch[/variant]])') }
+        : {}),
       ...(kind === 'network' ? { verbose: bool('Verbose output for diagnostics', { short: 'v' }) } : {}),
     },
     examples: [{ command: `dewar ${kind} inspect -f '{{json .}}' NAME`, about: 'As one line of JSON' }],
     run: async (flags, names, cli) => {
-      const client = await cli.client()
       const size = 'size' in flags && flags.size === true
+      const platform = 'platform' in flags ? platformQuery(flags.platform ?? '') : undefined
+      const client = await cli.client()
       await inspectEach(
         names,
         flags.format,
-        async (name) => ({ kind, raw: await fetchers(client, size)[kind](name) }),
+        async (name) => ({ kind, raw: await fetchers(client, { size, platform })[kind](name) }),
         cli,
       )
     },
   })
 }
 
-function fetchers(client: Client, size: boolean): Record<Kind, (name: string) => Promise<string>> {
+interface Asked {
+  readonly size: boolean
+  readonly platform?: string | undefined
+}
+
+function fetchers(
+  client: Client,
+  { size, platform }: Asked,
+): Record<Kind, (name: string) => Promise<string>> {
   return {
     container: (name) => client.containers.inspectRaw(name, { size }),
-    image: (name) => client.images.inspectRaw(name),
+    image: (name) => client.images.inspectRaw(name, { platform }),
     network: (name) => client.networks.inspectRaw(name),
     volume: (name) => client.volumes.inspectRaw(name),
   }
@@ -121,7 +134,7 @@ function fetchers(client: Client, size: boolean): Record<Kind, (name: string) =>
 
 /** Tries the kinds in docker's order; the first that knows the name answers. */
 function anyKind(client: Client, type: string, size: boolean, cli: Cli): Fetch {
-  const all = Object.entries(fetchers(client, size))
+  const all = Object.entries(fetchers(client, { size }))
   return async (name) => {
     for (const [kind, fetch] of all) {
       if (!isKind(kind) || (type !== '' && kind !== type)) continue

@@ -2,8 +2,9 @@ import { ClientError, isNotFound } from '../../client/connect.ts'
 import { atLeast, command, exactly } from '../command-spec.ts'
 import type { CommandSpec } from '../command-spec.ts'
 import { Failure } from '../failure.ts'
-import { bool } from '../flags.ts'
+import { bool, strings } from '../flags.ts'
 import { fullRepository, parseImageName, withDefaultTag } from '../image-name.ts'
+import { platformQuery } from '../platform.ts'
 import { engineMessage } from '../run-argv.ts'
 
 export const rmi = removeCommand('rmi')
@@ -18,9 +19,15 @@ function removeCommand(name: string): CommandSpec {
     flags: {
       force: bool('Force removal of the image', { short: 'f' }),
       'no-prune': bool('Do not delete untagged parents'),
+      platform: strings('Remove only when it is for this platform (os[/arch[/variant]])', {
+        value: 'strings',
+      }),
     },
     examples: [{ command: 'dewar rmi nginx:1.27 9f1e2d3c4b5a', about: 'By name and by id' }],
     run: async (flags, names, cli) => {
+      const platforms = flags.platform
+        .flatMap((list) => list.split(','))
+        .flatMap((one) => platformQuery(one) ?? [])
       const { images } = await cli.client()
       const errors: ClientError[] = []
       for (const image of names) {
@@ -28,6 +35,7 @@ function removeCommand(name: string): CommandSpec {
           for (const { Deleted, Untagged } of await images.remove(image, {
             force: flags.force,
             noPrune: flags['no-prune'],
+            platforms,
           })) {
             cli.say(Deleted === '' ? `Untagged: ${Untagged}` : `Deleted: ${Deleted}`)
           }

@@ -93,6 +93,7 @@ export const CREATE_FLAGS = {
   ip6: string('IPv6 address (e.g., 2001:db8::33)'),
   ipc: string('IPC mode to use'),
   isolation: string('How strong the walls are: namespaces, sealed, gvisor, microvm'),
+  'kernel-memory': bytes('Accepted for docker; has no effect'),
   label: strings('Set meta data on a container', { short: 'l', check: labelWord }),
   'label-file': strings('Read in a line delimited file of labels'),
   link: strings('Add link to another container', { check: linkWord }),
