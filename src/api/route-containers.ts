@@ -27,7 +27,6 @@ const LIST_FILTERS = [
   'is-task',
   'isolation',
   'label',
-  'label!',
   'name',
   'network',
   'publish',

@@ -16,7 +16,7 @@ import { sendEmpty, sendJson, sendProgress, sendStream } from './respond.ts'
 import { on } from './route.ts'
 import type { Call, Room } from './route.ts'
 
-const LIST_FILTERS = ['before', 'dangling', 'label', 'label!', 'reference', 'since', 'until']
+const LIST_FILTERS = ['before', 'dangling', 'label', 'reference', 'since', 'until']
 const PRUNE_FILTERS = ['dangling', 'label', 'label!', 'until']
 
 export function imageRoutes({ app, engine }: Room): void {

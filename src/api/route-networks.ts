@@ -16,8 +16,8 @@ import { sendEmpty, sendJson } from './respond.ts'
 import { on } from './route.ts'
 import type { Call, Handler, Room } from './route.ts'
 
-const NETWORK_FILTERS = ['dangling', 'driver', 'id', 'label', 'label!', 'name', 'scope', 'type']
-const VOLUME_FILTERS = ['dangling', 'driver', 'label', 'label!', 'name']
+const NETWORK_FILTERS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']
+const VOLUME_FILTERS = ['dangling', 'driver', 'label', 'name']
 
 export function networkRoutes({ app, engine }: Room): void {
   const { networks } = engine

@@ -3,6 +3,7 @@ import { DewarError } from '../base/errors.ts'
 import { unpackFilter as storeFilter } from '../store/unpack-filter.ts'
 import type { OpsEvent } from '../store/ops.ts'
 import { opsToTar } from '../store/ops-to-tar.ts'
+import { familiarReference, parseReference } from '../store/reference.ts'
 import { packFolder } from '../store/unpack.ts'
 import { isSystemDebris } from './changes.ts'
 import type { Container } from './container.ts'
@@ -38,7 +39,7 @@ export async function commitContainer(
       ...eventAttributes(container),
       comment: options.comment,
       imageID: id,
-      imageRef: options.reference ?? '',
+      imageRef: options.reference ? familiarReference(parseReference(options.reference)) : '',
     }
     services.bus.emit('container', 'commit', container.id, attributes)
     return id

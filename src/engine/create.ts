@@ -134,7 +134,8 @@ function checkEndpoints(services: Services, request: CreateContainer, host: Host
 /** What would otherwise come out at the start only. */
 function checkNames(request: CreateContainer, host: HostConfig): void {
   const { hostname = '', domainname = '' } = request.config
-  if (hostname.length > 63 || !/^([a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?)?$/.test(hostname)) {
+  // What sethostname(2) would refuse, and what would be more than one name in /etc/hosts.
+  if (Buffer.byteLength(hostname) > 64 || /[\s\p{Cc}]/u.test(hostname)) {
     throw new DewarError('invalid-argument', `invalid hostname format: ${hostname}`)
   }
   if (domainname.length > 64 || /[\s\0]/.test(domainname)) {

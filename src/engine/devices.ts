@@ -49,7 +49,11 @@ async function resolveDevice(
       error,
     )
   })
-  if (info.isDirectory()) return devicesIn(pathOnHost, pathInContainer, access)
+  if (info.isDirectory()) {
+    const found = await devicesIn(pathOnHost, pathInContainer, access)
+    if (found.length === 0) throw gathering(pathOnHost, 'not a device node')
+    return found
+  }
   const device = deviceOf(posix.normalize(pathInContainer), info.mode, info.rdev)
   if (device === undefined) throw gathering(pathOnHost, 'not a device node')
   return [{ device, access }]

@@ -64,7 +64,7 @@ export class NetworkService implements Networks {
     const { networks } = this.#services
     const network = networks.known.find(ref)
     const container = this.#services.containers.find(containerRef)
-    await container.lock.run(async () => {
+    const runs = await container.lock.run(async () => {
       const { record, running } = container
       const change = connected(record, network, endpoint)
       if (running === undefined) await this.#update(container, change)
@@ -76,8 +76,10 @@ export class NetworkService implements Networks {
         const state = endpointState(network, endpoint, undefined, record)
         await container.update({ ...change, networks: { ...record.networks, [network.name]: state } })
       }
+      return running !== undefined
     })
-    this.#emit(network, 'connect', container.id)
+    // One that does not run is told of when it starts.
+    if (runs) this.#emit(network, 'connect', container.id)
   }
 
   async disconnect(ref: string, containerRef: string, force: boolean): Promise<void> {

@@ -125,6 +125,32 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   { row: 'rename to an invalid name', part: 'stderr', ours: /Invalid container name \(a b\)/, reason: NEWER },
   { row: /with an unknown filter$/, part: 'stderr', ours: /invalid filter 'nosuch'/, reason: NEWER },
+  { row: / --filter label!=$/, part: 'stderr', ours: /invalid filter 'label!'/, reason: NEWER },
+  {
+    row: 'run --kernel-memory is taken and does nothing',
+    part: 'stderr',
+    ours: /^invalid argument "x" for "--kernel-memory"/,
+    reason: 'dockerd 20.10 warns, dockerd 26 ignores it without a word',
+  },
+  ...(
+    [
+      ['create --expose of a protocol that is none', /invalid port specification: "80\/foo"/],
+      ['create --stop-signal of a number that is none', /does not support signal 99/],
+    ] as const
+  ).flatMap(([row, ours]): Difference[] => [
+    {
+      row,
+      part: 'stderr',
+      ours,
+      reason: 'dockerd takes it, and it fails when it is needed: at -P, at the stop',
+    },
+    {
+      row,
+      part: 'stdout',
+      ours: /^0$/m,
+      reason: 'refused: dockerd takes it, and it fails when it is needed',
+    },
+  ]),
   { row: 'pull by digest', part: 'stdout', ours: /^sha256:\w+: Pulling from busybox/m, reason: NEWER },
   { row: 'image inspect of nothing', part: 'stderr', ours: /No such image: nosuch:latest/, reason: NEWER },
   {

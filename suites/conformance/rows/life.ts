@@ -353,4 +353,38 @@ export const lifeRows: readonly Row[] = [
     script: `docker run --name cx busybox true; docker run -d --name cy busybox sleep 99; docker container prune -f | head -2; docker ps -a --format '{{.Names}}'`,
     shows: /^cy$/m,
   },
+  ...['-x', 'x-', '.', 'a,b', '*', 'a/b', 'é'].map((name): Row => ({
+    name: `run --hostname ${name}`,
+    script: `docker run --rm --hostname '${name}' busybox sh -c 'hostname; cat /etc/hostname; tail -1 /etc/hosts | cut -f2'`,
+    shows: /./,
+  })),
+  {
+    name: 'create --stop-signal of a number that is none',
+    script: `docker create --stop-signal 99 busybox true | wc -l`,
+    shows: /^1$/m,
+  },
+  {
+    name: 'run --kernel-memory is taken and does nothing',
+    script: `docker run --rm --kernel-memory 50m busybox echo ran; docker create --kernel-memory x busybox true`,
+    code: 125,
+    shows: /^ran$/m,
+  },
+  {
+    name: 'run --device of a folder without devices',
+    script: `mkdir empty; docker run --rm --device $PWD/empty:/dev/empty busybox true`,
+    code: 125,
+    shows: /not a device node/,
+    normalise: [[/"[^"]*\/empty"/g, '"FOLDER/empty"']],
+  },
+  ...['ps', 'images', 'volume ls', 'network ls'].map((list): Row => ({
+    name: `${list} --filter label!=`,
+    script: `docker ${list} --filter label!=x`,
+    code: 1,
+    shows: /nvalid filter 'label!'/,
+  })),
+  {
+    name: 'the event of a commit has the familiar name',
+    script: `docker create --name cx busybox true >/dev/null; s=$(date +%s.%N); docker commit cx made >/dev/null; docker commit cx >/dev/null; docker events --since $s --until $(date +%s.%N) --filter event=commit --format '{{.Actor.Attributes.imageRef}}|'; docker rmi made >/dev/null`,
+    shows: /^made:latest\|$/m,
+  },
 ]

@@ -358,4 +358,29 @@ export const networkRows: readonly Row[] = [
     script: `docker network create nn >/dev/null; docker run -d --name cx --network host --userns host busybox sleep 99 >/dev/null; docker run -d --name cy busybox sleep 99 >/dev/null; docker run -d --name cz --network container:cy busybox sleep 99 >/dev/null; for c in cx cz; do docker network connect nn $c; docker network connect none $c; docker network disconnect none $c; docker network disconnect host $c; docker network disconnect bridge $c; done; docker network connect host cx; docker network connect host cz; docker network connect host cy; docker rm -f cx cy cz; docker network rm nn`,
     shows: /sharing network namespace[^]*endpoint with name cx already exists/,
   },
+  {
+    name: 'create -p on an address that is none',
+    script: `for p in 80:80:80:80 :::::80 01.2.3.4:80:80 fe80::1%eth0::80 1.2.3::80; do docker create -p $p busybox true 2>&1 | sed 's/ --help.*//'; done; docker ps -aq | wc -l`,
+    shows: /invalid IP address: 80:80$[^]*^0$/m,
+  },
+  {
+    name: 'run -p on an IPv4 address in the form of IPv6',
+    script: `docker run -d --name cx -p '[::ffff:127.0.0.1]:8097:80' busybox sleep 99 >/dev/null; docker port cx; docker inspect -f '{{json .HostConfig.PortBindings}}' cx`,
+    shows: /80\/tcp -> 127\.0\.0\.1:8097/,
+  },
+  {
+    name: 'run --expose of a protocol in capitals',
+    script: `docker run -d --name cx --expose 80/TCP busybox sleep 99 >/dev/null; docker inspect -f '{{json .Config.ExposedPorts}} {{json .NetworkSettings.Ports}}' cx; docker ps --format '{{.Ports}}'`,
+    shows: /\{"80\/tcp":null\}/,
+  },
+  {
+    name: 'create --expose of a protocol that is none',
+    script: `docker create --expose 80/foo busybox true | wc -l`,
+    shows: /^1$/m,
+  },
+  {
+    name: 'network connect of a stopped container is no event',
+    script: `s=$(date +%s.%N); docker network create n1 >/dev/null; docker create --name cx busybox true >/dev/null; docker network connect n1 cx; docker network disconnect n1 cx; docker events --since $s --until $(date +%s.%N) --filter type=network --format '{{.Action}}'`,
+    shows: /^create\ndisconnect$/m,
+  },
 ]
