@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { decodeLogLine, frame, timeOf } from './log-entry.ts'
+import { decodeLogLine, frame, LineScan, timeOf } from './log-entry.ts'
 
 const line = (log: string, stream = 'stdout', time = '2026-01-02T03:04:05.123456789Z') =>
   Buffer.from(JSON.stringify({ log, stream, time }))
@@ -22,7 +22,11 @@ test('decodeLogLine reads any text the shim can write', () => {
 
 test('decodeLogLine reads lines with attributes, whatever is in these', () => {
   const attrs = { '","time":"': '2026-01-02T03:04:05Z', b: '\\"}' }
-  for (const log of ['hello\n', 'a "b"\n', ''])
+  const plain = Buffer.from(
+    `{"log":"hello\\n","stream":"stderr","attrs":${JSON.stringify(attrs)},"time":"2026-01-02T03:04:06Z"}`,
+  )
+  assert.equal(new LineScan().scan(plain, 0, plain.length), true, 'by no parser')
+  for (const log of ['hello\n', 'a "b"\n', '', '","stream":"stdout","attrs":{'])
     assert.deepEqual(
       decodeLogLine(
         Buffer.from(JSON.stringify({ log, stream: 'stderr', attrs, time: '2026-01-02T03:04:06Z' })),

@@ -13,12 +13,21 @@ const BACKSLASH = 0x5c
 const LETTER_N = 0x6e
 const BRACE = 0x7d
 const NEWLINE = Buffer.from('\n')
-/** What stands between the text and the time. */
+/** What stands between the text and the time, or the attributes where a line has some. */
 const MIDDLES = [
-  { bytes: Buffer.from('","stream":"stdout","time":"'), stream: 1 },
-  { bytes: Buffer.from('","stream":"stderr","time":"'), stream: 2 },
+  {
+    plain: Buffer.from('","stream":"stdout","time":"'),
+    attributed: Buffer.from('","stream":"stdout","attrs":{'),
+    stream: 1,
+  },
+  {
+    plain: Buffer.from('","stream":"stderr","time":"'),
+    attributed: Buffer.from('","stream":"stderr","attrs":{'),
+    stream: 2,
+  },
 ] as const
 const MIDDLE_BYTES = 28
+const AFTER_ATTRIBUTES = Buffer.from('},"time":"')
 /** Of a line with nothing in it: head, middle, the shortest time, tail. */
 const SHORTEST = 8 + MIDDLE_BYTES + 20 + 2
 /** 2026-01-02T03:04:05.123456789+01:00 */
@@ -66,11 +75,20 @@ export class LineScan {
     this.timeStart = at + 1
     this.textEnd = this.timeStart - MIDDLE_BYTES
     if (block[at] !== QUOTE || this.textEnd < this.textStart) return false
-    for (const { bytes, stream } of MIDDLES) {
-      let n = 0
-      while (n < MIDDLE_BYTES && block[this.textEnd + n] === bytes[n]) n += 1
+    for (const { plain, stream } of MIDDLES) {
       this.stream = stream
-      if (n === MIDDLE_BYTES) return true
+      if (standsAt(block, this.textEnd, plain)) return true
+    }
+    return this.#findAttributes(block)
+  }
+
+  /** The text ends at the first quote: one in it would stand behind a backslash, which `#findTextEnd` sees. */
+  #findAttributes(block: Buffer): boolean {
+    if (!standsAt(block, this.timeStart - AFTER_ATTRIBUTES.length, AFTER_ATTRIBUTES)) return false
+    this.textEnd = block.indexOf(QUOTE, this.textStart)
+    for (const { attributed, stream } of MIDDLES) {
+      this.stream = stream
+      if (standsAt(block, this.textEnd, attributed)) return this.textEnd + attributed.length < this.timeStart
     }
     return false
   }
@@ -84,6 +102,12 @@ export class LineScan {
     this.textEnd = end
     return true
   }
+}
+
+function standsAt(block: Buffer, at: number, bytes: Buffer): boolean {
+  let n = 0
+  while (n < bytes.length && block[at + n] === bytes[n]) n += 1
+  return n === bytes.length
 }
 
 function decodeSlowly(line: Buffer): LogEntry | undefined {
