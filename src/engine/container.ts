@@ -99,10 +99,11 @@ export class Container {
     await this.gone
   }
 
-  /** Remembers at once and on disk; without the latter it is an error. */
+  /** Remembers on disk, and then here; what cannot be written is an error and changes nothing. */
   async update(change: Partial<ContainerRecord>): Promise<void> {
-    this.note(change)
-    await this.#save()
+    const next = { ...this.record, ...change }
+    this.#save(next)
+    this.record = next
   }
 
   /**
@@ -122,18 +123,26 @@ export class Container {
   /** The second half: what is in the record, on disk. */
   async keep(warn: (message: string) => void): Promise<boolean> {
     try {
-      await this.#save()
+      this.#save(this.record)
       return true
     } catch (error) {
       warn(`Recording the state of container ${this.name} failed: ${messageOf(error)}`)
-      this.#retry ??= setInterval(() => void this.#save().catch(() => undefined), RETRY).unref()
+      this.#retry ??= setInterval(() => this.#tryAgain(), RETRY).unref()
       return false
     }
   }
 
+  #tryAgain(): void {
+    try {
+      this.#save(this.record)
+    } catch {
+      // Why has been said; it is tried again.
+    }
+  }
+
   /** A container being removed has no file any more. */
-  async #save(): Promise<void> {
-    if (this.live.kind !== 'removing') await this.#file.save(this.record)
+  #save(record: ContainerRecord): void {
+    if (this.live.kind !== 'removing') this.#file.save(record)
     clearInterval(this.#retry)
     this.#retry = undefined
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -46,17 +46,17 @@ const found = () => {
   return { record: parseRecord(value), sequence }
 }
 
-test('RecordFile gives back the last of any number of states, also to the next engine', async () => {
+test('RecordFile gives back the last of any number of states, also to the next engine', () => {
   const count = fc.array(fc.record({ restartCount: fc.nat(), name: fc.constantFrom('one', 'two') }))
-  await fc.assert(
-    fc.asyncProperty(count, fc.nat(9), async (changes, reopenAt) => {
+  fc.assert(
+    fc.property(count, fc.nat(9), (changes, reopenAt) => {
       rmSync(folder, { recursive: true })
       folder = mkdtempSync(join(tmpdir(), 'dwt-record-'))
       let file = new RecordFile(folder)
-      await file.save(record())
+      file.save(record())
       for (const [n, change] of changes.entries()) {
         if (n === reopenAt) file = new RecordFile(folder, found())
-        await file.save(record(change))
+        file.save(record(change))
       }
       assert.deepEqual(found().record, record(changes.at(-1)))
     }),
@@ -64,21 +64,37 @@ test('RecordFile gives back the last of any number of states, also to the next e
   )
 })
 
-test('RecordFile writes record.json again only when more than the state has changed', async () => {
+test('RecordFile writes record.json again only when more than the state has changed', () => {
   const file = new RecordFile(folder)
-  await file.save(record())
+  file.save(record())
   const before = inode()
-  await file.save(record({ restartCount: 1 }))
-  await new RecordFile(folder, found()).save(record({ restartCount: 2 }))
+  file.save(record({ restartCount: 1 }))
+  new RecordFile(folder, found()).save(record({ restartCount: 2 }))
   assert.equal(inode(), before)
-  await file.save(record({ name: 'other' }))
+  file.save(record({ name: 'other' }))
   assert.notEqual(inode(), before)
 })
 
-test('readRecord takes the state before when the last write was cut short anywhere', async () => {
+test('RecordFile leaves the record that was, the state too, when not all of it can be written', () => {
   const file = new RecordFile(folder)
-  await file.save(record())
-  for (const restartCount of [1, 2, 3]) await file.save(record({ restartCount }))
+  file.save(record())
+  file.save(record({ restartCount: 1 }))
+  // Nothing can be written under that name, as on a full disk; what is overwritten in place can.
+  rmSync(join(folder, '.tmp-record.json'), { force: true })
+  mkdirSync(join(folder, '.tmp-record.json'))
+  assert.throws(() => file.save(record({ restartCount: 2, name: 'other' })), /Writing record\.json/)
+  assert.deepEqual(found().record, record({ restartCount: 1 }))
+  file.save(record({ restartCount: 3 }))
+  assert.deepEqual(found().record, record({ restartCount: 3 }))
+  rmSync(join(folder, '.tmp-record.json'), { recursive: true })
+  file.save(record({ restartCount: 4, name: 'other' }))
+  assert.deepEqual(found().record, record({ restartCount: 4, name: 'other' }))
+})
+
+test('readRecord takes the state before when the last write was cut short anywhere', () => {
+  const file = new RecordFile(folder)
+  file.save(record())
+  for (const restartCount of [1, 2, 3]) file.save(record({ restartCount }))
   const path = join(folder, 'state-b.json')
   const whole = readFileSync(path)
   const old = Buffer.from(whole.toString().replaceAll('3', '1'))

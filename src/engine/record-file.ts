@@ -3,12 +3,14 @@
  * start and end stands in one of two small files that are overwritten in turn: ext4 flushes a file that is renamed over
  * another to the disk (`auto_da_alloc`, ext4(5)), which took 0.4 to 5 ms here; overwriting takes 0.006 ms and needs
  * no room on a full disk. A write that kill -9 cut short is recognised, and the other file has the state before it.
+ * When more has changed, record.json has all of it and says which of the small files' states it comes after, so that it
+ * is there as a whole or, on a full disk, not at all.
  */
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { errnoOf } from '../base/errors.ts'
-import { storageError, TEMPORARY_PREFIX, writeAll, writeWhole } from '../store/write-whole.ts'
+import { storageError, TEMPORARY_PREFIX, writeAll, writeWholeAtOnce } from '../store/write-whole.ts'
 import type { ContainerRecord } from './record.ts'
 
 const CHANGING = [
@@ -20,6 +22,9 @@ const CHANGING = [
   'networks',
   'ports',
 ] as const satisfies readonly (keyof ContainerRecord)[]
+
+/** In record.json: the number of the last write to a slot before it. One without comes before all of them. */
+const COMES_AFTER = 'comesAfter'
 
 const SLOTS = ['state-a.json', 'state-b.json']
 
@@ -36,6 +41,8 @@ const slotSchema = z.object({
   end: z.number(),
 })
 
+const wholeSchema = z.looseObject({ [COMES_AFTER]: z.number().default(0) })
+
 export class RecordFile {
   readonly #folder: string
   /** Of the last write to a slot; 0 before the first. */
@@ -50,12 +57,11 @@ export class RecordFile {
     this.#whole = found?.record
   }
 
-  async save(record: ContainerRecord): Promise<void> {
-    // A new record.json has all of it.
-    if (this.#whole !== undefined) this.#writeSlot(record)
-    if (this.#whole !== undefined && sameFixed(record, this.#whole)) return
-    const temporary = join(this.#folder, DRAFT)
-    await writeWhole(join(this.#folder, 'record.json'), JSON.stringify(record), { durable: false, temporary })
+  /** Throws when it cannot be written; the record that was is then what stands there. */
+  save(record: ContainerRecord): void {
+    if (this.#whole !== undefined && sameFixed(record, this.#whole)) return this.#writeSlot(record)
+    const text = JSON.stringify({ ...record, [COMES_AFTER]: this.#sequence })
+    writeWholeAtOnce(join(this.#folder, 'record.json'), text, { temporary: join(this.#folder, DRAFT) })
     this.#whole = record
   }
 
@@ -82,11 +88,11 @@ export class RecordFile {
 export function readRecord(folder: string): { value: unknown; sequence: number } | undefined {
   const text = readIfThere(join(folder, 'record.json'))
   if (text === undefined) return undefined
-  const fixed: unknown = JSON.parse(text)
+  const { [COMES_AFTER]: sequence, ...whole } = wholeSchema.parse(JSON.parse(text))
   const slots = SLOTS.flatMap((name) => readSlot(join(folder, name)) ?? [])
   const last = slots.sort((a, b) => b.begin - a.begin)[0]
-  if (last === undefined || typeof fixed !== 'object') return { value: fixed, sequence: 0 }
-  return { value: { ...fixed, ...last.changing }, sequence: last.begin }
+  if (last === undefined || last.begin <= sequence) return { value: whole, sequence }
+  return { value: { ...whole, ...last.changing }, sequence: last.begin }
 }
 
 function readSlot(path: string): z.infer<typeof slotSchema> | undefined {

@@ -51,9 +51,26 @@ export async function writeWhole(
     if (options.durable) await writeDurably(path, temporary, data, mode)
     else writeQuickly(path, temporary, data, mode)
   } catch (error) {
-    removeQuietly(temporary)
-    throw storageError(`Writing ${basename(path)} in ${folder}`, error)
+    throw notWritten(path, temporary, error)
   }
+}
+
+/** Not durably, and at once: nothing else happens between the call and its end. */
+export function writeWholeAtOnce(
+  path: string,
+  data: string | Uint8Array,
+  options: { readonly mode?: number; readonly temporary: string },
+): void {
+  try {
+    writeQuickly(path, options.temporary, data, options.mode ?? 0o600)
+  } catch (error) {
+    throw notWritten(path, options.temporary, error)
+  }
+}
+
+function notWritten(path: string, temporary: string, error: unknown): DewarError {
+  removeQuietly(temporary)
+  return storageError(`Writing ${basename(path)} in ${dirname(path)}`, error)
 }
 
 /** In one go with the failure: another write may come to the same name. */
@@ -128,15 +145,17 @@ export async function makeFolder(folder: string): Promise<void> {
 
 const FULL = new Set(['ENOSPC', 'EDQUOT'])
 
+export function diskFull(action: string, cause: unknown): DewarError {
+  return new DewarError('disk-full', `${action} failed: no space left on device`, {
+    cause,
+    remedy: 'free space on that filesystem, or remove images with `dewar image prune -a`',
+  })
+}
+
 /** Turns a system error under a store folder into one a person can act on; a DewarError passes unchanged. */
 export function storageError(action: string, error: unknown): DewarError {
   if (error instanceof DewarError) return error
   const errno = errnoOf(error) ?? ''
-  if (FULL.has(errno)) {
-    return new DewarError('disk-full', `${action} failed: no space left on device`, {
-      cause: error,
-      remedy: 'free space on that filesystem, or remove images with `dewar image prune -a`',
-    })
-  }
+  if (FULL.has(errno)) return diskFull(action, error)
   return new DewarError('system', `${action} failed: ${messageOf(error)}`, { cause: error })
 }
