@@ -135,14 +135,22 @@ export class NetworkRegister {
   }
 
   async #forget(network: Network): Promise<void> {
+    await this.#records.remove(network.id)
     this.#networks.delete(network.id)
     this.#bridgeIndex.delete(network.id)
-    await this.#records.remove(network.id)
   }
 
+  /** Known at once, so that no other gets its name while it is written; what cannot be written is as it was. */
   async #remember(network: Network): Promise<void> {
+    const before = this.#networks.get(network.id)
     this.#networks.set(network.id, network)
-    await this.#records.write(network.id, network)
+    try {
+      await this.#records.write(network.id, network)
+    } catch (error) {
+      if (before === undefined) this.#networks.delete(network.id)
+      else this.#networks.set(network.id, before)
+      throw error
+    }
   }
 
   async #raise(network: Network): Promise<void> {
