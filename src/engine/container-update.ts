@@ -1,6 +1,7 @@
 /** `update`: other limits and another restart policy for a container, running or not. */
 import { DewarError } from '../base/errors.ts'
 import { checkResources, updateWrites } from '../kernel/cgroup.ts'
+import type { Step } from '../kernel/plan.ts'
 import type { Container } from './container.ts'
 import { cgroupsPath } from './launch.ts'
 import { eventAttributes, type Services } from './services.ts'
@@ -13,7 +14,7 @@ export function updateContainer(
   container: Container,
   change: Partial<HostConfig>,
 ): Promise<{ warnings: readonly string[] }> {
-  const { facts, cgroups, core, bus, containers } = services
+  const { facts, cgroups, bus, containers } = services
   return container.lock.run(async () => {
     // A removal that held the lock has taken it away.
     if (containers.byId(container.id) !== container)
@@ -29,14 +30,35 @@ export function updateContainer(
       ...((change.pidsLimit ?? 1) <= 0 ? { pids: { limit: -1 } } : {}),
     }
     const { warnings } = checkResources(cgroups, limits)
-    if (container.running !== undefined) {
+    if (container.running === undefined) await container.update({ hostConfig })
+    else {
       refuseFirstCpuset(services, container, change)
-      await core.run({ steps: updateWrites(cgroups, cgroupsPath(services, container.record), limits) })
+      const writes = updateWrites(cgroups, cgroupsPath(services, container.record), limits)
+      await recordThenWrite(services, container, hostConfig, writes)
     }
-    await container.update({ hostConfig })
     bus.emit('container', 'update', container.id, eventAttributes(container))
     return { warnings }
   })
+}
+
+/**
+ * The record first: on a full disk nothing has changed then, and limits that were none cannot be put back as easily as
+ * a record can when the kernel refuses new ones (EBUSY below what is in use).
+ */
+async function recordThenWrite(
+  { core, warn }: Services,
+  container: Container,
+  hostConfig: HostConfig,
+  writes: readonly Step[],
+): Promise<void> {
+  const before = container.record.hostConfig
+  await container.update({ hostConfig })
+  try {
+    await core.run({ steps: writes })
+  } catch (error) {
+    await container.remember({ hostConfig: before }, warn)
+    throw error
+  }
 }
 
 /** What contradicts a value that stays, in dockerd's words. */
