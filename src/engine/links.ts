@@ -3,8 +3,9 @@
  * about the neighbour, as dockerd makes them. Links are kept by id, so that a renamed neighbour is still meant.
  * Not done: with `enable_icc=false` dockerd opens the linked ports between the two; here they stay closed.
  */
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { DewarError, messageOf } from '../base/errors.ts'
+import { overwrite } from '../store/write-whole.ts'
 import type { Container } from './container.ts'
 import { effectiveHostname } from './spec.ts'
 import type { ContainerRecord, RecordedLink } from './record.ts'
@@ -178,5 +179,6 @@ function writeLinks(services: Services, { record, paths }: Container): void {
   const kept = lines.map((line) => (aliases.has(aliasOf(line)) ? undefined : line))
   const at = Math.max(0, kept.indexOf(undefined))
   const rest = kept.filter((line) => line !== undefined)
-  writeFileSync(paths.hosts, rest.toSpliced(at, 0, ...fresh).join('\n'))
+  // Not emptied first: a full disk might not give the room back.
+  overwrite(paths.hosts, rest.toSpliced(at, 0, ...fresh).join('\n'))
 }

@@ -1,10 +1,9 @@
 /**
- * Networks that a running container is plugged into, or taken off. The record comes last: what an engine that is
- * killed halfway leaves is in no record, and goes when the next one puts the network right (`settle`).
+ * Networks that a running container is plugged into, or taken off. The record comes last when it is plugged in, and first
+ * when it is taken off: what an engine that is killed halfway leaves is in no record, and goes when the next one puts the
+ * network right (`settle`). A record that cannot be written changes nothing: to unplug again is easy, to plug in is not.
  */
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { DewarError, messageOf } from '../base/errors.ts'
-import type { Shim } from '../kernel/core-api.ts'
 import { portTargets, type Attachment, type ContainerNetwork } from '../network/attachment.ts'
 import { MOST_NETWORKS, releaseSteps } from '../network/container-steps.ts'
 import { publishSteps, unpublishSteps } from '../network/firewall.ts'
@@ -12,13 +11,11 @@ import { interfaceSteps, plugSteps, routeSteps, unplugSteps } from '../network/l
 import { removeInsideSteps, removeMacvlanSteps } from '../network/macvlan-steps.ts'
 import { enterSteps } from '../network/name-steps.ts'
 import { hasNames, type Network } from '../network/network.ts'
-import { hostNames } from '../network/resolver-files.ts'
 import type { Container, Running } from './container.ts'
-import { endpointState, type Place } from './endpoint-state.ts'
-import { resolvContent } from './etc-files.ts'
+import { endpointState } from './endpoint-state.ts'
+import { hostsWith, hostsWithout, resolverWith, writeFiles, type EtcFile } from './live-etc-files.ts'
 import type { ContainerRecord, RecordedNetwork, RecordedPort } from './record.ts'
 import type { Services } from './services.ts'
-import { effectiveHostname } from './spec.ts'
 import type { EndpointConfig } from './types.ts'
 
 /** The container's lock is held, and its pid. `endpoints`: all that the container wants from now on. */
@@ -36,9 +33,16 @@ export async function plugIn(
   const attachment = networks.attachment(network, place, endpoint)
   const attachments = [...frame.attachments, attachment]
   const { pid } = running.shim
+  const { ipv6 } = networks.known
+  const published = movedPorts(frame, attachments)
   const undo = async (): Promise<void> => {
-    const inside = [...enterSteps(pid), ...removeInsideSteps(attachment)]
-    await core.run({ steps: [...unplugSteps(frame, attachment), ...inside] }).catch(() => undefined)
+    await core.run({ steps: unplugSteps(frame, attachment) }).catch(() => undefined)
+    const inside = [...removeInsideSteps(attachment), ...routeSteps(ipv6, frame.attachments)]
+    // By itself: a netlink socket stays in the namespace that it was opened in.
+    await core.run({ steps: [...enterSteps(pid), ...inside] }).catch(() => undefined)
+    // The ports of one that has ended are closed.
+    if (container.running === running)
+      await publish(services, frame.table, published, frame.published).catch(() => undefined)
     networks.release(place)
   }
   try {
@@ -47,21 +51,21 @@ export async function plugIn(
     if (stale.length > 0) await core.run({ steps: [...enterSteps(pid), ...stale] })
     await core.run({ steps: plugSteps(frame, attachment, pid) })
     await core.run({
-      steps: [
-        ...enterSteps(pid),
-        ...interfaceSteps(networks.known.ipv6, attachment),
-        ...routeSteps(networks.known.ipv6, attachments),
-      ],
+      steps: [...enterSteps(pid), ...interfaceSteps(ipv6, attachment), ...routeSteps(ipv6, attachments)],
     })
-    const published = await movePorts(services, frame, attachments)
+    await publish(services, frame.table, frame.published, published)
     const resolver = networks.servesNames(record) || hasNames(network)
     const state = endpointState(network, endpoint, place, record)
-    if (container.running === running)
-      await container.update({
-        ...wish.change,
-        network: { attachments: [...record.network.attachments, place], published, resolver, changed: true },
-        networks: { ...record.networks, [network.name]: state },
-      })
+    const change: Partial<ContainerRecord> = {
+      ...wish.change,
+      network: { attachments: [...record.network.attachments, place], published, resolver, changed: true },
+      networks: { ...record.networks, [network.name]: state },
+    }
+    if (container.running === running) {
+      const hosts = hostsWith(services, container, network, place)
+      const resolv = resolverWith(services, container, { ...container.record, ...change })
+      await updateWith(container, [...hosts, ...resolv], change)
+    }
   } catch (error) {
     await undo()
     throw error
@@ -71,8 +75,24 @@ export async function plugIn(
     return noteEnded(services, container, wish.change)
   }
   networks.adopt(container.record)
-  addHosts(services, container, network, place)
-  await followNames(services, container, record, running.shim)
+  if (!networks.servesNames(record) && networks.servesNames(container.record))
+    await networks.names.open(container.id, running.shim)
+}
+
+/** Both or neither. Answers what puts the files back. */
+async function updateWith(
+  container: Container,
+  files: readonly EtcFile[],
+  change: Partial<ContainerRecord>,
+): Promise<() => void> {
+  const putBack = writeFiles(files)
+  try {
+    await container.update(change)
+    return putBack
+  } catch (error) {
+    putBack()
+    throw error
+  }
 }
 
 /** It ended meanwhile: its places are free already, perhaps another's, and its wishes are for the next start. */
@@ -82,22 +102,6 @@ async function noteEnded(
   change: Partial<ContainerRecord>,
 ): Promise<void> {
   await container.update({ ...change, networks: networks.idle({ ...container.record, ...change }) })
-}
-
-/** Writes the new name server down, and has it listen, for a container that had none. */
-async function followNames(
-  services: Services,
-  container: Container,
-  before: ContainerRecord,
-  shim: Shim,
-): Promise<void> {
-  const { networks } = services
-  if (networks.servesNames(before) || !networks.servesNames(container.record)) return
-  const path = container.paths.resolvConf
-  // Who has changed the file knows better, as its own comment promises.
-  if (readSmall(path) === resolvContent(services, before))
-    writeFileSync(path, resolvContent(services, container.record))
-  await networks.names.open(container.id, shim)
 }
 
 /** The container's lock is held, and its pid. */
@@ -114,28 +118,52 @@ export async function unplug(
   const rest = frame.attachments.filter((one) => one.network.id !== network.id)
   const gone = frame.attachments.filter((one) => one.network.id === network.id)
   const places = record.network.attachments.filter((one) => one.networkId === network.id)
-  const { pid } = running.shim
-  const published = await movePorts(services, frame, rest)
-  await core.run({ steps: gone.flatMap((one) => unplugSteps(frame, one)) })
-  await core.run({
-    steps: [...enterSteps(pid), ...gone.flatMap(removeInsideSteps), ...routeSteps(networks.known.ipv6, rest)],
-  })
   const states = Object.entries(record.networks).filter(([, state]) => state.networkID !== network.id)
   if (container.running !== running) return noteEnded(services, container, wish.change)
-  await container.update({
+  const putBack = await updateWith(container, hostsWithout(container, places), {
     ...wish.change,
     network: {
       attachments: record.network.attachments.filter((one) => one.networkId !== network.id),
-      published,
+      published: movedPorts(frame, rest),
       resolver: networks.servesNames(record),
       changed: true,
     },
     networks: Object.fromEntries(states),
   })
+  try {
+    await takeOff(services, running, frame, { gone, rest })
+  } catch (error) {
+    if (container.running === running) {
+      putBack()
+      await container.remember(recorded(record), services.warn)
+      throw error
+    }
+    // It has ended on the way, and its interfaces go with it.
+    await core.run({ steps: gone.flatMap((one) => unplugSteps(frame, one)) }).catch(() => undefined)
+  }
   if (container.running !== running) return noteEnded(services, container, wish.change)
   for (const place of places) networks.release(place)
   networks.adopt(container.record)
-  removeHosts(container, places)
+}
+
+async function takeOff(
+  services: Services,
+  running: Running,
+  frame: ContainerNetwork,
+  { gone, rest }: { readonly gone: readonly Attachment[]; readonly rest: readonly Attachment[] },
+): Promise<void> {
+  const { networks, core } = services
+  await publish(services, frame.table, frame.published, movedPorts(frame, rest))
+  await core.run({ steps: gone.flatMap((one) => unplugSteps(frame, one)) })
+  const routes = routeSteps(networks.known.ipv6, rest)
+  await core.run({
+    steps: [...enterSteps(running.shim.pid), ...gone.flatMap(removeInsideSteps), ...routes],
+  })
+}
+
+/** What a disconnection changes of it. */
+function recorded({ endpoints, leftFirst = false, network, networks }: ContainerRecord) {
+  return { endpoints, leftFirst, network, networks }
 }
 
 /** The container has ended: what it got while it ran goes, before its addresses and ports are anybody else's. */
@@ -162,58 +190,23 @@ function freeSlot({ attachments }: RecordedNetwork): number {
  * Published ports lead to where the default route comes from, so that answers find the way back. A port that has
  * nowhere to lead to is published no more until the next start.
  */
-async function movePorts(
-  services: Services,
-  frame: ContainerNetwork,
+function movedPorts(
+  { published }: ContainerNetwork,
   attachments: readonly Attachment[],
-): Promise<readonly RecordedPort[]> {
+): readonly RecordedPort[] {
   const { v4, v6 } = portTargets(attachments)
-  const moved = frame.published.flatMap((port) => {
+  return published.flatMap((port) => {
     const address = port.address.includes(':') ? v6?.address6 : v4?.address
     return address === undefined ? [] : [{ ...port, address }]
   })
-  const isSame =
-    moved.length === frame.published.length &&
-    moved.every((port, n) => port.address === frame.published[n]?.address)
-  if (isSame) return frame.published
-  await services.core.run({
-    steps: [
-      ...unpublishSteps('host', frame.table, frame.published),
-      ...publishSteps('host', frame.table, moved),
-    ],
-  })
-  return moved
 }
 
-// ---------------------------------------------------------------- /etc/hosts, which the container may have edited
-
-/** Bytes; a container that writes more into its own file keeps it as it is. */
-const LARGEST_FILE = 1024 * 1024
-
-function readSmall(path: string): string | undefined {
-  return statSync(path).size > LARGEST_FILE ? undefined : readFileSync(path, 'utf8')
-}
-
-function addHosts(services: Services, container: Container, network: Network, place: Place): void {
-  const { record, paths } = container
-  const text = readSmall(paths.hosts)
-  if (text === undefined) return
-  const hostname = effectiveHostname({
-    config: record.config,
-    host: record.hostConfig,
-    facts: services.facts,
-  })
-  const names = hostNames(hostname, record.config.domainname)
-  const addresses = [place.address, ...(hasNames(network) ? [place.address6] : [])]
-  const lines = addresses.flatMap((address) => (address === undefined ? [] : [`${address}\t${names}\n`]))
-  // In place: the container has this very file mounted.
-  writeFileSync(paths.hosts, text + (text === '' || text.endsWith('\n') ? '' : '\n') + lines.join(''))
-}
-
-function removeHosts({ paths }: Container, places: readonly Place[]): void {
-  const text = readSmall(paths.hosts)
-  if (text === undefined) return
-  const addresses = new Set(places.flatMap(({ address, address6 }) => [address, address6]))
-  const kept = text.split('\n').filter((line) => !addresses.has(line.split('\t')[0]))
-  writeFileSync(paths.hosts, kept.join('\n'))
+async function publish(
+  { core }: Services,
+  table: string,
+  from: readonly RecordedPort[],
+  to: readonly RecordedPort[],
+): Promise<void> {
+  if (from.length === to.length && to.every((port, n) => port.address === from[n]?.address)) return
+  await core.run({ steps: [...unpublishSteps('host', table, from), ...publishSteps('host', table, to)] })
 }
