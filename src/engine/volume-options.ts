@@ -63,3 +63,14 @@ export function addressName({ type = '', o = '' }: VolumeDriverOptions): string 
   const name = /(?:^|,)addr=([^,]+)/.exec(o)?.[1]
   return name === undefined || /^[0-9.]+$|:/.test(name) ? undefined : name
 }
+
+export function checkDriver(driver: string, options: Readonly<Record<string, string>>): void {
+  if (driver !== '' && driver !== 'local') {
+    throw new DewarError(
+      'not-found',
+      `error looking up volume plugin ${driver}: plugin "${driver}" not found`,
+      { remedy: 'this engine has the driver local' },
+    )
+  }
+  checkVolumeOptions(options)
+}

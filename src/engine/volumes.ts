@@ -1,6 +1,6 @@
 /** Named local volumes: a folder each under ROOT/volumes/NAME/_data, remembered in ROOT/volumes/NAME.json. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, rmdir } from 'node:fs/promises'
+import { readdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { DewarError } from '../base/errors.ts'
@@ -16,7 +16,8 @@ import { Mutex } from './mutex.ts'
 import { VolumeClaims } from './volume-claims.ts'
 import { VolumeFillings } from './volume-fillings.ts'
 import { VolumeMounts } from './volume-mounts.ts'
-import { checkVolumeOptions } from './volume-options.ts'
+import { makeVolumeFolder } from './volume-folder.ts'
+import { checkDriver } from './volume-options.ts'
 import { treeSize } from './walk.ts'
 import type { Trash } from './trash.ts'
 import type { Filters, Volumes, VolumeView } from './types.ts'
@@ -82,7 +83,7 @@ export class VolumeStore implements Volumes {
       await rmdir(path).catch(() => undefined)
     }
     for (const name of this.#volumes.keys()) {
-      await mkdir(this.mountpoint(name), { recursive: true, mode: 0o755 })
+      await makeVolumeFolder(this.mountpoint(name))
     }
   }
 
@@ -182,7 +183,12 @@ export class VolumeStore implements Volumes {
     }
     // Recorded first: a crash in between leaves a volume whose folder the next engine makes.
     await this.#records.write(record.name, record)
-    await mkdir(this.mountpoint(record.name), { recursive: true, mode: 0o755 })
+    try {
+      await makeVolumeFolder(this.mountpoint(record.name))
+    } catch (error) {
+      await this.#records.remove(record.name)
+      throw error
+    }
     this.#volumes.set(record.name, record)
     this.#options.bus.emit('volume', 'create', record.name, { driver: 'local' })
     return record
@@ -284,15 +290,4 @@ export class VolumeStore implements Volumes {
 
 function withoutAll(filters: Filters): Filters {
   return new Map([...filters].filter(([key]) => key !== 'all'))
-}
-
-function checkDriver(driver: string, options: Readonly<Record<string, string>>): void {
-  if (driver !== '' && driver !== 'local') {
-    throw new DewarError(
-      'not-found',
-      `error looking up volume plugin ${driver}: plugin "${driver}" not found`,
-      { remedy: 'this engine has the driver local' },
-    )
-  }
-  checkVolumeOptions(options)
 }
