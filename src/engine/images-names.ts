@@ -25,8 +25,9 @@ export class ImageNames {
     if (image === undefined)
       throw new DewarError('system', `Naming image ${id} failed: it has just been removed`)
     if (this.#images.named(canonical(reference)) === id) return false
-    await this.#images.name(reference, id)
+    // The name comes last: with it the image is named, and on a full disk either may fail.
     await this.#images.add({ ...image, lastTagTime: Date.now() })
+    await this.#images.name(reference, id)
     return true
   }
 }

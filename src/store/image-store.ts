@@ -14,7 +14,8 @@ import type { ImageDocument } from './image-config.ts'
 import { Records } from './records.ts'
 import { canonical, familiarReference, parseReference, repositoryOf, withDefaultTag } from './reference.ts'
 import type { Reference } from './reference.ts'
-import { removeTemporaries, storageError, writeWhole } from './write-whole.ts'
+import { keepSpare, writeInTurn } from './write-in-turn.ts'
+import { removeTemporaries, storageError } from './write-whole.ts'
 
 const IMAGE_RECORD = z.object({
   /** Digest of the config. */
@@ -74,6 +75,7 @@ export class ImageStore {
     }
     await removeTemporaries(dirname(this.#file))
     await this.#loadNames()
+    await keepSpare(this.#file)
     return errors
   }
 
@@ -189,7 +191,7 @@ export class ImageStore {
       change()
       try {
         const text = JSON.stringify({ names: Object.fromEntries(this.#names) }, undefined, 1)
-        await writeWhole(this.#file, `${text}\n`, { durable: true })
+        await writeInTurn(this.#file, `${text}\n`)
       } catch (error) {
         this.#names.clear()
         for (const [name, id] of before) this.#names.set(name, id)
