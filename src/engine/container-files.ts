@@ -14,6 +14,7 @@ import { packStream } from '../store/pack-stream.ts'
 import { tarToOps } from '../store/tar-to-ops.ts'
 import { unpackError } from '../store/unpack.ts'
 import type { Container } from './container.ts'
+import { unpackCause } from './full-overlay.ts'
 import { bundleForFiles, makeSources } from './launch.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import type { Containers, PathStat } from './types.ts'
@@ -124,7 +125,8 @@ export class ContainerFiles implements Archive {
     try {
       await level.files(this.#services.core, bundle, running, steps, { input })
     } catch (error) {
-      throw unpackError(failure.cause ?? error)
+      const cause = running === undefined ? await unpackCause(error, container.paths.upper) : error
+      throw unpackError(failure.cause ?? cause)
     }
     this.#services.bus.emit('container', 'extract-to-dir', container.id, eventAttributes(container))
   }

@@ -43,6 +43,15 @@ function failure(cause: unknown, argv0: string, phrase: (words: string) => strin
       exitCode: 128,
     }
   }
+  // Of a control group it is another errno: see writableStep in src/isolation/namespaces/rootfs.ts.
+  if (cause.op === 'rmdir' && cause.errno === 'EROFS') {
+    const why = 'mounting its file system to be written to failed: no space left on device'
+    return {
+      error: new DewarError('disk-full', phrase(why), { cause, remedy: 'free space on the disk' }),
+      exitCode: 128,
+    }
+  }
+  return { error: new DewarError('system', phrase(words(cause)), { cause }), exitCode: 128 }
   const remedy = resourceRemedy(cause)
   const options = remedy === undefined ? { cause } : { cause, remedy }
   return { error: new DewarError('system', phrase(words(cause)), options), exitCode: 128 }

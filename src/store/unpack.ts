@@ -10,6 +10,7 @@ import { packStream } from './pack-stream.ts'
 import { emptySummary, tarToOps } from './tar-to-ops.ts'
 import type { TarSummary, TarToOpsOptions } from './tar-to-ops.ts'
 import { packPlan, unpackPlan } from './unpack-plan.ts'
+import { diskFull } from './write-whole.ts'
 
 export interface Unpacked extends TarSummary {}
 
@@ -89,16 +90,8 @@ export function unpackError(error: unknown): DewarError {
   if (!(error instanceof PlanFailed)) {
     return new DewarError('system', `Unpacking failed: ${messageOf(error)}`, { cause: error })
   }
-  if (error.errno === 'ENOSPC' || error.errno === 'EDQUOT') {
-    return new DewarError(
-      'disk-full',
-      `Unpacking ${JSON.stringify(error.path)} failed: no space left on device`,
-      {
-        cause: error,
-        remedy: 'free space on that filesystem, or remove images with `dewar image prune -a`',
-      },
-    )
-  }
+  if (error.errno === 'ENOSPC' || error.errno === 'EDQUOT')
+    return diskFull(`Unpacking ${JSON.stringify(error.path)}`, error)
   const why = error.op === 'unpack' ? ARCHIVE_FAULTS.get(error.errno) : undefined
   if (why === undefined)
     return new DewarError('system', `Unpacking failed: ${error.message}`, { cause: error })

@@ -12,6 +12,7 @@ import { packInto } from '../container-files.ts'
 import { makeLayer } from '../container-folder.ts'
 import { draftContainer } from '../create.ts'
 import { EMPTY_CONFIG } from '../images-changes.ts'
+import { unpackCause } from '../full-overlay.ts'
 import { bundleForFiles } from '../launch.ts'
 import { newId } from '../names.ts'
 import { levelOf, type Services } from '../services.ts'
@@ -113,7 +114,7 @@ function layeredWorkspace(services: Services, container: Container): Workspace {
           bare: true,
         })
       } catch (error) {
-        throw unpackError(failure.cause ?? error)
+        throw unpackError(failure.cause ?? (await unpackCause(error, container.paths.upper)))
       }
     },
     [Symbol.asyncDispose]: () => discard(services, container),

@@ -24,7 +24,7 @@ import {
 } from './namespace-steps.ts'
 import { O_PATH } from './places.ts'
 import { oomSteps, processSteps, rlimitSteps } from './process-steps.ts'
-import { enterSteps, treeSteps, type Layering } from './rootfs.ts'
+import { enterSteps, treeSteps, writableStep, type Layering } from './rootfs.ts'
 import { INIT_SLOT, Slots } from './slots.ts'
 
 /** What the plan needs to know of the machine. */
@@ -104,6 +104,7 @@ export function beginning({ spec, rootfs, runDir }: Beforehand, cgroup: CgroupPl
     ...(userns?.steps ?? []),
     // The kernel lists mounts as they are made, or hung up before Linux 6.8: the root is the first, as everywhere.
     ...rooted.steps,
+    writableStep(root),
     ...mounts.staged.parent,
     ...cover.parent,
     ...memberSteps(namespaces),

@@ -107,6 +107,18 @@ type Options = readonly (readonly [string, string | { readonly slot: Slot }])[]
 const NO_INDEX = [['index', 'off']] as const
 const NOT_WRITABLE = { steps: [], options: [] }
 
+/** Nobody's file is called that; if somebody's folder is, and empty, nothing is lost. */
+export const NEVER_THERE = '.dewar-is-never-there'
+
+/**
+ * Overlayfs that finds no room for a folder of its own beside the writable layer mounts itself read-only, and says so in
+ * the kernel's log alone ("mounting read-only", ovl_workdir_create; seen with 6.18). A container would start, and could
+ * write nothing, for as long as it runs. rmdir(2) of nothing asks for a writable mount before it looks: EROFS.
+ */
+export function writableStep(slot: Slot): Step {
+  return { actor: 'parent', op: 'rmdir', at: slot, path: NEVER_THERE }
+}
+
 function overlay(slot: Slot, options: Options, attrs: number): Step {
   return {
     actor: 'parent',
