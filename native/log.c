@@ -29,10 +29,11 @@ static void rotate(struct log *log) {
 	log->fd = fd, log->size = 0;
 }
 
-/* A full disk loses lines, not the container: dockerd does the same. */
+/* A full disk loses lines, not the container: dockerd does the same. What is left of one would be joined to the next. */
 static void flush(struct log *log) {
-	if (!write_full(log->fd, log->out, log->out_used)) log->size += log->out_used;
-	log->out_used = 0;
+	off_t end = lseek(log->fd, 0, SEEK_END);
+	int lost = write_full(log->fd, log->out, log->out_used) && !ftruncate(log->fd, end);
+	log->size += lost ? 0 : log->out_used, log->out_used = 0;
 }
 
 /* Length of the valid UTF-8 sequence of two or more bytes at p, or 0. */
