@@ -112,7 +112,9 @@ describe('an engine that is killed', { skip: needs, concurrency: 1 }, () => {
     const follow = await world.server.run(['sh', '-c', 'docker logs -f --tail 5 counter | head -300'], {
       timeout: 60_000,
     })
-    assertConsecutive(follow.stdout.trim())
+    const followed = follow.stdout.trim()
+    assert.equal(followed.split('\n').length, 300)
+    assertConsecutive(followed, Number(followed.split('\n')[0]))
     await docker('stop', '-t', '0', 'again')
   }
 
@@ -132,14 +134,21 @@ describe('an engine that is killed', { skip: needs, concurrency: 1 }, () => {
   test('the order of the numbers would show a gap or a line told twice', () => {
     assert.throws(() => assertConsecutive('0\n1\n3'))
     assert.throws(() => assertConsecutive('0\n1\n1\n2'))
+    assert.throws(() => assertConsecutive('0\n\n1'))
+  })
+
+  test('the order of the numbers would show that the beginning is lost, or all of it', () => {
+    assert.throws(() => assertConsecutive('1\n2\n3'))
+    assert.throws(() => assertConsecutive(''))
+    assert.doesNotThrow(() => assertConsecutive('0'))
+    assert.doesNotThrow(() => assertConsecutive('7\n8', 7))
   })
 })
 
-function assertConsecutive(log: string): void {
-  const numbers = log.split('\n').map(Number)
-  const first = numbers[0] ?? Number.NaN
-  const wrong = numbers.findIndex((number, index) => number !== first + index)
-  assert.equal(wrong, -1, `line ${wrong}: ${numbers.slice(Math.max(0, wrong - 2), wrong + 3).join(' ')}`)
+function assertConsecutive(log: string, first = 0): void {
+  const lines = log.split('\n')
+  const wrong = lines.findIndex((line, index) => line !== String(first + index))
+  assert.equal(wrong, -1, `line ${wrong}: ${lines.slice(Math.max(0, wrong - 2), wrong + 3).join(' ')}`)
 }
 
 /** `docker exec -it NAME sleep 3601` on a terminal of its own. */
