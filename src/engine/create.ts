@@ -30,6 +30,7 @@ import { parseSecurityOptions } from './security-options.ts'
 import { eventAttributes, type ImageForContainer, type Services } from './services.ts'
 import type { IdRange } from './spec-namespaces.ts'
 import { parseDeviceRule, NO_BLOCK_DEVICES, resources } from './spec-resources.ts'
+import { removeMadeVolumes } from './starter.ts'
 import { checkSysctls } from './sysctls.ts'
 import type { CreateContainer, HostConfig } from './types.ts'
 import { validateCreate } from './validate.ts'
@@ -64,6 +65,7 @@ export async function createContainer(services: Services, request: CreateContain
   } catch (error) {
     containers.freeName(name)
     giveUp(services, id)
+    await removeMadeVolumes(services, id)
     // A spare's layers may be mounted for a moment yet.
     if (spare === undefined) await services.trash.discard(join(services.settings.folders.containers, id))
     throw error

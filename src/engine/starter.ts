@@ -216,3 +216,12 @@ export async function removeVolumes({ volumes, warn }: Services, { name, record 
     warn(`Removing the volumes of container ${name} failed: ${messageOf(error)}`)
   }
 }
+
+/** Volumes without a name that were made for a container that was not. */
+export async function removeMadeVolumes({ volumes, warn }: Services, id: string): Promise<void> {
+  const made = volumes.claims.madeFor(id)
+  volumes.claims.drop(id)
+  for (const name of made) {
+    await volumes.removeUnused(name).catch((error: unknown) => warn(messageOf(error)))
+  }
+}

@@ -161,7 +161,7 @@ export class VolumeStore implements Volumes {
   ): Promise<VolumeRecord> {
     return this.#lock.run(async () => {
       const record = await this.#found(name, labels, options)
-      if (container !== undefined) this.claims.add(record.name, container)
+      if (container !== undefined) this.claims.add(record.name, container, name === undefined)
       return record
     })
   }

@@ -223,6 +223,19 @@ describe('bad input', { skip: needs, concurrency: 1 }, () => {
     for (const socket of idle) socket.destroy()
   })
 
+  test('a create that is refused after its volumes were made leaves none of them, and each that has a name', async () => {
+    const before = await world.server.docker('volume', 'ls', '-q')
+    const volumes = [
+      { Type: 'volume', Target: '/a' },
+      { Type: 'volume', Source: 'named', Target: '/b' },
+    ]
+    const bind = { Type: 'bind', Source: '/nonexistent-dwt', Target: '/x' }
+    const body = { Image: 'busybox', HostConfig: { Mounts: [...volumes, bind] } }
+    assert.equal((await callApi(world.server.socket, 'POST', CREATE, body)).status, 400)
+    await world.server.docker('volume', 'rm', 'named')
+    assert.equal(await world.server.docker('volume', 'ls', '-q'), before)
+  })
+
   test('clients that go away in the middle of run, logs, events and pull do no harm', async () => {
     await world.server.docker(
       'run',
