@@ -51,7 +51,6 @@ function failure(cause: unknown, argv0: string, phrase: (words: string) => strin
       exitCode: 128,
     }
   }
-  return { error: new DewarError('system', phrase(words(cause)), { cause }), exitCode: 128 }
   const remedy = resourceRemedy(cause)
   const options = remedy === undefined ? { cause } : { cause, remedy }
   return { error: new DewarError('system', phrase(words(cause)), options), exitCode: 128 }
