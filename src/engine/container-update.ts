@@ -1,6 +1,9 @@
 /** `update`: other limits and another restart policy for a container, running or not. */
-import { DewarError } from '../base/errors.ts'
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { DewarError, messageOf } from '../base/errors.ts'
 import { checkResources, updateWrites } from '../kernel/cgroup.ts'
+import { PlanFailed } from '../kernel/plan-failed.ts'
 import type { Step } from '../kernel/plan.ts'
 import type { Container } from './container.ts'
 import { cgroupsPath } from './launch.ts'
@@ -57,8 +60,24 @@ async function recordThenWrite(
     await core.run({ steps: writes })
   } catch (error) {
     await container.remember({ hostConfig: before }, warn)
-    throw error
+    throw refusal(container.id, hostConfig, error)
   }
+}
+
+/** In dockerd's words: on cgroup v1 the kernel takes no memory limit below what is in use and cannot be given back. */
+function refusal(id: string, { memory }: HostConfig, cause: unknown): DewarError {
+  const what = `Cannot update container ${id}`
+  if (!(cause instanceof PlanFailed) || cause.errno !== 'EBUSY' || !/limit_in_bytes$/.test(cause.path))
+    return new DewarError('system', `${what}: ${messageOf(cause)}`, { cause })
+  const used = readFileSync(join(dirname(cause.path), 'memory.usage_in_bytes'), 'utf8').trim()
+  return new DewarError(
+    'system',
+    `${what}: unable to set memory limit to ${memory} (current usage: ${used})`,
+    {
+      cause,
+      remedy: 'a limit must have room for what is in use: ask for more, or stop something in the container',
+    },
+  )
 }
 
 /** What contradicts a value that stays, in dockerd's words. */

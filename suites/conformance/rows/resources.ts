@@ -89,6 +89,11 @@ export const resourceRows: readonly Row[] = [
     shows: /33554432/,
   },
   {
+    name: 'update -m below what is in use',
+    script: `docker run -d --name cx -m 64m busybox sh -c 'dd if=/dev/zero of=/dev/shm/x bs=1M count=20; sleep 99'; until [ "$(realdocker exec cx stat -c %s /dev/shm/x 2>/dev/null)" = 20971520 ]; do sleep 0.05; done; docker update -m 7m --memory-swap 7m cx 2>&1 | grep -oE '^.*Cannot update container|unable to set memory limit to 7340032 .current usage' ; docker inspect -f '{{.HostConfig.Memory}} {{.State.Status}}' cx`,
+    shows: /Cannot update container\nunable to set memory limit to 7340032 .current usage\n67108864 running/,
+  },
+  {
     name: 'update --cpus',
     script: `docker run -d --name cx busybox sleep 99; docker update --cpus 0.25 cx; docker exec cx cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us`,
     shows: /25000/,
