@@ -67,7 +67,7 @@ int main(int argc, char **argv)
 		close(in);
 	}
 	int out = memfd_create("packed", MFD_CLOEXEC);
-	int result = files_pack("/", out, &f);
+	int result = files_pack("/", 0, out, &f);
 	printf("accepted %d packed %lld %s\n", accepted, (long long)lseek(out, 0, SEEK_CUR),
 	       result ? strerror(f.err) : "ok");
 	return 0;
