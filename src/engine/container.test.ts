@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { Container } from './container.ts'
+import { exampleRecord } from './example-record.ts'
 import { readRecord, RecordFile } from './record-file.ts'
 import { parseRecord } from './record.ts'
 
@@ -13,33 +14,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-function container(): Container {
-  const record = parseRecord({
-    version: 1,
-    id: 'a'.repeat(64),
-    name: 'one',
-    created: 1,
-    imageId: 'sha256:0',
-    lower: [],
-    platform: 'linux',
-    level: 'namespaces',
-    path: 'true',
-    args: [],
-    config: {},
-    hostConfig: {},
-    endpoints: {},
-    range: null,
-    mounts: [],
-    state: { status: 'created', exitCode: 0, error: '' },
-    restartCount: 0,
-    manuallyStopped: false,
-    lastDelay: 0,
-    network: { attachments: [], published: [] },
-    networks: {},
-    ports: {},
-  })
-  return new Container(record, folder, new RecordFile(folder))
-}
+const container = () => new Container(exampleRecord(), folder, new RecordFile(folder))
 
 /** As on a full disk: nothing new can be written, what is overwritten in place can. */
 const full = () => mkdirSync(join(folder, '.tmp-record.json'))

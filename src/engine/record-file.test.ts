@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import fc from 'fast-check'
+import { exampleRecord as record } from './example-record.ts'
 import { readRecord, RecordFile } from './record-file.ts'
-import { parseRecord, type ContainerRecord } from './record.ts'
+import { parseRecord } from './record.ts'
 
 let folder = ''
 beforeEach(() => {
@@ -13,33 +14,6 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-const record = (change: Partial<ContainerRecord> = {}): ContainerRecord => ({
-  ...parseRecord({
-    version: 1,
-    id: 'a'.repeat(64),
-    name: 'one',
-    created: 1,
-    imageId: 'sha256:0',
-    lower: [],
-    platform: 'linux',
-    level: 'namespaces',
-    path: 'true',
-    args: [],
-    config: {},
-    hostConfig: {},
-    endpoints: {},
-    range: null,
-    mounts: [],
-    state: { status: 'created', exitCode: 0, error: '' },
-    restartCount: 0,
-    manuallyStopped: false,
-    lastDelay: 0,
-    network: { attachments: [], published: [] },
-    networks: {},
-    ports: {},
-  }),
-  ...change,
-})
 const inode = () => statSync(join(folder, 'record.json')).ino
 const found = () => {
   const { value, sequence } = readRecord(folder) ?? { value: undefined, sequence: -1 }
