@@ -1,5 +1,4 @@
-/* {"log":"text\n","stream":"stdout","time":"2026-01-02T03:04:05.000000006Z"} — one object per line; before the time
- * "attrs":{…} where there are some. */
+/* One object per line: {"log":"text\n","stream":"stdout","attrs":{…} or not,"time":"2026-01-02T03:04:05.000000006Z"} */
 #include "dewar.h"
 
 /* A line of LOG_LINE bytes grows at most sixfold (\u00XX), plus what is around it. */
@@ -29,11 +28,12 @@ static void rotate(struct log *log) {
 	log->fd = fd, log->size = 0;
 }
 
-/* A full disk loses lines, not the container: dockerd does the same. What is left of one would be joined to the next. */
+/* A full disk loses lines, not the container: dockerd does the same. Half a line would be joined to the next. */
 static void flush(struct log *log) {
-	off_t end = lseek(log->fd, 0, SEEK_END);
-	int lost = write_full(log->fd, log->out, log->out_used) && !ftruncate(log->fd, end);
-	log->size += lost ? 0 : log->out_used, log->out_used = 0;
+	off_t end = lseek(log->fd, 0, SEEK_END), n = (off_t)log->out_used;
+	int cut = write_full(log->fd, log->out, log->out_used);
+	for (n = cut ? lseek(log->fd, 0, SEEK_END) - end : n; cut && n > 0 && log->out[n - 1] != '\n';) n--;
+	log->size += cut && ftruncate(log->fd, end + n) ? 0 : (uint64_t)n, log->out_used = 0;
 }
 
 /* Length of the valid UTF-8 sequence of two or more bytes at p, or 0. */

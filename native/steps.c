@@ -78,7 +78,7 @@ static STEP(do_entry) {
 	const char *name;
 	autoclose int dir = open_parent(ROOT, STR(0), &name);
 	int done = dir >= 0 && !change_entry(s, dir, name);
-	return RESULT(done || (s->op == OP_RMDIR && errno == ENOENT), "%s", STR(0));
+	return RESULT(done || (s->op == OP_RMDIR && (errno == ENOENT || errno == ENAMETOOLONG)), "%s", STR(0));
 }
 
 static STEP(do_read) {

@@ -11,7 +11,7 @@ import type { ContainerRecord } from './record.ts'
 /** What a bind gets that asks for `propagation`, which is empty when it did not say. Throws for a folder of the engine's. */
 export function bindPropagation({ source, propagation }: BindRequest, engineRoot: string): string {
   const root = realPath(engineRoot)
-  if (!isWithin(root, source) && !isWithin(source, root)) return propagation || 'rprivate'
+  if (![source, realPath(source)].some((path) => isAround(path, root))) return propagation || 'rprivate'
   if (propagation === '') return 'rslave'
   if (propagation === 'rslave' || propagation === 'rshared') return propagation
   throw new DewarError(
@@ -26,8 +26,7 @@ export function refuseUnsharedSources({ mounts }: Pick<ContainerRecord, 'mounts'
   for (const { source, propagation } of mounts) {
     const isShared = propagation.endsWith('shared')
     // One of the engine's own is as good without: nobody may have asked for it.
-    if (!isShared && (!propagation.endsWith('slave') || isWithin(source, root) || isWithin(root, source)))
-      continue
+    if (!isShared && (!propagation.endsWith('slave') || isAround(realPath(source), root))) continue
     const mount = mountOf(parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')), realPath(source))
     const tags = mount?.propagation ?? []
     if (tags.includes('shared') || (!isShared && tags.includes('master'))) continue
@@ -37,6 +36,12 @@ export function refuseUnsharedSources({ mounts }: Pick<ContainerRecord, 'mounts'
       { remedy: `mount --make-shared ${mount?.path ?? '/'} makes it one` },
     )
   }
+}
+
+/** `path` without a slash at the end, as `-v /tmp/:/x` has it. */
+function isAround(path: string, root: string): boolean {
+  const plain = path.replace(/(.)\/+$/, '$1')
+  return isWithin(root, plain) || isWithin(plain, root)
 }
 
 /** A source that is gone is left for the start to fail on, which names it. */

@@ -15,7 +15,7 @@ import { tarToOps } from '../store/tar-to-ops.ts'
 import { unpackError } from '../store/unpack.ts'
 import type { Container } from './container.ts'
 import { unpackCause } from './full-overlay.ts'
-import { bundleForFiles, makeSources } from './launch.ts'
+import { bundleAtRest, makeSources } from './launch.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import type { Containers, PathStat } from './types.ts'
 
@@ -166,7 +166,7 @@ export class ContainerFiles implements Archive {
     return {
       services: this.#services,
       level: levelOf(this.#services, container),
-      bundle: running?.bundle ?? bundleAtRest(this.#services, container, path),
+      bundle: running?.bundle ?? filesAtRest(this.#services, container, path),
       running: running?.shim,
     }
   }
@@ -176,9 +176,9 @@ export class ContainerFiles implements Archive {
  * Of a container that does not run: what a start would make on the host is made, as by dockerd. What is gone since and
  * would keep it from starting does not keep anybody from its other files.
  */
-function bundleAtRest(services: Services, container: Container, path: string): Bundle {
+function filesAtRest(services: Services, container: Container, path: string): Bundle {
   makeSources(container.record)
-  const bundle = bundleForFiles(services, container)
+  const bundle = bundleAtRest(services, container)
   const isGone = ({ type, source }: OciMount) => type === 'bind' && !existsSync(source)
   const gone = bundle.spec.mounts.find((mount) => isGone(mount) && isWithin(path, mount.destination))
   if (gone !== undefined)

@@ -69,7 +69,7 @@ function refusal(id: string, { memory }: HostConfig, cause: unknown): DewarError
   const what = `Cannot update container ${id}`
   if (!(cause instanceof PlanFailed) || cause.errno !== 'EBUSY' || !/limit_in_bytes$/.test(cause.path))
     return new DewarError('system', `${what}: ${messageOf(cause)}`, { cause })
-  const used = readFileSync(join(dirname(cause.path), 'memory.usage_in_bytes'), 'utf8').trim()
+  const used = usedBy(dirname(cause.path))
   return new DewarError(
     'system',
     `${what}: unable to set memory limit to ${memory} (current usage: ${used})`,
@@ -124,4 +124,13 @@ function refuseFirstCpuset(
     'Cannot update the CPU set: the container was started without one, and on cgroup v1 it cannot get one while it runs',
     { remedy: 'stop it, update it and start it, or start it with --cpuset-cpus' },
   )
+}
+
+/** It may have ended meanwhile, and its group with it. */
+function usedBy(group: string): string {
+  try {
+    return readFileSync(join(group, 'memory.usage_in_bytes'), 'utf8').trim()
+  } catch {
+    return 'unknown'
+  }
 }

@@ -40,6 +40,7 @@ const NO_PINS: LaunchPins = {
   devices: [],
   blockDevices: NO_BLOCK_DEVICES,
   expectAttach: 0,
+  parts: false,
   cold: true,
 }
 
@@ -50,6 +51,8 @@ interface LaunchPins {
   readonly devices: readonly DeviceGrant[]
   readonly blockDevices: BlockDevices
   readonly expectAttach: number
+  /** What is below the sources of binds is looked up. */
+  readonly parts: boolean
   /** Not for starting: namespaces that would be joined are left out. */
   readonly cold: boolean
 }
@@ -77,16 +80,29 @@ export async function bundleForStart(services: Services, container: Container): 
   const expectAttach = container.expectedAttaches.filter(
     ({ request: { stdout, stderr } }) => stdout || stderr,
   ).length
-  return bundle(services, container, { user, joins, devices, blockDevices, expectAttach, cold: false })
+  return bundle(services, container, {
+    user,
+    joins,
+    devices,
+    blockDevices,
+    expectAttach,
+    parts: true,
+    cold: false,
+  })
 }
 
 /** For looking into the layers of a container that does not run: two overlays cannot be made of the same at a time. */
 export async function bundleForLayers(services: Services, container: Container): Promise<Bundle> {
   await services.ready.drop(container.id)
-  return bundleForFiles(services, container)
+  return bundleAtRest(services, container)
 }
 
-/** For `files`, `release` and the like, and for containers found running: no user, no devices. */
+/** What is mounted into it will be, for its files: so the sources are looked at, which can hang where they do. */
+export function bundleAtRest(services: Services, container: Container): Bundle {
+  return bundle(services, container, { ...NO_PINS, parts: true })
+}
+
+/** For `release` and the like, and for containers that run: no user, no devices, and no look at the sources of binds. */
 export function bundleForFiles(services: Services, container: Container): Bundle {
   return bundle(services, container, NO_PINS)
 }
@@ -94,6 +110,7 @@ export function bundleForFiles(services: Services, container: Container): Bundle
 function bundle(services: Services, container: Container, pins: LaunchPins): Bundle {
   const { record, paths } = container
   const startedAt = record.state.status === 'running' ? record.state.startedAt : 0
+  const mounts = pins.parts ? withParts(record) : record.mounts
   return {
     id: record.id,
     spec: buildSpec({
@@ -105,9 +122,7 @@ function bundle(services: Services, container: Container, pins: LaunchPins): Bun
       args: record.args,
       user: pins.user,
       range: record.range ?? undefined,
-      mounts: pins.cold
-        ? withParts(record)
-        : withFolderModes(withParts(record), [paths.upper, ...record.lower]),
+      mounts: pins.cold ? mounts : withFolderModes(mounts, [paths.upper, ...record.lower]),
       files: { ...etcFiles(services, container), ...bootIdFile(container) },
       sharedShm: sharedShm(services, container),
       joins: pins.joins,

@@ -161,6 +161,20 @@ async function takeOff(
   })
 }
 
+/**
+ * The default routes of a container that has been plugged in or taken off while it ran, by its record: an engine that was
+ * killed on the way may have left it without.
+ */
+export async function routeAgain({ networks, core, warn }: Services, container: Container): Promise<void> {
+  const { record, running } = container
+  if (running === undefined || record.network.changed !== true) return
+  const { attachments } = networks.frame(record, startOf(record))
+  const routes = routeSteps(networks.known.ipv6, attachments)
+  await core
+    .run({ steps: [...enterSteps(running.shim.pid), ...routes] })
+    .catch((error: unknown) => warn(`Setting routes of container ${record.name} failed: ${messageOf(error)}`))
+}
+
 /** What a disconnection changes of it. */
 function recorded({ endpoints, leftFirst = false, network, networks }: ContainerRecord) {
   return { endpoints, leftFirst, network, networks }

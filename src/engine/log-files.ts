@@ -131,9 +131,10 @@ export class LogCursor {
     if (wanted <= 0) return undefined
     const { bytesRead } = await this.#log.handle.read(chunk, 0, wanted, this.#position)
     if (bytesRead === 0) {
-      // Truncated by its writer: begin anew rather than wait for ever.
+      // Truncated: by its shim, which takes half a line back on a full disk, or by somebody else: begin anew then.
       const { size } = await this.#log.handle.stat()
-      if (size < this.#position) [this.#position, this.#rest] = [0, Buffer.alloc(0)]
+      const whole = this.#position - this.#rest.length
+      if (size < this.#position) [this.#position, this.#rest] = [size < whole ? 0 : whole, Buffer.alloc(0)]
       return undefined
     }
     this.#position += bytesRead

@@ -154,7 +154,8 @@ function inheritedRequest(point: InheritedMount): MountRequest {
   return {
     type: 'bind',
     source: point.source,
-    propagation: point.propagation,
+    // Whether it was asked for is not known of it: what is asked for nobody is given by default again.
+    propagation: point.propagation === 'rprivate' ? '' : point.propagation,
     recursive: true,
     topReadOnly: false,
     createSource: false,

@@ -17,6 +17,7 @@ import { HealthMonitor } from './health.ts'
 import { cgroupsPath } from './launch.ts'
 import { isEnded } from './leftovers.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import { routeAgain } from './live-networks.ts'
 import { runFolder } from './options.ts'
 import { readRecord, RecordFile } from './record-file.ts'
 import { parseRecord } from './record.ts'
@@ -43,6 +44,7 @@ export async function reconcile(reconciler: Reconciler): Promise<string[]> {
   const { guardProblem } = services.networks.known
   if (guardProblem !== undefined) services.warn(guardWarning(guardProblem))
   await services.networks.settle(runningRecords(services))
+  await Promise.all([...services.containers.values()].map((container) => routeAgain(services, container)))
   await services.volumes.settle().catch((error: unknown) => warnings.push(messageOf(error)))
   await trash.empty()
   return warnings

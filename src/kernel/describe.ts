@@ -69,7 +69,8 @@ export function describeStep(s: Action): string {
     case 'symlink':
       return `link ${inside(s)} to ${s.target}`
     case 'rmdir':
-      return `remove the folder ${inside(s)}`
+      // writableStep in src/isolation/namespaces/rootfs.ts
+      return s.path.length > 255 ? `check that #${s.at} can be written to` : `remove the folder ${inside(s)}`
     case 'fsmount':
       return `make a mount of ${s.type} as #${s.slot}${describeOptions(s.options, s.attrs)}`
     case 'clone-mount':

@@ -1,5 +1,6 @@
 import { after, before, test } from 'node:test'
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -200,5 +201,32 @@ test(
       await rig.engine.containers.unpause(paused)
       await leaveNo(rig)
     }
+  },
+)
+
+test(
+  'a container that an engine left without a default route, taking it off a network, has one again',
+  { skip },
+  async () => {
+    const engine = await childEngine(house)
+    const id = await engine.ask(create(['sleep', '100'], { networkMode: 'bridge' }))
+    await engine.ask({ start: id })
+    await engine.kill()
+    const rig = await house.open()
+    await rig.engine.networks.create({ name: 'other' })
+    await rig.engine.networks.connect('other', id, {})
+    await rig.engine.networks.disconnect('bridge', id, false)
+    const { pid } = (await rig.engine.containers.inspect(id)).state
+    const routes = (...args: readonly string[]): string =>
+      execFileSync('nsenter', ['-t', String(pid), '-n', 'ip', 'route', ...args], { encoding: 'utf8' })
+    const before = routes()
+    assert.match(before, /^default via /)
+    // As far as it came.
+    routes('del', 'default')
+    await rig[Symbol.asyncDispose]()
+    await using next = await house.open()
+    assert.equal(routes(), before)
+    await leaveNo(next)
+    await next.engine.networks.remove('other')
   },
 )

@@ -1,6 +1,6 @@
 /** Mounts that travel, on a machine where they do (`/` shared, as systemd has it), and those that must not. */
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { parseMountinfo, type HostMount } from '../../src/base/mountinfo.ts'
@@ -158,7 +158,9 @@ describe('mounts that travel', { skip, concurrency: 1 }, () => {
 
   test('what holds the engine’s folder is a slave unless told, and nothing less', async () => {
     const root = join(engine.folder, 'root')
-    for (const source of ['/', root]) {
+    const link = join(engine.folder, 'link')
+    await symlink(root, link)
+    for (const source of ['/', root, `${root}/`, link]) {
       assert.deepEqual(await propagationInside('-v', `${source}:/x:ro`), ['master'], source)
       const id = await engine.docker('create', '--mount', `type=bind,src=${source},dst=/x`, 'busybox', 'true')
       assert.equal(await engine.docker('inspect', '-f', '{{(index .Mounts 0).Propagation}}', id), 'rslave')

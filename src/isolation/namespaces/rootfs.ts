@@ -107,8 +107,8 @@ type Options = readonly (readonly [string, string | { readonly slot: Slot }])[]
 const NO_INDEX = [['index', 'off']] as const
 const NOT_WRITABLE = { steps: [], options: [] }
 
-/** Nobody's file is called that; if somebody's folder is, and empty, nothing is lost. */
-export const NEVER_THERE = '.dewar-is-never-there'
+/** No file can be called that: names have 255 bytes at most. */
+export const NEVER_THERE = 'x'.repeat(256)
 
 /**
  * Overlayfs that finds no room for a folder of its own beside the writable layer mounts itself read-only, and says so in
