@@ -65,9 +65,9 @@ export async function createContainer(services: Services, request: CreateContain
   } catch (error) {
     containers.freeName(name)
     giveUp(services, id)
-    await removeMadeVolumes(services, id)
-    // A spare's layers may be mounted for a moment yet.
+    // A spare's layers may be mounted for a moment yet. Volumes go last: no record that a crash leaves is to name one gone.
     if (spare === undefined) await services.trash.discard(join(services.settings.folders.containers, id))
+    await removeMadeVolumes(services, id)
     throw error
   } finally {
     services.volumes.claims.drop(id)
