@@ -1,20 +1,11 @@
 /** The first container of an image since the engine has started: who its users are is not known yet. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { Readable } from 'node:stream'
 import { tarWith } from './attribute-values.ts'
-import { home, skip, type Home, type Rig } from './fixture.ts'
+import { houseForAll, skip, type Rig } from './fixture.ts'
 
-let house: Home
-before(async () => {
-  if (skip) return
-  house = await home()
-  await using rig = await house.open()
-  await rig.importBusybox()
-})
-after(async () => {
-  if (!skip) await house[Symbol.asyncDispose]()
-})
+const house = houseForAll()
 
 /** Of file systems whose ids cannot be mapped, whole or below; and what node-exporter and cadvisor are started with. */
 const BINDS = [
@@ -27,7 +18,7 @@ const BINDS = [
 
 for (const binds of BINDS) {
   test(`it may have ${binds.join(' ')}`, { skip }, async () => {
-    await using rig = await house.open()
+    await using rig = await house().open()
     const { code, output } = await rig.finish({ cmd: ['id', '-u'], user: 'root' }, { binds: [...binds] })
     assert.deepEqual([code, output], [0, '0\n'])
   })
@@ -37,10 +28,10 @@ test(
   'its source need not be there yet when it is created, nor when its users are looked up',
   { skip },
   async () => {
-    await using rig = await house.open()
+    await using rig = await house().open()
     const id = await rig.create(
       { cmd: ['true'], user: 'root' },
-      { binds: [`${house.options.root}/later:/x`] },
+      { binds: [`${house().options.root}/later:/x`] },
     )
     await rig.engine.containers.start(id)
     assert.equal((await rig.engine.containers.inspect(id)).state.error, '')
@@ -48,7 +39,7 @@ test(
 )
 
 test('a container at rest with such binds has its files copied both ways', { skip }, async () => {
-  await using rig = await house.open()
+  await using rig = await house().open()
   for (const binds of BINDS) {
     const id = await rig.create({ cmd: ['true'] }, { binds: [...binds] })
     await copyBothWays(rig, id)

@@ -48,6 +48,22 @@ export async function home(more: EngineOptions = {}): Promise<Home> {
 
 const ALL = { all: true, limit: 0, size: false, filters: new Map<string, string[]>() }
 
+/** Folders with busybox in them, for files whose tests open engines of their own, one after the other. */
+export function houseForAll(): () => Home {
+  let opened: Home | undefined
+  before(async () => {
+    if (skip) return
+    opened = await home()
+    await using rig = await opened.open()
+    await rig.importBusybox()
+  })
+  after(() => opened?.[Symbol.asyncDispose]())
+  return () => {
+    assert.ok(opened)
+    return opened
+  }
+}
+
 /** One engine with busybox for all tests of a file. */
 export function rigForAll(more: EngineOptions = {}): { readonly house: () => Home; readonly rig: () => Rig } {
   let opened: { readonly house: Home; readonly rig: Rig } | undefined

@@ -1,4 +1,4 @@
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -8,18 +8,9 @@ import { resolveOptions } from '../../src/engine/options.ts'
 import { isThawed, readCgroups } from '../../src/kernel/cgroup.ts'
 import { until } from '../harness/until.ts'
 import { childEngine, create } from './child-engine-client.ts'
-import { home, skip, type Home, type Rig } from './fixture.ts'
+import { houseForAll, skip, type Rig } from './fixture.ts'
 
-let house: Home
-before(async () => {
-  if (skip) return
-  house = await home()
-  await using rig = await house.open()
-  await rig.importBusybox()
-})
-after(async () => {
-  if (!skip) await house[Symbol.asyncDispose]()
-})
+const house = houseForAll()
 
 const leaveNo = async (rig: Rig): Promise<void> => {
   for (const { id } of await rig.engine.containers.list({
@@ -36,7 +27,7 @@ test(
   'containers outlive a killed engine: the next one shows and controls them, and the log has no gap',
   { skip },
   async () => {
-    const engine = await childEngine(house)
+    const engine = await childEngine(house())
     const writer = await engine.ask(
       create([
         'sh',
@@ -56,7 +47,7 @@ test(
     await engine.ask({ start: silent })
     await engine.kill()
     await new Promise((resolve) => setTimeout(resolve, 600))
-    await using rig = await house.open()
+    await using rig = await house().open()
     const { containers } = rig.engine
     assert.equal((await containers.inspect(writer)).state.status, 'running')
     // It ended while nobody looked, but on a very slow machine.
@@ -82,7 +73,7 @@ test(
 )
 
 test('restart policies and --rm hold over a killed engine', { skip }, async () => {
-  const engine = await childEngine(house)
+  const engine = await childEngine(house())
   const always = await engine.ask(
     create(['sh', '-c', 'sleep 0.2; exit 1'], { restartPolicy: { name: 'always', maximumRetryCount: 0 } }),
   )
@@ -91,7 +82,7 @@ test('restart policies and --rm hold over a killed engine', { skip }, async () =
   await engine.ask({ start: passing })
   await engine.kill()
   await new Promise((resolve) => setTimeout(resolve, 500))
-  await using rig = await house.open()
+  await using rig = await house().open()
   await until(
     'the first runs again',
     async () => (await rig.engine.containers.inspect(always)).restartCount > 0,
@@ -110,7 +101,7 @@ test(
   { skip, timeout: 600_000 },
   async () => {
     for (let round = 0; round < 12; round += 1) {
-      const engine = await childEngine(house)
+      const engine = await childEngine(house())
       const ids = [
         await engine.ask(create(['sleep', '100'], { networkMode: 'bridge' })),
         await engine.ask(create(['true'])),
@@ -120,7 +111,7 @@ test(
       await new Promise((resolve) => setTimeout(resolve, round * 4))
       if (round % 3 === 2) engine.send({ remove: ids[0] })
       await engine.kill()
-      await using rig = await house.open()
+      await using rig = await house().open()
       for (const view of await rig.engine.containers.list({
         all: true,
         limit: 0,
@@ -139,7 +130,7 @@ test(
 
 /** What no container owns any more: run folders, container folders, processes in our cgroups, interfaces. */
 async function debris(): Promise<string[]> {
-  const { root, run } = house.options
+  const { root, run } = house().options
   const left = [...readdirSync(join(String(run), 'c')), ...readdirSync(join(String(root), 'containers'))]
   const table = readFileSync('/proc/net/dev', 'utf8')
   const prefix = veths()
@@ -149,19 +140,19 @@ async function debris(): Promise<string[]> {
 
 /** How this engine's interfaces begin (network-manager.ts). */
 function veths(): string {
-  return `dw${resolveOptions(house.options).instance.slice(0, 4)}`
+  return `dw${resolveOptions(house().options).instance.slice(0, 4)}`
 }
 
 test(
   'a record that cannot be read is put aside and said, a half-made container is removed',
   { skip },
   async () => {
-    const { root = '' } = house.options
+    const { root = '' } = house().options
     const broken = join(root, 'containers', 'b'.repeat(64))
     const half = join(root, 'containers', 'c'.repeat(64))
     for (const folder of [broken, half]) mkdirSync(folder, { recursive: true })
     writeFileSync(join(broken, 'record.json'), '{"version":1,"id":"../../etc"}')
-    await using rig = await house.open()
+    await using rig = await house().open()
     const { warnings } = await rig.engine.info()
     assert.ok(
       warnings.some((warning) => warning.includes('b'.repeat(64)) && warning.includes('record.json.damaged')),
@@ -176,9 +167,9 @@ test(
   { skip },
   async () => {
     const layout = await readCgroups()
-    const { folders, instance } = resolveOptions(house.options)
+    const { folders, instance } = resolveOptions(house().options)
     for (let round = 0; round < 4; round += 1) {
-      const engine = await childEngine(house)
+      const engine = await childEngine(house())
       const script = 'head -c 30000000 /dev/urandom >/r; while :; do echo on; sleep 0.05; done'
       const committed = await engine.ask(create(['sh', '-c', script]))
       const paused = await engine.ask(create(['sleep', '100']))
@@ -193,7 +184,7 @@ test(
       await sleep(round * 20)
       await engine.kill()
       assert.ok(!(await thawed()), 'the commit had ended')
-      await using rig = await house.open()
+      await using rig = await house().open()
       const status = async (id: string) => (await rig.engine.containers.inspect(id)).state.status
       assert.deepEqual([await status(committed), await status(paused)], ['running', 'paused'])
       const before = readFileSync(log, 'utf8').length
@@ -208,11 +199,11 @@ test(
   'a container that an engine left without a default route, taking it off a network, has one again',
   { skip },
   async () => {
-    const engine = await childEngine(house)
+    const engine = await childEngine(house())
     const id = await engine.ask(create(['sleep', '100'], { networkMode: 'bridge' }))
     await engine.ask({ start: id })
     await engine.kill()
-    const rig = await house.open()
+    const rig = await house().open()
     await rig.engine.networks.create({ name: 'other' })
     await rig.engine.networks.connect('other', id, {})
     await rig.engine.networks.disconnect('bridge', id, false)
@@ -224,7 +215,7 @@ test(
     // As far as it came.
     routes('del', 'default')
     await rig[Symbol.asyncDispose]()
-    await using next = await house.open()
+    await using next = await house().open()
     assert.equal(routes(), before)
     await leaveNo(next)
     await next.engine.networks.remove('other')
