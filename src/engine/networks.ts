@@ -1,5 +1,7 @@
 /** The engine's `networks`: what clients ask of them. The work is the manager's. */
 import { DewarError } from '../base/errors.ts'
+import { HasEnded } from '../kernel/shim-control.ts'
+import { PlanFailed } from '../kernel/plan-failed.ts'
 import { hasPlaces, type Network } from '../network/network.ts'
 import { checkConfigUnused } from './config-networks.ts'
 import type { Container, Running } from './container.ts'
@@ -7,12 +9,16 @@ import { endpointState } from './endpoint-state.ts'
 import { plugIn, unplug } from './live-networks.ts'
 import type { ContainerRecord } from './record.ts'
 import type { Services } from './services.ts'
+import { endsWithin } from './stopping.ts'
 import { matchesLabel } from './events.ts'
 import { withoutUntil } from './filter-values.ts'
 import { connected, disconnected } from './network-changes.ts'
 import { isPredefined } from './network-records.ts'
 import { networkView, type NetworkMember } from './network-view.ts'
 import type { EndpointConfig, Filters, NetworkRequest, Networks, NetworkView } from './types.ts'
+
+/** s from the end of a process until the engine has recorded it: far more than it takes, also on a busy machine. */
+const TOLD_WITHIN = 5
 
 export class NetworkService implements Networks {
   readonly #services: Services
@@ -71,7 +77,9 @@ export class NetworkService implements Networks {
       else if (hasPlaces(network)) {
         await networks.known.readyFor(network)
         const wish = { network, endpoint, change }
-        await running.shim.whilePid(() => plugIn(this.#services, container, running, wish))
+        const plugged = await whileRunning(running, () => plugIn(this.#services, container, running, wish))
+        if (!plugged) await this.#update(container, change)
+        return plugged
       } else {
         const state = endpointState(network, endpoint, undefined, record)
         await container.update({ ...change, networks: { ...record.networks, [network.name]: state } })
@@ -129,9 +137,10 @@ export class NetworkService implements Networks {
       throw new DewarError('forbidden', `container ${id} is not connected to network ${network.name}`)
     const change = disconnected(record, network.name, (one) => known.lookup(one))
     const wish = { network, change }
-    if (hasPlaces(network))
-      await running.shim.whilePid(() => unplug(this.#services, container, running, wish))
-    else await container.update({ ...change, networks: Object.fromEntries(rest) })
+    if (hasPlaces(network)) {
+      if (!(await whileRunning(running, () => unplug(this.#services, container, running, wish))))
+        await this.#update(container, change)
+    } else await container.update({ ...change, networks: Object.fromEntries(rest) })
     return network
   }
 
@@ -231,4 +240,20 @@ function isDangling(value: string): boolean {
     'invalid-argument',
     'invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")',
   )
+}
+
+/**
+ * `work` in the network namespace of a container that runs. False when that has ended on the way, which the kernel says in
+ * words of its own (a process is not there): then nothing has been done, and what was wanted is for the next start.
+ */
+async function whileRunning(running: Running, work: () => Promise<void>): Promise<boolean> {
+  try {
+    await running.shim.whilePid(work)
+    return true
+  } catch (error) {
+    const noProcess = error instanceof PlanFailed && ['ENOENT', 'ESRCH'].includes(error.errno)
+    const over = (error instanceof HasEnded || noProcess) && (await endsWithin(running.ended, TOLD_WITHIN))
+    if (over) return false
+    throw error
+  }
 }

@@ -172,7 +172,7 @@ export function cancelRestart(container: Container): void {
 }
 
 /** Whether it ended in time (s; negative waits for ever). */
-async function endsWithin(ended: Promise<void>, seconds: number): Promise<boolean> {
+export async function endsWithin(ended: Promise<void>, seconds: number): Promise<boolean> {
   if (seconds < 0) return ended.then(() => true)
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), seconds * 1000)))

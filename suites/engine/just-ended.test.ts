@@ -1,9 +1,11 @@
 /** In the moment between the telling of a container's end and its record: whoever needs its first process. */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { rigForAll, skip } from './fixture.ts'
 import { HasEnded } from '../../src/kernel/shim-control.ts'
 import { ShimClient } from '../../src/kernel/shim.ts'
+import { until } from '../harness/until.ts'
 
 const { rig } = rigForAll()
 
@@ -24,5 +26,41 @@ test(
       code: 'conflict',
       message: `Reaching into container ${id} failed: it has just ended (start it again)`,
     })
+  },
+)
+
+test(
+  'a container that ends while it is plugged into a network, or taken off, has it so at its next start',
+  { skip },
+  async (t) => {
+    const { containers, networks } = rig().engine
+    const { id: network } = await networks.create({ name: 'late' })
+    const id = await rig().run(['sleep', '600'], { networkMode: 'bridge' })
+    const on = async (): Promise<string[]> => Object.keys((await containers.inspect(id)).networks)
+    const { whilePid } = ShimClient.prototype
+    const ending: typeof whilePid = function (this: ShimClient, work) {
+      return whilePid.call(this, async (pid, release) => {
+        process.kill(pid, 'SIGKILL')
+        // Of a zombie it cannot be opened.
+        await until('the end', () => !existsSync(`/proc/${pid}/ns/net`))
+        return work(pid, release)
+      }) as ReturnType<typeof work>
+    }
+
+    const plugging = t.mock.method(ShimClient.prototype, 'whilePid', ending)
+    await networks.connect('late', id, {})
+    plugging.mock.restore()
+    assert.deepEqual(await on(), ['bridge', 'late'])
+    await containers.start(id)
+    assert.deepEqual(Object.keys((await containers.stats(id)).networks), ['eth0', 'eth1'])
+
+    const unplugging = t.mock.method(ShimClient.prototype, 'whilePid', ending)
+    await networks.disconnect('late', id, false)
+    unplugging.mock.restore()
+    assert.deepEqual(await on(), ['bridge'])
+    await containers.start(id)
+    assert.deepEqual(Object.keys((await containers.stats(id)).networks), ['eth0'])
+    await containers.remove(id, { force: true, volumes: true, link: false })
+    await networks.remove(network)
   },
 )
