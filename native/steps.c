@@ -208,10 +208,10 @@ static STEP(do_rlimit) {
 }
 
 /* CVE-2024-21626: a working directory reached through a leaked descriptor lies outside the root: the kernel says
- * "(unreachable)/…", of which musl's getcwd would make ENOENT. */
+ * "(unreachable)/…", of which musl's getcwd would make ENOENT. Nor is one made that way. */
 static STEP(do_chdir) {
 	char where[PATH_MAX];
-	if ((NUM(0) && make_target(HERE, STR(0), 1, LINKS_MAX)) || chdir(STR(0))) return fail(&r->f, "%s", STR(0));
+	if ((NUM(0) && make_target(AT_FDCWD, STR(0), 1, LINKS_MAX)) || chdir(STR(0))) return fail(&r->f, "%s", STR(0));
 	errno = EXDEV;
 	return RESULT(CALL(getcwd, where, sizeof where) > 0 && where[0] == '/', "%s", STR(0));
 }

@@ -82,6 +82,24 @@ test('no descriptor leads the working directory out of the root (CVE-2024-21626)
   assert.ok(refusals.has('EXDEV'), `where one leads out, that is said: ${[...refusals].join()}`)
 })
 
+test(
+  'no folder is made through a descriptor on the way to a working directory (CVE-2024-21626)',
+  { skip },
+  async () => {
+    await using folder = await tempFolder('walls')
+    const canary = join(folder.path, 'canary')
+    mkdirSync(canary)
+    const open: Step = { actor: 'host', op: 'open', path: canary, slot: 3, flags: constants.O_DIRECTORY }
+    for (let fd = 3; fd < 24; fd++) {
+      const path = `/proc/self/fd/${fd}/made`
+      const chdir: Step = { actor: 'guest', op: 'chdir', path, create: true }
+      const why = await refusal(folder.path, `.${PROGRAM}`, [open, ...pivoted(folder.path), chdir])
+      assert.ok(why !== undefined, `descriptor ${fd}`)
+    }
+    assert.deepEqual(readdirSync(canary), [])
+  },
+)
+
 test('nothing of the old root is in reach after the pivot', { skip }, async () => {
   await using folder = await tempFolder('walls')
   const steps = pivoted(folder.path)
