@@ -303,7 +303,7 @@ static int get_xattrs(int fd) {
 		size_t len = strlen(name), at = entry.xattr_len + 5 + len;
 		if (!strcmp(name, OPAQUE_XATTR)) opaque |= fgetxattr(fd, name, value, 2) == 1 && *value == 'y';
 		if (!strncmp(name, "trusted.overlay.", 16)) continue;
-		if (at > XATTRS_MAX) return refuse(E2BIG);
+		if (at >= XATTRS_MAX) return refuse(E2BIG); /* of no room fgetxattr(2) tells how much it would take */
 		n = fgetxattr(fd, name, xattrs + at, XATTRS_MAX - at);
 		if (n < 0 && (errno == ENODATA || errno == EOVERFLOW /* of a root that is nobody here */)) continue;
 		if (n < 0) return -1;
