@@ -3,10 +3,9 @@
  * about the neighbour, as dockerd makes them. Links are kept by id, so that a renamed neighbour is still meant.
  * Not done: with `enable_icc=false` dockerd opens the linked ports between the two; here they stay closed.
  */
-import { readFileSync, statSync } from 'node:fs'
 import { DewarError, messageOf } from '../base/errors.ts'
-import { overwrite } from '../store/write-whole.ts'
 import type { Container } from './container.ts'
+import { readGuestFile, writeGuestFile } from './guest-file.ts'
 import { effectiveHostname } from './spec.ts'
 import type { ContainerRecord, RecordedLink } from './record.ts'
 import type { Services } from './services.ts'
@@ -151,9 +150,6 @@ export async function removeLink(services: Services, ref: string): Promise<void>
   await container.lock.run(() => container.update({ links: links.filter((link) => link.alias !== alias) }))
 }
 
-/** Bytes; whoever writes more into the own file keeps it as it is. */
-const LARGEST_FILE = 1024 * 1024
-
 /** A container has started, perhaps at another address: those that are linked to it learn it. */
 export function followLinks(services: Services, started: Container): void {
   for (const container of services.containers.values()) {
@@ -170,15 +166,15 @@ export function followLinks(services: Services, started: Container): void {
 }
 
 function writeLinks(services: Services, { record, paths }: Container): void {
-  if (statSync(paths.hosts).size > LARGEST_FILE) return
+  const text = readGuestFile(paths.hosts)
+  if (text === undefined) return
   const fresh = linkHosts(services, record)
   // The alias tells a line of ours; what follows it may be a name the neighbour had.
   const aliasOf = (line: string): string => (line.split('\t')[1] ?? '').split(' ')[0] ?? ''
   const aliases = new Set(fresh.map(aliasOf))
-  const lines = readFileSync(paths.hosts, 'utf8').split('\n')
+  const lines = text.split('\n')
   const kept = lines.map((line) => (aliases.has(aliasOf(line)) ? undefined : line))
   const at = Math.max(0, kept.indexOf(undefined))
   const rest = kept.filter((line) => line !== undefined)
-  // Not emptied first: a full disk might not give the room back.
-  overwrite(paths.hosts, rest.toSpliced(at, 0, ...fresh).join('\n'))
+  writeGuestFile(paths.hosts, rest.toSpliced(at, 0, ...fresh).join('\n'))
 }

@@ -106,11 +106,12 @@ async function writeDurably(
 
 /**
  * Over what is there. Not emptied first: what was written to a file that had been emptied ext4 sends to the disk when it
- * is closed (`auto_da_alloc`, ext4(5)), and who deletes it soon after waits for that.
+ * is closed (`auto_da_alloc`, ext4(5)), and who deletes it soon after waits for that. Nor is who has a lease on it waited
+ * for (fcntl(2)): EAGAIN.
  */
 export function overwrite(path: string, data: string | Uint8Array, mode = 0o666): void {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data
-  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT, mode)
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NONBLOCK, mode)
   try {
     writeAll(file, bytes)
     if (fstatSync(file).size > bytes.length) ftruncateSync(file, bytes.length)

@@ -1,0 +1,49 @@
+/** A container may hold its own files of /etc, which the engine writes while it runs: that holds up nobody. */
+import { after, before, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { compileC } from '../harness/compile-c.ts'
+import { missing } from '../harness/requirement.ts'
+import { until } from '../harness/until.ts'
+import { rigForAll, skip as noEngine } from './fixture.ts'
+
+const skip = noEngine || missing('cc')
+const { rig } = rigForAll()
+/** Milliseconds; who waits for a lease to be given back waits for 45 seconds (lease-break-time, proc_sys_fs(5)). */
+const AT_ONCE = 10_000
+let folder = ''
+let program = ''
+
+before(async () => {
+  if (skip) return
+  folder = mkdtempSync(join(tmpdir(), 'dwt-eng-held-'))
+  program = await compileC('engine/hold.c', join(folder, 'hold'))
+})
+after(() => {
+  if (!skip) rmSync(folder, { recursive: true })
+})
+
+for (const how of ['read', 'write', 'run'])
+  test(
+    `a container that holds its hosts file (${how}) is connected and disconnected at once`,
+    { skip },
+    async () => {
+      const { engine } = rig()
+      const network = `dwtheld${how}`
+      await engine.networks.create({ name: network })
+      const binds = [`${program}:/hold:ro`]
+      const id = await rig().run(['/hold', how, '/etc/hosts'], { networkMode: 'bridge', binds })
+      await until('the file to be held', async () => (await rig().logs(id)) === 'held\n')
+      const networksOf = async () => Object.keys((await engine.containers.inspect(id)).networks)
+      const before = Date.now()
+      await engine.networks.connect(network, id, {})
+      assert.deepEqual((await networksOf()).toSorted(), ['bridge', network])
+      await engine.networks.disconnect(network, id, false)
+      assert.deepEqual(await networksOf(), ['bridge'])
+      assert.ok(Date.now() - before < AT_ONCE, `the engine stood still for ${Date.now() - before} ms`)
+      await engine.containers.remove(id, { force: true, volumes: true, link: false })
+      await engine.networks.remove(network)
+    },
+  )
