@@ -5,6 +5,10 @@ import { digestSchema } from './digest.ts'
 
 /** A field that says null means that it is not there: Go writes empty lists and maps so. */
 const orNull = <T extends z.ZodType>(type: T) => type.nullish().transform((value) => value ?? undefined)
+/** As Go's int64, which its clients read them as. */
+const whole = orNull(
+  z.number().refine((n) => Number.isInteger(n) && Math.abs(n) < 2 ** 63, 'not an integer of 64 bits'),
+)
 const strings = orNull(z.array(z.string()))
 /** Keys with empty objects as values, Go's sets. */
 const set = orNull(
@@ -17,11 +21,11 @@ const set = orNull(
 /** Spelled as in the documents (Go's field names), unlike the rest of this code: it is kept as it came. */
 const HEALTHCHECK = z.looseObject({
   Test: strings,
-  Interval: orNull(z.number()),
-  Timeout: orNull(z.number()),
-  StartPeriod: orNull(z.number()),
-  StartInterval: orNull(z.number()),
-  Retries: orNull(z.number()),
+  Interval: whole,
+  Timeout: whole,
+  StartPeriod: whole,
+  StartInterval: whole,
+  Retries: whole,
 })
 
 const CONTAINER = z.looseObject({
