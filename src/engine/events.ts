@@ -1,4 +1,5 @@
 /** What happened, told to whoever listens: a ring of the last events and live subscribers. Nothing is persisted. */
+import { LONGEST_TIMER } from '../base/longest-timer.ts'
 import type { EngineEvent, Filters } from './types.ts'
 
 /** As many as dockerd keeps. */
@@ -52,7 +53,9 @@ export class EventBus {
     if (options.signal.aborted || (left !== undefined && left <= 0)) queue.end()
     const stop = this.listen((event) => queue.push(event))
     const timer =
-      left === undefined ? undefined : setTimeout(() => queue.end(), Math.min(Math.max(left, 0), 2 ** 31 - 1))
+      left === undefined
+        ? undefined
+        : setTimeout(() => queue.end(), Math.min(Math.max(left, 0), LONGEST_TIMER))
     const abort = (): void => queue.end()
     options.signal.addEventListener('abort', abort, { once: true })
     return queue.iterate(() => {

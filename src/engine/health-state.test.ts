@@ -51,3 +51,12 @@ test('nextProbeIn is quicker while starting up', () => {
   assert.equal(nextProbeIn(HEALTH_STARTING, quick, 60_000), 30_000)
   assert.equal(nextProbeIn({ ...HEALTH_STARTING, status: 'healthy' }, quick, 0), 30_000)
 })
+
+test('probePlan has no time that is longer than a timer’s longest, which would be over at once', () => {
+  const year = 365 * 86_400e9
+  const times = { interval: year, timeout: year, startInterval: year, startPeriod: 292 * year }
+  const slow = probePlan({ test: ['CMD', 'x'], ...times }, [])
+  assert.ok(slow)
+  for (const wait of [slow.interval, slow.timeout, slow.startInterval, nextProbeIn(HEALTH_STARTING, slow, 0)])
+    assert.equal(wait, 2 ** 31 - 1)
+})

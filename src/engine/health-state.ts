@@ -1,4 +1,5 @@
 /** A container's health as a pure state machine: probes in, status out. */
+import { LONGEST_TIMER } from '../base/longest-timer.ts'
 import type { Health, Healthcheck } from './types.ts'
 
 export interface ProbeResult {
@@ -26,7 +27,7 @@ export interface ProbePlan {
 }
 
 const ms = (nanoseconds: number | undefined, otherwise: number): number =>
-  nanoseconds === undefined || nanoseconds === 0 ? otherwise : nanoseconds / 1e6
+  nanoseconds === undefined || nanoseconds === 0 ? otherwise : Math.min(nanoseconds / 1e6, LONGEST_TIMER)
 
 /** undefined when the container has no health check (`NONE` or none at all). */
 export function probePlan(check: Healthcheck | undefined, shell: readonly string[]): ProbePlan | undefined {

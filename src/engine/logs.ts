@@ -1,5 +1,6 @@
 /** `logs`: a container's log as Docker's stream, from the files the shim writes. Memory is bounded by one chunk. */
 import { Readable } from 'node:stream'
+import { LONGEST_TIMER } from '../base/longest-timer.ts'
 import { LogCursor, LogWatcher, openAtTail, openNext, openRange, type LogRange } from './log-files.ts'
 import { LogRenderer } from './log-render.ts'
 import type { LogsRequest } from './types.ts'
@@ -102,7 +103,7 @@ class Follow implements Disposable {
     void ended.then(end, end)
     signal.addEventListener('abort', this.#poke)
     const left = request.until - Date.now()
-    if (request.until > 0) this.#timer = setTimeout(end, Math.min(Math.max(left, 0), 2 ** 31 - 1))
+    if (request.until > 0) this.#timer = setTimeout(end, Math.min(Math.max(left, 0), LONGEST_TIMER))
   }
 
   async next(last: LogCursor): Promise<LogCursor | 'again' | undefined> {

@@ -1,5 +1,6 @@
 /** Ending and freezing what runs: stop, kill, pause. Nothing here starts anything. */
 import { DewarError } from '../base/errors.ts'
+import { LONGEST_TIMER } from '../base/longest-timer.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { ShimGone } from '../kernel/shim-control.ts'
 import { isFrozen, isThawed } from '../kernel/cgroup.ts'
@@ -175,7 +176,8 @@ export function cancelRestart(container: Container): void {
 export async function endsWithin(ended: Promise<void>, seconds: number): Promise<boolean> {
   if (seconds < 0) return ended.then(() => true)
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), seconds * 1000)))
+  const ms = Math.min(seconds * 1000, LONGEST_TIMER)
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), ms)))
   try {
     return await Promise.race([ended.then(() => true), late])
   } finally {

@@ -148,6 +148,14 @@ test('containers.stop sends the stop signal, then kills after the timeout', { sk
   assert.equal((await status(deaf)).exitCode, 137)
 })
 
+test('containers.stop with more patience than a timer has does not kill at once', { skip }, async () => {
+  const script = 'trap "sleep 1; exit 7" TERM; echo ready; while :; do sleep 0.1; done'
+  const id = await rig().run(['sh', '-c', script])
+  await until('the trap', async () => (await rig().logs(id)) === 'ready\n')
+  await rig().engine.containers.stop(id, { timeout: 30 * 86_400 })
+  assert.equal((await status(id)).exitCode, 7)
+})
+
 test('containers.remove answers when nothing of the container can be read any more', { skip }, async () => {
   const { containers } = rig().engine
   for (let n = 0; n < 10; n += 1) {
