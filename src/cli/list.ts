@@ -1,5 +1,6 @@
 import type { Cli } from './cli.ts'
 import { Failure } from './failure.ts'
+import { shown, type Stream } from './shown.ts'
 import { compileTemplate, isRow, TemplateError } from './template/template.ts'
 import type { Row } from './template/template.ts'
 import { printValue } from './template/print.ts'
@@ -33,8 +34,24 @@ export interface ListOptions {
 
 /** Prints items the way docker's list commands do: table, -q, --format json, --format table …, any template. */
 export function printList<T>(items: readonly T[], view: ListView<T>, options: ListOptions, cli: Cli): void {
-  const text = renderList(items, view, options)
+  const text = renderList(items, shownView(view, cli.stdout), options)
   if (text !== '') cli.stdout.write(text)
+}
+
+/** Where rows end stays ours, and what a format of the user's own holds. */
+export function shownView<T>(view: ListView<T>, on: Stream): ListView<T> {
+  if (on.isTTY !== true) return view
+  const columns = Object.entries(view.columns).map(([name, { header, of }]) => {
+    const cell = (item: T) => {
+      const value = of(item)
+      return typeof value === 'string' ? shown(value, on) : value
+    }
+    return [name, { header, of: cell }] as const
+  })
+  const methods = Object.entries(view.methods ?? {}).map(
+    ([name, method]) => [name, (item: T, argument: string) => shown(method(item, argument), on)] as const,
+  )
+  return { ...view, columns: Object.fromEntries(columns), methods: Object.fromEntries(methods) }
 }
 
 export function renderList<T>(items: readonly T[], view: ListView<T>, options: ListOptions): string {

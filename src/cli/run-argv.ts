@@ -9,6 +9,7 @@ import { bool, string, strings } from './flags.ts'
 import { command, none } from './command-spec.ts'
 import { FlagError, parseFlags } from './parse-flags.ts'
 import { COMMANDS, GROUPS, resolveName } from './registry.ts'
+import { shownLines } from './shown.ts'
 
 /** Flags before the command's name. */
 export const GLOBAL = command({
@@ -125,12 +126,12 @@ function surroundings(
 
 function report(error: unknown, world: World, debug: boolean): number {
   if (error instanceof Failure) {
-    if (error.message !== '') world.stderr.write(`${error.message}\n`)
+    if (error.message !== '') world.stderr.write(`${shownLines(error.message, world.stderr)}\n`)
     if (debug && error.cause !== undefined) world.stderr.write(`${stackOf(error.cause)}\n`)
     return error.exitCode
   }
   if (error instanceof ClientError) {
-    world.stderr.write(`${engineMessage(error)}\n`)
+    world.stderr.write(`${shownLines(engineMessage(error), world.stderr)}\n`)
     return 1
   }
   const code = exitCodeOf(error)

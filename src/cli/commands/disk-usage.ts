@@ -3,7 +3,7 @@ import type { Cli } from '../cli.ts'
 import { command, none } from '../command-spec.ts'
 import { Failure } from '../failure.ts'
 import { bool, string } from '../flags.ts'
-import { printList, renderList } from '../list.ts'
+import { printList, renderList, shownView } from '../list.ts'
 import type { ListView } from '../list.ts'
 import { humanDuration } from '../text/duration.ts'
 import { decimalSize } from '../text/size.ts'
@@ -108,6 +108,8 @@ function summaries({ Images, Containers, Volumes, BuildCache, LayersSize }: Disk
 
 function printVerbose(usage: DiskUsage, cli: Cli): number {
   const table = { format: '', quiet: false }
+  const render = <T>(items: readonly T[], view: ListView<T>): string =>
+    renderList(items, shownView(view, cli.stdout), table)
   const images = usage.Images.flatMap((image) => rowsOf(image, false, false).slice(0, 1))
   const imageColumns = [
     'Repository',
@@ -124,10 +126,10 @@ function printVerbose(usage: DiskUsage, cli: Cli): number {
   const size = summaries(usage)[3]?.size ?? 0
   cli.stdout.write(
     [
-      `Images space usage:\n\n${renderList(images, { ...imageView(true, false), table: imageColumns }, table)}`,
-      `Containers space usage:\n\n${renderList(containers, { ...containerView(true, true), table: containerColumns }, table)}`,
-      `Local Volumes space usage:\n\n${renderList(usage.Volumes, { ...VOLUME_VIEW, table: ['Name', 'Links', 'Size'] }, table)}`,
-      `Build cache usage: ${decimalSize(size)}\n\n${renderList(usage.BuildCache, CACHE_VIEW, table)}`,
+      `Images space usage:\n\n${render(images, { ...imageView(true, false), table: imageColumns })}`,
+      `Containers space usage:\n\n${render(containers, { ...containerView(true, true), table: containerColumns })}`,
+      `Local Volumes space usage:\n\n${render(usage.Volumes, { ...VOLUME_VIEW, table: ['Name', 'Links', 'Size'] })}`,
+      `Build cache usage: ${decimalSize(size)}\n\n${render(usage.BuildCache, CACHE_VIEW)}`,
     ].join('\n'),
   )
   return 0

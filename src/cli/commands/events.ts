@@ -3,6 +3,7 @@ import { command, none } from '../command-spec.ts'
 import { Failure } from '../failure.ts'
 import { filterFlag, toFilters } from '../filters.ts'
 import { string } from '../flags.ts'
+import { shown } from '../shown.ts'
 import { compileTemplate, TemplateError } from '../template/template.ts'
 import type { Template } from '../template/template.ts'
 import { layOutJson } from '../text/json.ts'
@@ -34,7 +35,7 @@ export const events = command({
     })
     for await (const event of stream) {
       if (flags.format === 'json') cli.say(layOutJson(event.line, ''))
-      else cli.say(template === undefined ? pretty(event) : template.render(event.raw))
+      else cli.say(template === undefined ? shown(pretty(event), cli.stdout) : template.render(event.raw))
     }
   },
 })

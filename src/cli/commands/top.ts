@@ -1,4 +1,5 @@
 import { atLeast, command } from '../command-spec.ts'
+import { shown } from '../shown.ts'
 import { tabulate } from '../text/tabwriter.ts'
 
 export const top = command({
@@ -12,7 +13,9 @@ export const top = command({
   run: async (_flags, [name = '', ...options], cli) => {
     const client = await cli.client()
     const list = await client.containers.top(name, options.length === 0 ? undefined : options.join(' '))
-    const lines = [list.Titles, ...list.Processes].map((cells) => cells.join('\t'))
+    const lines = [list.Titles, ...list.Processes].map((cells) =>
+      cells.map((cell) => shown(cell, cli.stdout)).join('\t'),
+    )
     cli.stdout.write(tabulate(`${lines.join('\n')}\n`, { minWidth: 20 }))
   },
 })

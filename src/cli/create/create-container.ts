@@ -7,6 +7,7 @@ import { failedCall } from '../errno-text.ts'
 import { familiarName, parseImageName, withDefaultTag } from '../image-name.ts'
 import type { ImageName } from '../image-name.ts'
 import { pullImage } from '../pull-image.ts'
+import { shownLines } from '../shown.ts'
 import { terminalSize } from '../terminal.ts'
 import type { CreateBody } from './create-body.ts'
 
@@ -33,7 +34,7 @@ export async function createContainer(client: Client, request: CreateRequest, cl
     if (pull === 'always' && image !== undefined) await fetchImage(client, request, image, cli)
     const created = await createOrPull(client, withConsoleSize(request, cli), image, cli)
     for (const warning of [...created.Warnings, ...localDnsWarning(body.HostConfig.Dns)])
-      cli.warn(`WARNING: ${warning}`)
+      cli.warn(shownLines(`WARNING: ${warning}`, cli.stderr))
     if (cidfile !== '') await writeFile(cidfile, created.Id)
     return created.Id
   } catch (error) {
