@@ -47,9 +47,9 @@ function chosen(
   return all.filter(([key]) => wanted.has(key) || matches?.(key) === true)
 }
 
-/** Go's url.QueryEscape. */
+/** Go's url.QueryEscape. Half of a surrogate pair, which an image's label may have, makes encodeURIComponent throw. */
 function escape(text: string): string {
-  return encodeURIComponent(text)
+  return encodeURIComponent(text.replace(/\p{Cs}/gu, '\uFFFD'))
     .replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
     .replaceAll('%20', '+')
 }
