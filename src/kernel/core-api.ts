@@ -101,7 +101,7 @@ export interface Shim {
    * `work` by the number of the first process, which is nobody else's as long as it goes on, whenever the container ends:
    * until `release` is called, and at most a second after the end, since what is to be opened by it has been opened long
    * before. NOT held: that of a container in another one's PID namespace, which is reaped at once (native/shim.c, `reap`).
-   * Throws HasEnded, a `conflict`, when it has ended.
+   * Throws HasEnded, a `conflict`, when it has ended, told of or not.
    */
   whilePid<T>(work: (pid: number, release: () => void) => Promise<T>): Promise<T>
   /**

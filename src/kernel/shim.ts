@@ -8,7 +8,8 @@ import { AttachedStream } from './attached-stream.ts'
 import { encodePlan, type ShimStep } from './encode.ts'
 import { connectUnix, failureOf, frame, u32, type Frame } from './frames.ts'
 import type { Plan } from './plan.ts'
-import { Control, ShimGone } from './shim-control.ts'
+import { PlanFailed } from './plan-failed.ts'
+import { Control, HasEnded, ShimGone } from './shim-control.ts'
 
 /** The socket of the first process's shim, in the container's folder; an exec's has a name of its own. */
 export const SHIM_SOCKET = 'shim.sock'
@@ -201,7 +202,22 @@ export class ShimClient extends Process implements Shim {
   }
 
   whilePid<T>(work: (pid: number, release: () => void) => Promise<T>): Promise<T> {
-    return this.control.holding((release) => work(this.pid, release))
+    return this.control
+      .holding((release) => work(this.pid, release))
+      .catch((error: unknown) => {
+        throw this.#isForEnd(error) ? new HasEnded(this.runDir) : error
+      })
+  }
+
+  /**
+   * Between the end and the telling, which waits for whoever has output to read, the process is a zombie, and a zombie
+   * has no namespaces: they cannot be opened, and nothing can be sent there.
+   */
+  #isForEnd(error: unknown): boolean {
+    if (!(error instanceof PlanFailed)) return false
+    const { op, errno, path } = error
+    if (op === 'netlink') return errno === 'ESRCH'
+    return op === 'open' && errno === 'ENOENT' && path.startsWith(`/proc/${this.pid}/ns/`)
   }
 
   close(): void {

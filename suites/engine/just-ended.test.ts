@@ -1,6 +1,6 @@
 /** In the moment between the telling of a container's end and its record: whoever needs its first process. */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { rigForAll, skip } from './fixture.ts'
 import { HasEnded } from '../../src/kernel/shim-control.ts'
@@ -64,3 +64,38 @@ test(
     await networks.remove(network)
   },
 )
+
+test(
+  'who needs the first process of a container whose end its shim has still to tell of is told the same',
+  { skip },
+  async () => {
+    const id = await rig().run(['sleep', '600'], { networkMode: 'bridge' })
+    const joining = await rig().create({ cmd: ['true'] }, { networkMode: `container:${id}` })
+    const { id: network } = await rig().engine.networks.create({ name: 'late' })
+    const { pid } = (await rig().engine.containers.inspect(id)).state
+    const shim = Number(/^PPid:\s*(\d+)/m.exec(statusOf(pid))?.[1])
+    // A shim that is stopped neither reaps its process nor tells of its end, which lasts as long as a client that does not read.
+    process.kill(shim, 'SIGSTOP')
+    try {
+      process.kill(pid, 'SIGKILL')
+      await until('the end of the process', () => /^State:\s*Z/m.test(statusOf(pid)))
+      await assert.rejects(rig().engine.containers.start(joining), {
+        code: 'conflict',
+        message: `cannot join network of a non running container: ${id} (start it first)`,
+      })
+      const ended = {
+        code: 'conflict',
+        message: `Reaching into container ${id.slice(0, 24)} failed: it has just ended (start it again)`,
+      }
+      await assert.rejects(rig().engine.containers.archiveGet(id, '/bin'), ended)
+      await assert.rejects(rig().engine.networks.connect(network, id, {}), ended)
+      await assert.rejects(rig().engine.networks.disconnect('bridge', id, false), ended)
+    } finally {
+      process.kill(shim, 'SIGCONT')
+    }
+    await rig().engine.containers.remove(id, { force: true, volumes: false, link: false })
+    await rig().engine.networks.remove(network)
+  },
+)
+
+const statusOf = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'utf8')
