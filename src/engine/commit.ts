@@ -10,7 +10,9 @@ import type { Container } from './container.ts'
 import type { ImageService } from './images.ts'
 import { insideEntry } from './inside-ids.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import { meanwhile } from './meanwhile.ts'
 import { eventAttributes, type Services } from './services.ts'
+import { unlessEnded } from './stopping.ts'
 import type { ContainerConfig, ImageConfig, Images } from './types.ts'
 
 type CommitOptions = Parameters<Images['commit']>[1]
@@ -32,9 +34,9 @@ export async function commitContainer(
     throw new DewarError('conflict', `You cannot commit container ${container.id} which is being removed`)
   }
   const pauses = options.pause && container.running !== undefined && !container.paused
-  if (pauses) await lifecycle.stopping.pause(container, { committing: true })
+  const paused = pauses && (await frozen(lifecycle, container))
   try {
-    const id = await commitLayer(committer, container, options)
+    const id = await meanwhile(services, container, () => commitLayer(committer, container, options))
     const attributes = {
       ...eventAttributes(container),
       comment: options.comment,
@@ -44,8 +46,19 @@ export async function commitContainer(
     services.bus.emit('container', 'commit', container.id, attributes)
     return id
   } finally {
-    if (pauses && container.paused) await lifecycle.stopping.unpause(container)
+    if (paused && container.paused) await lifecycle.stopping.unpause(container).catch(unlessEnded)
   }
+}
+
+/** Not when it ended on the way, or somebody else paused it: it changes no more in either case. */
+function frozen({ stopping }: Lifecycle, container: Container): Promise<boolean> {
+  return stopping.pause(container, { committing: true }).then(
+    () => true,
+    (error: unknown) => {
+      unlessEnded(error)
+      return false
+    },
+  )
 }
 
 function commitLayer(

@@ -16,6 +16,7 @@ import { unpackError } from '../store/unpack.ts'
 import type { Container } from './container.ts'
 import { unpackCause } from './full-overlay.ts'
 import { bundleAtRest, makeSources } from './launch.ts'
+import { meanwhile, reasonFor } from './meanwhile.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import type { Containers, PathStat } from './types.ts'
 
@@ -52,11 +53,17 @@ export function packInto(source: FilesSource, path: string, stream: PassThrough)
   )
 }
 
-async function* packed(source: FilesSource, path: string, abort: AbortController): AsyncGenerator<OpsEvent> {
+async function* packed(
+  source: FilesSource,
+  path: string,
+  { abort, reason }: { readonly abort: AbortController; readonly reason: (error: unknown) => unknown },
+): AsyncGenerator<OpsEvent> {
   const stream = packStream()
   packInto({ ...source, signal: abort.signal }, path, stream)
   try {
     yield* decodeOps(stream)
+  } catch (error) {
+    throw reason(error)
   } finally {
     abort.abort()
     stream.destroy()
@@ -122,12 +129,14 @@ export class ContainerFiles implements Archive {
     const input = Readable.from(noting(ops, failure), { objectMode: false, highWaterMark: 512 * 1024 })
     const steps = [{ actor: 'guest', op: 'unpack' }] as const
     const { level, bundle, running } = this.#source(container, path)
-    try {
-      await level.files(this.#services.core, bundle, running, steps, { input })
-    } catch (error) {
-      const cause = running === undefined ? await unpackCause(error, container.paths.upper) : error
-      throw unpackError(failure.cause ?? cause)
-    }
+    await meanwhile(this.#services, container, async () => {
+      try {
+        await level.files(this.#services.core, bundle, running, steps, { input })
+      } catch (error) {
+        const cause = running === undefined ? await unpackCause(error, container.paths.upper) : error
+        throw unpackError(failure.cause ?? cause)
+      }
+    })
     this.#services.bus.emit('container', 'extract-to-dir', container.id, eventAttributes(container))
   }
 
@@ -157,7 +166,9 @@ export class ContainerFiles implements Archive {
     how: Pick<FilesSource, 'bare' | 'alone'> = {},
   ): AsyncGenerator<OpsEvent> {
     const abort = new AbortController()
-    return packed({ ...this.#source(container, path), ...how, signal: abort.signal }, absolute(path), abort)
+    const reason = reasonFor(this.#services, container)
+    const source = { ...this.#source(container, path), ...how, signal: abort.signal }
+    return packed(source, absolute(path), { abort, reason })
   }
 
   /** `path`: what is to be read or written. */

@@ -5,8 +5,9 @@ import { DewarError, messageOf } from '../base/errors.ts'
 import { checkResources, updateWrites } from '../kernel/cgroup.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import type { Step } from '../kernel/plan.ts'
-import type { Container } from './container.ts'
+import type { Container, Running } from './container.ts'
 import { cgroupsPath } from './launch.ts'
+import { hasEnded } from './meanwhile.ts'
 import { eventAttributes, type Services } from './services.ts'
 import { NO_BLOCK_DEVICES, resources } from './spec-resources.ts'
 import type { HostConfig } from './types.ts'
@@ -33,11 +34,12 @@ export function updateContainer(
       ...((change.pidsLimit ?? 1) <= 0 ? { pids: { limit: -1 } } : {}),
     }
     const { warnings } = checkResources(cgroups, limits)
-    if (container.running === undefined) await container.update({ hostConfig })
+    const { running } = container
+    if (running === undefined) await container.update({ hostConfig })
     else {
       refuseFirstCpuset(services, container, change)
       const writes = updateWrites(cgroups, cgroupsPath(services, container.record), limits)
-      await recordThenWrite(services, container, hostConfig, writes)
+      await recordThenWrite(services, { container, running }, hostConfig, writes)
     }
     bus.emit('container', 'update', container.id, eventAttributes(container))
     return { warnings }
@@ -50,7 +52,7 @@ export function updateContainer(
  */
 async function recordThenWrite(
   { core, warn }: Services,
-  container: Container,
+  { container, running }: { readonly container: Container; readonly running: Running },
   hostConfig: HostConfig,
   writes: readonly Step[],
 ): Promise<void> {
@@ -59,6 +61,8 @@ async function recordThenWrite(
   try {
     await core.run({ steps: writes })
   } catch (error) {
+    // Its groups went with it: the limits are for the next start.
+    if (hasEnded(container, running)) return
     await container.remember({ hostConfig: before }, warn)
     throw refusal(container.id, hostConfig, error)
   }

@@ -9,6 +9,7 @@ import type { Container, Running } from './container.ts'
 import { parseDetachKeys } from './detach-keys.ts'
 import type { Directory } from './directory.ts'
 import { bundleForFiles, namedConfig } from './launch.ts'
+import { reasonFor } from './meanwhile.ts'
 import { eventAttributes, type Services } from './services.ts'
 import { buildExecProcess } from './spec.ts'
 import { execFailure } from './start-failure.ts'
@@ -68,6 +69,7 @@ export class ExecService implements Execs {
     const running = runningFor(exec.container)
     exec.state = 'running'
     const tty = exec.config.tty
+    const reason = reasonFor(this.#services, exec.container)
     try {
       const process = await this.#launch(exec, running, options)
       exec.process = process
@@ -79,7 +81,7 @@ export class ExecService implements Execs {
       if (options.detach) return { tty }
       return { tty, stream: await this.#attach(exec, process) }
     } catch (cause) {
-      const { error, exitCode } = execFailure(cause, exec.config.cmd[0] ?? '')
+      const { error, exitCode } = execFailure(reason(cause), exec.config.cmd[0] ?? '')
       this.#ended(exec, exitCode)
       throw error
     }

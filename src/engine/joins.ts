@@ -3,6 +3,7 @@ import { DewarError } from '../base/errors.ts'
 import { HasEnded } from '../kernel/shim-control.ts'
 import type { Container } from './container.ts'
 import type { Directory } from './directory.ts'
+import { hasEnded } from './meanwhile.ts'
 import type { Joins, IdRange } from './spec-namespaces.ts'
 import type { HostConfig } from './types.ts'
 
@@ -105,11 +106,12 @@ export function whileJoined<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   return joined(host, containers).reduce((inner, [mode, target]) => {
-    const shim = target.running?.shim
-    if (shim === undefined) return inner
+    const { running } = target
+    if (running === undefined) return inner
     return () =>
-      shim.whilePid(inner).catch((error: unknown) => {
-        throw error instanceof HasEnded ? notRunning(mode, target) : error
+      running.shim.whilePid(inner).catch((error: unknown) => {
+        // Its files and namespaces went with it: whichever was missed first.
+        throw error instanceof HasEnded || hasEnded(target, running) ? notRunning(mode, target) : error
       })
   }, work)()
 }

@@ -6,6 +6,7 @@ import { ShimGone } from '../kernel/shim-control.ts'
 import { isFrozen, isThawed } from '../kernel/cgroup.ts'
 import { parseSignal, SIGNALS } from '../kernel/signals.ts'
 import type { Container, Running } from './container.ts'
+import { meanwhile } from './meanwhile.ts'
 import { eventAttributes, type Services } from './services.ts'
 
 const SIGKILL = SIGNALS['KILL'] ?? 9
@@ -87,7 +88,7 @@ export class Stopping {
     const attributes = { ...eventAttributes(container), signal: String(signal) }
     this.#services.bus.emit('container', 'kill', container.id, attributes)
     // A frozen process cannot act on a signal.
-    if (container.paused) await this.unpause(container)
+    if (container.paused) await this.unpause(container).catch(unlessEnded)
   }
 
   // ------------------------------------------------------------------ pause
@@ -96,8 +97,10 @@ export class Stopping {
   async pause(container: Container, { committing = false } = {}): Promise<void> {
     const running = this.#needRunning(container)
     if (container.paused) throw new DewarError('conflict', `Container ${container.id} is already paused`)
-    await running.level.pause(this.#services.core, running.bundle)
-    await this.#frozen(running)
+    await meanwhile(this.#services, container, async () => {
+      await running.level.pause(this.#services.core, running.bundle)
+      await this.#frozen(running)
+    })
     await this.#setPaused(container, running, committing ? 'committing' : true)
     container.health?.end()
     this.#services.bus.emit('container', 'pause', container.id, eventAttributes(container))
@@ -120,7 +123,9 @@ export class Stopping {
     // dockerd's status for it, surprising as it is beside that of pause.
     if (!container.paused) throw new DewarError('system', `Container ${container.id} is not paused`)
     const running = this.#needRunning(container)
-    await running.level.unpause(this.#services.core, running.bundle)
+    await meanwhile(this.#services, container, () =>
+      running.level.unpause(this.#services.core, running.bundle),
+    )
     await this.#setPaused(container, running, false)
     if (container.running === running) container.health?.begin()
     this.#services.bus.emit('container', 'unpause', container.id, eventAttributes(container))
@@ -163,6 +168,11 @@ export class Stopping {
     if (running === undefined) throw new DewarError('conflict', `Container ${container.id} is not running`)
     return running
   }
+}
+
+/** To let go on what has ended, or goes on already, there is nothing to do. */
+export function unlessEnded(error: unknown): void {
+  if (!(error instanceof DewarError) || error.code === 'system') throw error
 }
 
 /** The next start does not come by itself. */

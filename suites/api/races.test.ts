@@ -81,6 +81,35 @@ describe('races', { skip, concurrency: 1 }, () => {
     }
   })
 
+  test('a container that ends or goes while something is done with it is the reason, not the step that missed it', async () => {
+    const archive = (id: string) => `/containers/${id}/archive?path=/tmp`
+    const works: readonly ((id: string) => Promise<ApiAnswer>)[] = [
+      (id) => post(`/containers/${id}/pause`),
+      (id) => post(`/containers/${id}/update`, { Memory: 2 ** 26, MemorySwap: 2 ** 26 }),
+      (id) => post(`/commit?container=${id}`),
+      (id) => api('GET', archive(id)),
+      (id) => api('GET', `/containers/${id}/export`),
+      async (id) => {
+        const exec = await post(`/containers/${id}/exec`, { Cmd: ['true'] })
+        return exec.status === 201 ? post(`/exec/${field(exec, 201, 'Id')}/start`, { Detach: true }) : exec
+      },
+    ]
+    const ends: readonly ((id: string) => Promise<ApiAnswer>)[] = [
+      (id) => post(`/containers/${id}/kill`),
+      (id) => api('DELETE', `/containers/${id}?force=1`),
+    ]
+    for (let round = 0; round < ROUNDS; round += 1) {
+      for (const work of works) {
+        const id = field(await made({}), 201, 'Id')
+        expectStatus(await post(`/containers/${id}/start`), 204)
+        const end = ends[round % ends.length]?.(id)
+        const answers = await Promise.all([end, work(id), work(id)])
+        for (const answer of answers) assert.ok((answer?.status ?? 500) < 500, answer?.text)
+        await api('DELETE', `/containers/${id}?force=1`)
+      }
+    }
+  })
+
   test('an exec without a terminal takes a new size for done, as its container does', async () => {
     const id = field(await made({}), 201, 'Id')
     expectStatus(await post(`/containers/${id}/start`), 204)
