@@ -19,6 +19,8 @@ export interface StopOptions {
 
 export class Stopping {
   readonly #services: Services
+  /** Those that SIGKILL is on its way to: frozen after it they could not die of it. */
+  readonly #killed = new WeakSet<Running>()
 
   constructor(services: Services) {
     this.#services = services
@@ -77,6 +79,7 @@ export class Stopping {
   }
 
   async #signal(container: Container, running: Running, signal: number): Promise<void> {
+    if (signal === SIGKILL) this.#killed.add(running)
     try {
       await running.shim.signal(signal)
     } catch (error) {
@@ -101,9 +104,15 @@ export class Stopping {
       await running.level.pause(this.#services.core, running.bundle)
       await this.#frozen(running)
     })
+    if (this.#killed.has(running)) await this.#letDie(container, running)
     await this.#setPaused(container, running, committing ? 'committing' : true)
     container.health?.end()
     this.#services.bus.emit('container', 'pause', container.id, eventAttributes(container))
+  }
+
+  async #letDie(container: Container, running: Running): Promise<never> {
+    await running.level.unpause(this.#services.core, running.bundle).catch(() => undefined)
+    throw new DewarError('conflict', `container ${container.id} is not running: it was killed just now`)
   }
 
   /** The kernel freezes in its own time; a process in an uninterruptible call can make it long. */

@@ -110,6 +110,23 @@ describe('races', { skip, concurrency: 1 }, () => {
     }
   })
 
+  test('a container that is paused while it is killed dies all the same', async () => {
+    for (let round = 0; round < 5 * ROUNDS; round += 1) {
+      const id = field(await made({}), 201, 'Id')
+      expectStatus(await post(`/containers/${id}/start`), 204)
+      const pausing = post(`/containers/${id}/pause`)
+      const kill = post(`/containers/${id}/kill`)
+      const late = new Promise<undefined>(
+        (resolve) => void setTimeout(() => resolve(undefined), 20_000).unref(),
+      )
+      const killed = await Promise.race([kill, late])
+      if (killed === undefined) await post(`/containers/${id}/unpause`)
+      assert.equal(killed?.status, 204, killed === undefined ? `round ${round}: no answer` : killed.text)
+      assert.ok([204, 409].includes((await pausing).status), (await pausing).text)
+      expectStatus(await api('DELETE', `/containers/${id}`), 204)
+    }
+  })
+
   test('an exec without a terminal takes a new size for done, as its container does', async () => {
     const id = field(await made({}), 201, 'Id')
     expectStatus(await post(`/containers/${id}/start`), 204)
