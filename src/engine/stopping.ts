@@ -6,7 +6,7 @@ import { ShimGone } from '../kernel/shim-control.ts'
 import { isFrozen, isThawed } from '../kernel/cgroup.ts'
 import { parseSignal, SIGNALS } from '../kernel/signals.ts'
 import type { Container, Running } from './container.ts'
-import { meanwhile } from './meanwhile.ts'
+import { hasEnded, meanwhile } from './meanwhile.ts'
 import { eventAttributes, type Services } from './services.ts'
 
 const SIGKILL = SIGNALS['KILL'] ?? 9
@@ -104,15 +104,16 @@ export class Stopping {
       await running.level.pause(this.#services.core, running.bundle)
       await this.#frozen(running)
     })
-    if (this.#killed.has(running)) await this.#letDie(container, running)
+    if (this.#killed.has(running) || hasEnded(container, running)) await this.#thaw(container, running)
     await this.#setPaused(container, running, committing ? 'committing' : true)
     container.health?.end()
     this.#services.bus.emit('container', 'pause', container.id, eventAttributes(container))
   }
 
-  async #letDie(container: Container, running: Running): Promise<never> {
+  /** Of one that ends or has ended nobody else lets go what was frozen, an exec on its way in, say. */
+  async #thaw(container: Container, running: Running): Promise<never> {
     await running.level.unpause(this.#services.core, running.bundle).catch(() => undefined)
-    throw new DewarError('conflict', `container ${container.id} is not running: it was killed just now`)
+    throw new DewarError('conflict', `container ${container.id} is not running`)
   }
 
   /** The kernel freezes in its own time; a process in an uninterruptible call can make it long. */

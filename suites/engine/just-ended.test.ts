@@ -89,6 +89,10 @@ test(
       }
       await assert.rejects(rig().engine.containers.archiveGet(id, '/bin'), ended)
       await assert.rejects(rig().engine.networks.connect(network, id, {}), ended)
+      await assert.rejects(rig().engine.containers.pause(id), {
+        code: 'conflict',
+        message: `container ${id} is not running`,
+      })
       await assert.rejects(rig().engine.networks.disconnect('bridge', id, false), ended)
     } finally {
       process.kill(shim, 'SIGCONT')
