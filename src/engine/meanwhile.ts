@@ -1,5 +1,5 @@
 /** Why something could not be done with a container that ended, or was removed, in the middle of it. */
-import { readFileSync } from 'node:fs'
+import { readlinkSync } from 'node:fs'
 import { DewarError } from '../base/errors.ts'
 import type { Container, Running } from './container.ts'
 import type { Services } from './services.ts'
@@ -38,11 +38,12 @@ export function reasonFor(
   }
 }
 
-/** Its shim tells of the end when the groups are gone and the process is reaped, or a zombie. */
+/** Its shim tells of the end when it is over. Before that what ends has no namespaces any more, a zombie has none either. */
 export function hasEnded(container: Container, running: Running): boolean {
   if (container.running !== running) return true
   try {
-    return /\) [ZX] /.test(readFileSync(`/proc/${running.shim.pid}/stat`, 'latin1'))
+    readlinkSync(`/proc/${running.shim.pid}/ns/mnt`)
+    return false
   } catch {
     return true
   }
