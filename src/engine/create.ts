@@ -16,11 +16,12 @@ import { makeLayer, removeRunFolder } from './container-folder.ts'
 import { copyUp } from './copy-up.ts'
 import { checkEndpoint } from './endpoint-check.ts'
 import { emptyLayers, initLayer } from './init-layer.ts'
+import { checkLineAttributes } from './log-attributes.ts'
 import { checkLog, logWarnings } from './log-options.ts'
-import { canonicalModes, joinedRange, namedContainer } from './joins.ts'
+import { canonicalModes, joinedRange } from './joins.ts'
 import { resolveLinks } from './links.ts'
 import { resolveMounts, type MountSources } from './mount-points.ts'
-import { mountRequests, type InheritedMount } from './mount-requests.ts'
+import { mountRequests } from './mount-requests.ts'
 import { checkName, newId, randomName } from './names.ts'
 import { runFolder } from './options.ts'
 import type { Spare } from './ready.ts'
@@ -34,6 +35,7 @@ import { removeMadeVolumes } from './starter.ts'
 import { checkSysctls } from './sysctls.ts'
 import type { CreateContainer, HostConfig } from './types.ts'
 import { validateCreate } from './validate.ts'
+import { inheritedMounts } from './volumes-from.ts'
 
 export interface Created {
   readonly container: Container
@@ -201,8 +203,9 @@ export async function draftContainer(services: Services, parts: Parts): Promise<
   const { id, request, image, host } = parts
   const config = mergeConfig({ ...request, hostConfig: host }, image.config, id)
   const { path, args } = commandOf(config)
+  checkLineAttributes({ id, name: parts.name, imageId: image.id, config, hostConfig: host })
   const level = await services.levels.choose(host)
-  const inherited = inheritedMounts(services, host.volumesFrom ?? [])
+  const inherited = inheritedMounts(services.containers, host.volumesFrom ?? [])
   const requests = mountRequests({ ...host, volumes: config.volumes }, inherited)
   const mounts = await resolveMounts(requests, mountSources(services, id))
   const joined = joinedRange(host, services.containers)
@@ -279,22 +282,4 @@ async function fillVolumes(
   } finally {
     await services.volumes.releaseFor(container, container)
   }
-}
-
-/** `--volumes-from CONTAINER[:ro|rw]` */
-function inheritedMounts(services: Services, from: readonly string[]): InheritedMount[] {
-  return from.flatMap((spec) => {
-    const [ref = '', mode = ''] = spec.split(':')
-    if (mode !== '' && mode !== 'ro' && mode !== 'rw' && mode !== 'z' && mode !== 'Z') {
-      throw new DewarError('invalid-argument', `invalid mode for volumes-from: ${mode}`)
-    }
-    const source = namedContainer(ref, services.containers)
-    const points = source.record.mounts.filter((mount) => mount.type !== 'tmpfs')
-    return points.map(({ point, anonymous, subpath }) => ({
-      ...point,
-      anonymous,
-      ...(subpath === undefined ? {} : { subpath }),
-      rw: mode === 'ro' ? false : point.rw,
-    }))
-  })
 }

@@ -17,7 +17,7 @@ import type { Container } from './container.ts'
 import { refuseDeviceRequests, resolveBlockDevices, resolveDevices } from './devices.ts'
 import { joinPids, sharedShmOwner } from './joins.ts'
 import { linkVariables, requireLinks } from './links.ts'
-import { lineAttributes } from './log-attributes.ts'
+import { checkLineAttributes, lineAttributes } from './log-attributes.ts'
 import { logLimits } from './log-options.ts'
 import { runFolder } from './options.ts'
 import type { ExecUser } from './passwd.ts'
@@ -60,6 +60,7 @@ interface LaunchPins {
 /** Everything is looked up, the folders are there; what the level gets to start the container. */
 export async function bundleForStart(services: Services, container: Container): Promise<Bundle> {
   const { hostConfig, config } = container.record
+  checkLineAttributes(container.record)
   refuseDeviceRequests(hostConfig)
   refuseProcMounts(container.record)
   refuseUnsharedSources(container.record, services.settings.root)

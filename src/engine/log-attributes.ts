@@ -1,4 +1,5 @@
 /** What `--log-opt labels=…`, `env=…` and `tag=…` add to each line, in the log and in `logs --details`. Pure. */
+import { DewarError } from '../base/errors.ts'
 import { linearPattern } from '../base/linear-pattern.ts'
 import type { ContainerRecord } from './record.ts'
 
@@ -16,6 +17,24 @@ export function lineAttributes(record: Named): string {
   const pairs = attributes(record).map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
   if (pairs.length === 0) return ''
   return `{${pairs.join(',')}}`.replace(/[<>&\u2028\u2029]/g, unicodeEscape)
+}
+
+/** Bytes, as they stand in the log. All of them are in each line, and its reader takes no line of 4 MiB (log-files.ts). */
+const MOST_ATTRIBUTES = 1024 * 1024
+
+/** At the create, and at a start: a name that was changed since may be in the tag. */
+export function checkLineAttributes(record: Named): void {
+  if (record.hostConfig.logConfig.type === 'none') return
+  const size = Buffer.byteLength(lineAttributes(record))
+  if (size > MOST_ATTRIBUTES)
+    throw new DewarError(
+      'invalid-argument',
+      `the attributes of each log line would be ${size} bytes, more than ${MOST_ATTRIBUTES}`,
+      {
+        remedy:
+          'choose fewer or shorter ones with the log options labels, labels-regex, env, env-regex and tag',
+      },
+    )
 }
 
 const unicodeEscape = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`

@@ -277,6 +277,22 @@ test('containers.create refuses log options that dockerd refuses at the start', 
     })
 })
 
+test('containers.create refuses log attributes that make lines too long to be read', { skip }, async () => {
+  const logConfig = (tag: string) => ({ logConfig: { type: 'json-file', config: { labels: 'l', tag } } })
+  // Each of these is six in the log.
+  const labels = (count: number) => ({ labels: { l: '\u0001'.repeat(count) } })
+  await assert.rejects(rig().create({ cmd: ['true'], ...labels(800_000) }, logConfig('x')), {
+    code: 'invalid-argument',
+    message: /^the attributes of each log line would be 48\d+ bytes, more than 1048576 /,
+  })
+  const most = { cmd: ['echo', 'said'], ...labels(174_000) }
+  assert.equal((await rig().finish(most, logConfig('x'))).output, 'said\n')
+  // A name that grows before the start is in the tag as it is then.
+  const id = await rig().create({ cmd: ['echo', 'said'] }, logConfig('{{.Name}}'.repeat(10_000)))
+  await rig().engine.containers.rename(id, 'n'.repeat(200))
+  await assert.rejects(rig().engine.containers.start(id), { code: 'invalid-argument' })
+})
+
 test('a health check turns unhealthy and healthy again, and says so', { skip }, async () => {
   const events = rig().record()
   const healthcheck = {
