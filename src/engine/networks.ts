@@ -1,7 +1,6 @@
 /** The engine's `networks`: what clients ask of them. The work is the manager's. */
 import { DewarError } from '../base/errors.ts'
 import { HasEnded } from '../kernel/shim-control.ts'
-import { PlanFailed } from '../kernel/plan-failed.ts'
 import { hasPlaces, type Network } from '../network/network.ts'
 import { checkConfigUnused } from './config-networks.ts'
 import type { Container, Running } from './container.ts'
@@ -243,17 +242,15 @@ function isDangling(value: string): boolean {
 }
 
 /**
- * `work` in the network namespace of a container that runs. False when that has ended on the way, which the kernel says in
- * words of its own (a process is not there): then nothing has been done, and what was wanted is for the next start.
+ * `work` in the network namespace of a container that runs. False when that has ended on the way: then nothing has been done,
+ * and what was wanted is for the next start.
  */
 async function whileRunning(running: Running, work: () => Promise<void>): Promise<boolean> {
   try {
     await running.shim.whilePid(work)
     return true
   } catch (error) {
-    const noProcess = error instanceof PlanFailed && ['ENOENT', 'ESRCH'].includes(error.errno)
-    const over = (error instanceof HasEnded || noProcess) && (await endsWithin(running.ended, TOLD_WITHIN))
-    if (over) return false
+    if (error instanceof HasEnded && (await endsWithin(running.ended, TOLD_WITHIN))) return false
     throw error
   }
 }
