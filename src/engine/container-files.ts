@@ -32,44 +32,33 @@ export interface FilesSource {
   readonly alone?: boolean
 }
 
-/** Writes the operation stream of `path` (last component not followed; `x/.` follows) and ends or destroys `stream`. */
-export function packInto(source: FilesSource, path: string, stream: PassThrough): void {
+/**
+ * Writes the operation stream of `path` (last component not followed; `x/.` follows) and ends or destroys `stream`. Resolves
+ * when all is mounted, for which the first output speaks; what is mounted later is not in its way.
+ */
+export function packInto(source: FilesSource, path: string, stream: PassThrough): Promise<void> {
   const { services, level, bundle, running, signal, bare = false, alone = false } = source
-  const packing = level.files(
-    services.core,
-    bundle,
-    running,
-    [{ actor: 'guest', op: 'pack', path: bytesOf(path), alone }],
-    {
-      signal,
-      bare,
-      output: (chunk) =>
-        stream.write(chunk) ? undefined : new Promise((resolve) => stream.once('drain', resolve)),
-    },
-  )
-  packing.then(
-    () => stream.end(),
-    (error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))),
-  )
+  const steps = [{ actor: 'guest', op: 'pack', path: bytesOf(path), alone }] as const
+  return new Promise((mounted) => {
+    const output = (chunk: Buffer): Promise<void> | undefined => {
+      mounted()
+      return stream.write(chunk) ? undefined : new Promise((resolve) => stream.once('drain', resolve))
+    }
+    level
+      .files(services.core, bundle, running, steps, { signal, bare, output })
+      .then(
+        () => stream.end(),
+        (error: unknown) => destroy(stream, error),
+      )
+      .finally(mounted)
+  })
 }
 
-async function* packed(
-  source: FilesSource,
-  path: string,
-  { abort, reason }: { readonly abort: AbortController; readonly reason: (error: unknown) => unknown },
-): AsyncGenerator<OpsEvent> {
-  const stream = packStream()
-  packInto({ ...source, signal: abort.signal }, path, stream)
-  try {
-    yield* decodeOps(stream)
-  } catch (error) {
-    throw reason(error)
-  } finally {
-    abort.abort()
-    stream.destroy()
-  }
+function destroy(stream: PassThrough, error: unknown): void {
+  stream.destroy(error instanceof Error ? error : new Error(String(error)))
 }
 
+type PutOptions = Parameters<Containers['archivePut']>[3]
 type Archive = Pick<Containers, 'archiveGet' | 'archiveStat' | 'archivePut' | 'export'>
 
 export class ContainerFiles implements Archive {
@@ -80,7 +69,7 @@ export class ContainerFiles implements Archive {
   }
 
   async archiveStat(ref: string, path: string): Promise<PathStat> {
-    const container = await this.#find(ref)
+    const container = this.#services.containers.find(ref)
     // What cannot be read in a folder (a file of /sys that is bound there) is no matter of the folder's own.
     const events = this.#events(container, path, { alone: true })
     try {
@@ -93,7 +82,7 @@ export class ContainerFiles implements Archive {
   }
 
   async archiveGet(ref: string, path: string): Promise<{ stat: PathStat; stream: Readable }> {
-    const container = await this.#find(ref)
+    const container = this.#services.containers.find(ref)
     const events = this.#events(container, path)
     try {
       const first = await firstEntry(events)
@@ -107,17 +96,19 @@ export class ContainerFiles implements Archive {
     }
   }
 
-  async archivePut(
-    ref: string,
-    path: string,
-    tar: Readable,
-    options: Parameters<Containers['archivePut']>[3],
-  ): Promise<void> {
-    const container = await this.#find(ref)
+  async archivePut(ref: string, path: string, tar: Readable, options: PutOptions): Promise<void> {
+    const container = this.#services.containers.find(ref)
     refuseReadOnly(container, path)
     const stat = await this.archiveStat(ref, `${path}/.`)
     if (Math.floor(stat.mode / GO_DIR) % 2 === 0)
       throw new DewarError('invalid-argument', 'extraction point is not a directory')
+    await this.#inTurn(container, () =>
+      meanwhile(this.#services, container, () => this.#unpack(container, path, tar, options)),
+    )
+    this.#services.bus.emit('container', 'extract-to-dir', container.id, eventAttributes(container))
+  }
+
+  async #unpack(container: Container, path: string, tar: Readable, options: PutOptions): Promise<void> {
     const failure: { cause: unknown } = { cause: undefined }
     const owner = options.copyUidGid ? await this.#owner(container) : undefined
     const ops = tarToOps(decompress(tar), {
@@ -129,30 +120,32 @@ export class ContainerFiles implements Archive {
     const input = Readable.from(noting(ops, failure), { objectMode: false, highWaterMark: 512 * 1024 })
     const steps = [{ actor: 'guest', op: 'unpack' }] as const
     const { level, bundle, running } = this.#source(container, path)
-    await meanwhile(this.#services, container, async () => {
-      try {
-        await level.files(this.#services.core, bundle, running, steps, { input })
-      } catch (error) {
-        const cause = running === undefined ? await unpackCause(error, container.paths.upper) : error
-        throw unpackError(failure.cause ?? cause)
-      }
-    })
-    this.#services.bus.emit('container', 'extract-to-dir', container.id, eventAttributes(container))
+    try {
+      await level.files(this.#services.core, bundle, running, steps, { input })
+    } catch (error) {
+      const cause = running === undefined ? await unpackCause(error, container.paths.upper) : error
+      throw unpackError(failure.cause ?? cause)
+    }
   }
 
   async export(ref: string): Promise<Readable> {
-    const container = await this.#find(ref)
+    const container = this.#services.containers.find(ref)
     const tar = opsToTar(this.#events(container, '/', { bare: true }), { as: 'tree', root: '' })
     this.#services.bus.emit('container', 'export', container.id, eventAttributes(container))
     return Readable.from(tar, { objectMode: false, highWaterMark: 512 * 1024 })
   }
 
-  /** A layer that the shim of another run has not let go of is not mounted again (EBUSY with overlay's index=on). */
-  async #find(ref: string): Promise<Container> {
-    const container = this.#services.containers.find(ref)
-    await container.settled()
-    if (container.running === undefined) await this.#services.ready.drop(container.id)
-    return container
+  /**
+   * `work`, alone with the layers of a container that does not run. One that the shim of another run has not let go of is
+   * not mounted again (EBUSY with overlay's index=on).
+   */
+  async #inTurn<T>(container: Container, work: () => Promise<T>): Promise<T> {
+    if (container.running !== undefined) return work()
+    return container.layers.run(async () => {
+      await container.settled()
+      if (container.running === undefined) await this.#services.ready.drop(container.id)
+      return work()
+    })
   }
 
   #owner(container: Container): Promise<{ readonly uid: number; readonly gid: number }> {
@@ -160,15 +153,26 @@ export class ContainerFiles implements Archive {
     return this.#services.users.resolve(container, container.record.config.user, [], level, () => bundle)
   }
 
-  #events(
+  async *#events(
     container: Container,
     path: string,
     how: Pick<FilesSource, 'bare' | 'alone'> = {},
   ): AsyncGenerator<OpsEvent> {
     const abort = new AbortController()
     const reason = reasonFor(this.#services, container)
-    const source = { ...this.#source(container, path), ...how, signal: abort.signal }
-    return packed(source, absolute(path), { abort, reason })
+    const stream = packStream()
+    this.#inTurn(container, async () => {
+      const source = { ...this.#source(container, path), ...how, signal: abort.signal }
+      await packInto(source, absolute(path), stream)
+    }).catch((error: unknown) => destroy(stream, error))
+    try {
+      yield* decodeOps(stream)
+    } catch (error) {
+      throw reason(error)
+    } finally {
+      abort.abort()
+      stream.destroy()
+    }
   }
 
   /** `path`: what is to be read or written. */

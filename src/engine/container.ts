@@ -58,6 +58,11 @@ export class Container {
   readonly paths: ContainerPaths
   /** Held by what starts, removes or changes it; never while waiting for an exit that needs nobody. */
   readonly lock = new Mutex()
+  /**
+   * Held by who mounts its layers, a start too: each mount of an overlay removes the folder that another mount of it works
+   * in (ovl_workdir_create in fs/overlayfs/super.c), so of two at once one fails, or can write no more.
+   */
+  readonly layers = new Mutex()
   readonly execs = new Map<string, Exec>()
   readonly pendingAttaches = new Set<PendingAttach>()
   /** Those the shim was told to wait for: each has to be connected, even if its client has left. */

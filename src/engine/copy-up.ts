@@ -32,7 +32,7 @@ async function* imageContent(
     running: undefined,
     signal: abort.signal,
   }
-  packInto(source, `${mount.destination}/.`, stream)
+  void packInto(source, `${mount.destination}/.`, stream)
   let begun = false
   try {
     for await (const event of decodeOps(stream)) {

@@ -74,7 +74,7 @@ export class Starter {
       await container.update({ ...network, ...counters, state, manuallyStopped: false })
       prepareContainer(this.#services, container)
       try {
-        return await this.#startShim(container)
+        return await container.layers.run(() => this.#startShim(container))
       } catch (error) {
         const port = busyPort(error, container.record)
         if (port === undefined) throw error

@@ -127,6 +127,24 @@ describe('races', { skip, concurrency: 1 }, () => {
     }
   })
 
+  test('copies of a container that does not run get in the way neither of each other nor of its start', async () => {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const id = field(await made({}), 201, 'Id')
+      const copies = (path: string) =>
+        [1, 2, 3, 4].map(() => api('GET', `/containers/${id}/archive?path=${path}`))
+      for (const answer of await Promise.all(copies('/bin/sh'))) expectStatus(answer, 200)
+      const [started, ...copied] = await Promise.all([post(`/containers/${id}/start`), ...copies('/etc')])
+      expectStatus(started, 204)
+      for (const answer of copied) expectStatus(answer, 200)
+      // Nor can it write less for them.
+      const exec = { Cmd: ['sh', '-c', 'echo x >> /etc/passwd'], AttachStderr: true }
+      const writer = field(await post(`/containers/${id}/exec`, exec), 201, 'Id')
+      expectStatus(await post(`/exec/${writer}/start`, {}), 200)
+      assert.equal(field(await api('GET', `/exec/${writer}/json`), 200, 'ExitCode'), '0')
+      expectStatus(await api('DELETE', `/containers/${id}?force=1`), 204)
+    }
+  })
+
   test('an exec without a terminal takes a new size for done, as its container does', async () => {
     const id = field(await made({}), 201, 'Id')
     expectStatus(await post(`/containers/${id}/start`), 204)

@@ -92,7 +92,7 @@ function layeredWorkspace(services: Services, container: Container): Workspace {
     async *pack(path) {
       const stream = new PassThrough({ highWaterMark: 512 * 1024 })
       const abort = new AbortController()
-      packInto(
+      void packInto(
         { services, level, bundle, running: undefined, signal: abort.signal, bare: true },
         textOf(path),
         stream,
