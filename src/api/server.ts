@@ -81,7 +81,10 @@ function createApp(headers: Readonly<Record<string, string>>): FastifyInstance {
   // Bodies are read by the handlers: some are JSON, some are tars of any size, and dockerd has its own rules for types.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined))
-  app.setErrorHandler((error, _request, reply) => sendError(reply, error))
+  // A client that left before its request was whole is there neither to be told of it, nor a defect of ours.
+  app.setErrorHandler((error, request, reply) =>
+    error === request.raw.errored ? reply.hijack() : sendError(reply, error),
+  )
   app.setNotFoundHandler((_request, reply) => sendJson(reply, { message: 'page not found' }, 404))
   return app
 }

@@ -442,3 +442,25 @@ function anImage(id: string): ImageView {
     containers: 0,
   }
 }
+
+test('a client that leaves in the middle of its request is no failure of the engine’s', async (t) => {
+  const put = async (_ref: string, _path: string, tar: Readable): Promise<void> => {
+    for await (const _ of tar);
+  }
+  await using served = await serve(fakeEngine({ containers: { archivePut: put } }))
+  const written = t.mock.method(process.stderr, 'write', () => true)
+  for (const path of ['POST /containers/create', 'PUT /containers/x/archive?path=/']) {
+    const socket = await dial(served)
+    const type = path.startsWith('POST') ? 'application/json' : 'application/x-tar'
+    socket.write(`${path} HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nContent-Length: 500\r\n\r\n{"Im`)
+    // The server has begun with it: it answers in order, and this one is answered by itself.
+    await ask(served, '/_ping')
+    socket.destroy()
+    await new Promise((resolve) => socket.once('close', resolve))
+    await ask(served, '/_ping')
+  }
+  assert.deepEqual(
+    written.mock.calls.map((call) => call.arguments[0]),
+    [],
+  )
+})
