@@ -10,6 +10,7 @@ import { EXIT_FILE } from '../kernel/shim.ts'
 import { join } from 'node:path'
 import { overwrite } from '../store/write-whole.ts'
 import type { Bundle } from '../isolation/level.ts'
+import { isForeign } from './answering.ts'
 import { bindParts } from './bind-parts.ts'
 import { realPath, refuseUnsharedSources } from './bind-propagation.ts'
 import { etcOwner, writeEtcFiles } from './etc-files.ts'
@@ -98,7 +99,7 @@ export async function bundleForLayers(services: Services, container: Container):
   return bundleAtRest(services, container)
 }
 
-/** What is mounted into it will be, for its files: so the sources are looked at, which can hang where they do. */
+/** What is mounted into it will be, for its files: so the sources are looked at (`requireAnswers` before). */
 export function bundleAtRest(services: Services, container: Container): Bundle {
   return bundle(services, container, { ...NO_PINS, parts: true })
 }
@@ -165,9 +166,6 @@ function withParts({ mounts, range }: ContainerRecord): readonly ResolvedMount[]
       : { ...mount, parts: bindParts(mountinfo, realPath(mount.source), mount.recursive) },
   )
 }
-
-/** Not a folder of ours, so of a file system that may not take ids. */
-const isForeign = ({ type, mounted }: ResolvedMount): boolean => type === 'bind' || mounted === true
 
 /** A stopped container's files can be read while those it would join are gone. */
 function withoutJoins(host: ContainerRecord['hostConfig']): ContainerRecord['hostConfig'] {

@@ -1,6 +1,7 @@
 /** Mount requests made real: sources checked, volumes made, so that the spec only has to copy them. */
 import { stat } from 'node:fs/promises'
 import { DewarError, errnoOf } from '../base/errors.ts'
+import { requireAnswers } from './answering.ts'
 import { bindPropagation } from './bind-propagation.ts'
 import type { BindRequest, ImageRequest, MountRequest, TmpfsRequest, VolumeRequest } from './mount-parts.ts'
 import type { RecordedMount } from './record.ts'
@@ -49,6 +50,7 @@ async function resolveMount(request: MountRequest, sources: MountSources): Promi
 }
 
 async function resolveBind(request: BindRequest, engineRoot: string): Promise<RecordedMount> {
+  await requireAnswers([request])
   const propagation = bindPropagation(request, engineRoot)
   const file = await kindOf(request)
   const point: MountPoint = {

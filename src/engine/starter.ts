@@ -5,6 +5,7 @@ import type { Exit, Shim } from '../kernel/core-api.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { portKey } from '../network/ports.ts'
 import { storageError } from '../store/write-whole.ts'
+import { requireAnswers } from './answering.ts'
 import { abandonPending, connectPending } from './attach.ts'
 import type { Container } from './container.ts'
 import { removeRunFolder } from './container-folder.ts'
@@ -46,6 +47,7 @@ export class Starter {
     const before = container.record.state
     try {
       await this.#services.volumes.mountFor(container)
+      await requireAnswers(container.record.mounts)
       const shim = await this.#tryPorts(container, counters)
       await connectPending(container, shim)
     } catch (cause) {

@@ -9,6 +9,7 @@ interface Request {
   readonly remove?: string
   readonly pause?: string
   readonly commit?: string
+  readonly stat?: string
 }
 
 const options: unknown = JSON.parse(process.argv[2] ?? '{}')
@@ -30,6 +31,7 @@ async function answer(line: string): Promise<string> {
   if (request.pause !== undefined) await engine.containers.pause(request.pause)
   if (request.commit !== undefined)
     await engine.images.commit(request.commit, { changes: [], author: '', comment: '', pause: true })
+  if (request.stat !== undefined) await engine.containers.archiveStat(request.stat, '/bin')
   return 'done'
 }
 
