@@ -1,5 +1,6 @@
 /** `update`: other limits and another restart policy for a container, running or not. */
 import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DewarError, messageOf } from '../base/errors.ts'
 import { checkResources, updateWrites } from '../kernel/cgroup.ts'
@@ -46,10 +47,7 @@ export function updateContainer(
   })
 }
 
-/**
- * The record first: on a full disk nothing has changed then, and limits that were none cannot be put back as easily as
- * a record can when the kernel refuses new ones (EBUSY below what is in use).
- */
+/** The record first: on a full disk nothing has changed then. */
 async function recordThenWrite(
   { core, warn }: Services,
   { container, running }: { readonly container: Container; readonly running: Running },
@@ -57,15 +55,33 @@ async function recordThenWrite(
   writes: readonly Step[],
 ): Promise<void> {
   const before = container.record.hostConfig
+  const old = await oldValues(writes)
   await container.update({ hostConfig })
   try {
     await core.run({ steps: writes })
   } catch (error) {
     // Its groups went with it: the limits are for the next start.
     if (hasEnded(container, running)) return
+    await core.run({ steps: old }).catch((failure: unknown) => warn(messageOf(failure)))
     await container.remember({ hostConfig: before }, warn)
     throw refusal(container.id, hostConfig, error)
   }
+}
+
+/**
+ * What the kernel has, also where the record has no limit, written back from the last to the first: of two that it holds
+ * against each other one is written both before and after the other, so that works from either side.
+ */
+async function oldValues(writes: readonly Step[]): Promise<Step[]> {
+  const old = writes.map(async (step): Promise<Step[]> => {
+    if (step.op !== 'write') return []
+    const text = await readFile(step.path, 'utf8').catch(() => undefined)
+    if (text === undefined) return []
+    // Some files tell more than is written to them. An empty line gives back v2's cpuset what it has from above.
+    const [first = ''] = text.split('\n')
+    return [{ ...step, data: `${first.replace(/^oom_kill_disable /, '')}\n`, optional: true }]
+  })
+  return (await Promise.all(old)).flat().toReversed()
 }
 
 /** In dockerd's words: on cgroup v1 the kernel takes no memory limit below what is in use and cannot be given back. */

@@ -1,9 +1,10 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DewarError } from '../../src/base/errors.ts'
 import type { ContainerConfig } from '../../src/index.ts'
+import { removeParentGroups } from '../harness/parent-groups.ts'
 import { until } from '../harness/until.ts'
 import { rigForAll, skip } from './fixture.ts'
 
@@ -401,6 +402,44 @@ test('a container in another’s network has the other’s name, also for exec',
   assert.equal(output, named.output + named.output)
   for (const one of [id, owner])
     await rig().engine.containers.remove(one, { force: true, volumes: true, link: false })
+})
+
+const V1 = '/sys/fs/cgroup'
+const noV1 = existsSync(`${V1}/cpu/cpu.cfs_quota_us`) ? skip : 'needs cgroup v1, whose kernel refuses limits'
+
+test('containers.update that the kernel refuses in the middle changes no limit', { skip: noV1 }, async () => {
+  const { containers } = rig().engine
+  const parent = `/dwtu${process.pid}`
+  const id = await rig().run(['sleep', '100'], { cgroupParent: parent, cpuShares: 512 })
+  try {
+    const { pid } = (await containers.inspect(id)).state
+    const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+    const group = (name: string) => `${V1}/${name}${new RegExp(`:${name}:(.*)`).exec(groups)?.[1]}`
+    const limits = () =>
+      [
+        ...['limit_in_bytes', 'memsw.limit_in_bytes', 'soft_limit_in_bytes'].map((file) => ['memory', file]),
+        ['cpu', 'shares'],
+      ].map(([name = '', file]) => readFileSync(`${group(name)}/${name}.${file}`, 'utf8').trim())
+    // No child may have a larger part of a CPU than its parent.
+    writeFileSync(`${dirname(group('cpu'))}/cpu.cfs_quota_us`, '50000')
+    const none = limits()
+    const memory = 64 * 1024 * 1024
+    const refused = { cpuShares: 256, nanoCpus: 1e9 }
+    await assert.rejects(containers.update(id, { memory, memoryReservation: memory, ...refused }), /EINVAL/)
+    assert.deepEqual(limits(), none)
+    assert.equal((await containers.inspect(id)).hostConfig.memory, 0)
+    await containers.update(id, { memory, memorySwap: memory })
+    const some = limits()
+    for (const change of [2 * memory, memory / 2])
+      await assert.rejects(
+        containers.update(id, { memory: change, memorySwap: change, ...refused }),
+        /EINVAL/,
+      )
+    assert.deepEqual(limits(), some)
+  } finally {
+    await containers.remove(id, { force: true, volumes: true, link: false })
+    await removeParentGroups(parent)
+  }
 })
 
 test('containers.update of a container that is being removed says that there is none', { skip }, async () => {
