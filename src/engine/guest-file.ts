@@ -9,7 +9,10 @@ import { overwrite } from '../store/write-whole.ts'
 /** Bytes; a container that writes more into its own file keeps it as it is. */
 const LARGEST_FILE = 1024 * 1024
 
-/** undefined when it is too large, or held: then it stays as it is. */
+/**
+ * A character for each byte, as what the container has written need not be text. undefined when it is too large, or held:
+ * then it stays as it is.
+ */
 export function readGuestFile(path: string): string | undefined {
   return unlessHeld(() => {
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -17,16 +20,19 @@ export function readGuestFile(path: string): string | undefined {
       const bytes = Buffer.allocUnsafe(LARGEST_FILE + 1)
       let size = 0
       for (let n = 1; n > 0; size += n) n = readSync(file, bytes, size, bytes.length - size, size)
-      return size > LARGEST_FILE ? undefined : bytes.toString('utf8', 0, size)
+      return size > LARGEST_FILE ? undefined : bytes.toString('latin1', 0, size)
     } finally {
       closeSync(file)
     }
   })
 }
 
+/** Text of ours, to stand in such a file. */
+export const asBytes = (text: string): string => Buffer.from(text).toString('latin1')
+
 /** In place: the container has this very file mounted. Not emptied first: a full disk might not give the room back. */
 export function writeGuestFile(path: string, text: string): void {
-  unlessHeld(() => overwrite(path, text))
+  unlessHeld(() => overwrite(path, Buffer.from(text, 'latin1')))
 }
 
 function unlessHeld<T>(work: () => T): T | undefined {

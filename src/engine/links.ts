@@ -5,7 +5,7 @@
  */
 import { DewarError, messageOf } from '../base/errors.ts'
 import type { Container } from './container.ts'
-import { readGuestFile, writeGuestFile } from './guest-file.ts'
+import { asBytes, readGuestFile, writeGuestFile } from './guest-file.ts'
 import { effectiveHostname } from './spec.ts'
 import type { ContainerRecord, RecordedLink } from './record.ts'
 import type { Services } from './services.ts'
@@ -168,7 +168,7 @@ export function followLinks(services: Services, started: Container): void {
 function writeLinks(services: Services, { record, paths }: Container): void {
   const text = readGuestFile(paths.hosts)
   if (text === undefined) return
-  const fresh = linkHosts(services, record)
+  const fresh = linkHosts(services, record).map(asBytes)
   // The alias tells a line of ours; what follows it may be a name the neighbour had.
   const aliasOf = (line: string): string => (line.split('\t')[1] ?? '').split(' ')[0] ?? ''
   const aliases = new Set(fresh.map(aliasOf))

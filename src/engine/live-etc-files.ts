@@ -5,13 +5,14 @@ import { storageError } from '../store/write-whole.ts'
 import type { Container } from './container.ts'
 import type { Place } from './endpoint-state.ts'
 import { resolvContent } from './etc-files.ts'
-import { readGuestFile, writeGuestFile } from './guest-file.ts'
+import { asBytes, readGuestFile, writeGuestFile } from './guest-file.ts'
 import type { ContainerRecord } from './record.ts'
 import type { Services } from './services.ts'
 import { effectiveHostname } from './spec.ts'
 
 export interface EtcFile {
   readonly path: string
+  /** A character for each byte. */
   readonly before: string
   readonly text: string
 }
@@ -34,7 +35,7 @@ export function hostsWith(
   const addresses = [place.address, ...(hasNames(network) ? [place.address6] : [])]
   const lines = addresses.flatMap((address) => (address === undefined ? [] : [`${address}\t${names}\n`]))
   const whole = before + (before === '' || before.endsWith('\n') ? '' : '\n')
-  return [{ path: paths.hosts, before, text: whole + lines.join('') }]
+  return [{ path: paths.hosts, before, text: whole + asBytes(lines.join('')) }]
 }
 
 export function hostsWithout({ paths }: Container, places: readonly Place[]): EtcFile[] {
@@ -54,9 +55,9 @@ export function resolverWith(
   const { networks } = services
   if (networks.servesNames(record) || !networks.servesNames(next)) return []
   // Who has changed the file knows better, as its own comment promises.
-  const before = resolvContent(services, record)
+  const before = asBytes(resolvContent(services, record))
   if (readGuestFile(path) !== before) return []
-  return [{ path, before, text: resolvContent(services, next) }]
+  return [{ path, before, text: asBytes(resolvContent(services, next)) }]
 }
 
 /** Answers what puts back what was there. */
