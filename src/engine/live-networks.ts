@@ -14,6 +14,7 @@ import { hasNames, type Network } from '../network/network.ts'
 import type { Container, Running } from './container.ts'
 import { endpointState } from './endpoint-state.ts'
 import { hostsWith, hostsWithout, resolverWith, writeFiles, type EtcFile } from './live-etc-files.ts'
+import { hasEnded } from './meanwhile.ts'
 import type { ContainerRecord, RecordedNetwork, RecordedPort } from './record.ts'
 import type { Services } from './services.ts'
 import type { EndpointConfig } from './types.ts'
@@ -131,7 +132,7 @@ export async function unplug(
     networks: Object.fromEntries(states),
   })
   try {
-    await takeOff(services, running, frame, { gone, rest })
+    await takeOff(services, { container, running }, frame, { gone, rest })
   } catch (error) {
     if (container.running === running) {
       putBack()
@@ -146,20 +147,29 @@ export async function unplug(
   networks.adopt(container.record)
 }
 
+/** Once its interface is gone it is off, whatever default route the others give: a guest may have set those down. */
 async function takeOff(
   services: Services,
-  running: Running,
+  { container, running }: { readonly container: Container; readonly running: Running },
   frame: ContainerNetwork,
   { gone, rest }: { readonly gone: readonly Attachment[]; readonly rest: readonly Attachment[] },
 ): Promise<void> {
   const { networks, core } = services
   await publish(services, frame.table, frame.published, movedPorts(frame, rest))
   await core.run({ steps: gone.flatMap((one) => unplugSteps(frame, one)) })
-  const routes = routeSteps(networks.known.ipv6, rest)
-  await core.run({
-    steps: [...enterSteps(running.shim.pid), ...gone.flatMap(removeInsideSteps), ...routes],
-  })
+  const enter = enterSteps(running.shim.pid)
+  const inside = gone.flatMap(removeInsideSteps)
+  if (inside.length > 0) await core.run({ steps: [...enter, ...inside] })
+  try {
+    await core.run({ steps: [...enter, ...routeSteps(networks.known.ipv6, rest)] })
+  } catch (error) {
+    if (hasEnded(container, running)) throw error
+    services.warn(notRouted(container, error))
+  }
 }
+
+const notRouted = ({ record }: Container, error: unknown): string =>
+  `Setting routes of container ${record.name} failed: ${messageOf(error)}`
 
 /**
  * The default routes of a container that has been plugged in or taken off while it ran, by its record: an engine that was
@@ -172,7 +182,7 @@ export async function routeAgain({ networks, core, warn }: Services, container: 
   const routes = routeSteps(networks.known.ipv6, attachments)
   await core
     .run({ steps: [...enterSteps(running.shim.pid), ...routes] })
-    .catch((error: unknown) => warn(`Setting routes of container ${record.name} failed: ${messageOf(error)}`))
+    .catch((error: unknown) => warn(notRouted(container, error)))
 }
 
 /** What a disconnection changes of it. */

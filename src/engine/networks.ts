@@ -242,8 +242,8 @@ function isDangling(value: string): boolean {
 }
 
 /**
- * `work` in the network namespace of a container that runs. False when that has ended on the way: then nothing has been done,
- * and what was wanted is for the next start.
+ * `work` in the network namespace of a container that runs. False when that has ended on the way: then what has been done has
+ * gone with it, and what was wanted is for the next start.
  */
 async function whileRunning(running: Running, work: () => Promise<void>): Promise<boolean> {
   try {
