@@ -7,8 +7,8 @@ import {
   resolvConfFile,
   resolvConfPath,
 } from '../network/resolver-files.ts'
-import { overwrite } from '../store/write-whole.ts'
 import type { Container } from './container.ts'
+import { renewGuestFile } from './guest-file.ts'
 import { linkHosts } from './links.ts'
 import type { ContainerRecord } from './record.ts'
 import type { Services } from './services.ts'
@@ -19,16 +19,16 @@ const SHARED = 'container:'
 
 export function writeEtcFiles(services: Services, container: Container): void {
   const { record, paths } = container
-  // In another's network it has the other's files, as the other has them now and from now on.
+  // In another's network it has the other's files, as the other has them now and as long as it runs.
   if (record.hostConfig.networkMode.startsWith(SHARED)) return
   const hostname = effectiveHostname({
     config: record.config,
     host: record.hostConfig,
     facts: services.facts,
   })
-  overwrite(paths.hostname, hostnameFile(hostname))
-  overwrite(paths.hosts, hostsContent(services, record, hostname))
-  overwrite(paths.resolvConf, resolvContent(services, record))
+  renewGuestFile(paths.hostname, hostnameFile(hostname))
+  renewGuestFile(paths.hosts, hostsContent(services, record, hostname))
+  renewGuestFile(paths.resolvConf, resolvContent(services, record))
 }
 
 /**

@@ -2,7 +2,7 @@
  * Files that a container which runs has mounted, as /etc/hosts: at any moment it can make them grow, run them, or take a
  * lease on them (fcntl(2)), for which whoever opens them would wait for 45 seconds, and the whole engine with him.
  */
-import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync, rmSync } from 'node:fs'
 import { errnoOf } from '../base/errors.ts'
 import { overwrite } from '../store/write-whole.ts'
 
@@ -33,6 +33,14 @@ export const asBytes = (text: string): string => Buffer.from(text).toString('lat
 /** In place: the container has this very file mounted. Not emptied first: a full disk might not give the room back. */
 export function writeGuestFile(path: string, text: string): void {
   unlessHeld(() => overwrite(path, Buffer.from(text, 'latin1')))
+}
+
+/** When it starts: a neighbour that shares its files may hold one, and keeps what it has; the container gets another. */
+export function renewGuestFile(path: string, text: string): void {
+  const isWritten = unlessHeld(() => (overwrite(path, text), true))
+  if (isWritten === true) return
+  rmSync(path)
+  overwrite(path, text)
 }
 
 function unlessHeld<T>(work: () => T): T | undefined {

@@ -8,12 +8,12 @@ import type { OciSeccomp } from '../kernel/oci.ts'
 import { defaultSeccompFor, loadDockerProfile } from '../kernel/seccomp.ts'
 import { EXIT_FILE } from '../kernel/shim.ts'
 import { join } from 'node:path'
-import { overwrite } from '../store/write-whole.ts'
 import type { Bundle } from '../isolation/level.ts'
 import { isForeign } from './answering.ts'
 import { bindParts } from './bind-parts.ts'
 import { realPath, refuseUnsharedSources } from './bind-propagation.ts'
 import { etcOwner, writeEtcFiles } from './etc-files.ts'
+import { renewGuestFile } from './guest-file.ts'
 import type { Container } from './container.ts'
 import { refuseDeviceRequests, resolveBlockDevices, resolveDevices } from './devices.ts'
 import { joinPids, sharedShmOwner } from './joins.ts'
@@ -247,7 +247,7 @@ export function prepareFolders(services: Services, container: Container): void {
   makeSources(record)
   writeEtcFiles(services, container)
   // A start of the container is what booting is for a machine.
-  overwrite(container.paths.bootId, `${randomUUID()}\n`)
+  renewGuestFile(container.paths.bootId, `${randomUUID()}\n`)
 }
 
 /** What `-v` names on the host is made as a folder when it is not there. */

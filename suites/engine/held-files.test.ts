@@ -47,3 +47,21 @@ for (const how of ['read', 'write', 'run'])
       await engine.networks.remove(network)
     },
   )
+
+test('a container starts while one that shares its network holds its hosts file', { skip }, async () => {
+  const { containers } = rig().engine
+  const id = await rig().run(['sleep', '600'], { networkMode: 'bridge', usernsMode: 'host' })
+  const shares = {
+    networkMode: `container:${id}`,
+    usernsMode: 'host',
+    binds: [`${program}:/hold:ro`],
+  } as const
+  const neighbour = await rig().run(['/hold', 'read', '/etc/hosts'], shares)
+  await until('the file to be held', async () => (await rig().logs(neighbour)) === 'held\n')
+  const before = Date.now()
+  await containers.restart(id, { timeout: 0 })
+  assert.ok(Date.now() - before < AT_ONCE, `the engine stood still for ${Date.now() - before} ms`)
+  const hosts = await rig().exec(id, ['cat', '/etc/hosts'])
+  assert.match(hosts.output, new RegExp(`\t${id.slice(0, 12)}\n`))
+  for (const one of [neighbour, id]) await containers.remove(one, { force: true, volumes: true, link: false })
+})
