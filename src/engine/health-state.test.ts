@@ -60,3 +60,9 @@ test('probePlan has no time that is longer than a timer’s longest, which would
   for (const wait of [slow.interval, slow.timeout, slow.startInterval, nextProbeIn(HEALTH_STARTING, slow, 0)])
     assert.equal(wait, 2 ** 31 - 1)
 })
+
+test('probePlan probes no oftener than create would let it, whatever an image says', () => {
+  const hasty = probePlan({ test: ['CMD', 'x'], interval: -1, timeout: 999_999, startInterval: 1 }, [])
+  assert.deepEqual([hasty?.interval, hasty?.timeout, hasty?.startInterval], [30_000, 30_000, 5_000])
+  assert.equal(probePlan({ test: ['CMD', 'x'], interval: 1e6 }, [])?.interval, 1)
+})

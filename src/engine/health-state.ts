@@ -26,8 +26,9 @@ export interface ProbePlan {
   readonly retries: number
 }
 
+/** Below a millisecond, which `create` refuses, an image may still say, and would be probed without end: not taken. */
 const ms = (nanoseconds: number | undefined, otherwise: number): number =>
-  nanoseconds === undefined || nanoseconds === 0 ? otherwise : Math.min(nanoseconds / 1e6, LONGEST_TIMER)
+  nanoseconds === undefined || nanoseconds < 1e6 ? otherwise : Math.min(nanoseconds / 1e6, LONGEST_TIMER)
 
 /** undefined when the container has no health check (`NONE` or none at all). */
 export function probePlan(check: Healthcheck | undefined, shell: readonly string[]): ProbePlan | undefined {
