@@ -50,7 +50,7 @@ export async function commitContainer(
   }
 }
 
-/** Not when it ended on the way, or somebody else paused it: it changes no more in either case. */
+/** Not when it ended on the way, or somebody else paused it: its files are its own affair then. */
 function frozen({ stopping }: Lifecycle, container: Container): Promise<boolean> {
   return stopping.pause(container, { committing: true }).then(
     () => true,

@@ -1,6 +1,6 @@
 /** Why something could not be done with a container that ended, or was removed, in the middle of it. */
-import { readlinkSync } from 'node:fs'
 import { DewarError } from '../base/errors.ts'
+import { hasNamespaces } from '../base/process-namespaces.ts'
 import type { Container, Running } from './container.ts'
 import type { Services } from './services.ts'
 
@@ -38,13 +38,7 @@ export function reasonFor(
   }
 }
 
-/** Its shim tells of the end when it is over. Before that what ends has no namespaces any more, a zombie has none either. */
+/** Its shim tells of the end when it is over. Before that what ends has no namespaces any more. */
 export function hasEnded(container: Container, running: Running): boolean {
-  if (container.running !== running) return true
-  try {
-    readlinkSync(`/proc/${running.shim.pid}/ns/mnt`)
-    return false
-  } catch {
-    return true
-  }
+  return container.running !== running || !hasNamespaces(running.shim.pid)
 }

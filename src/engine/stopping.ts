@@ -21,6 +21,8 @@ export class Stopping {
   readonly #services: Services
   /** Those that SIGKILL is on its way to: frozen after it they could not die of it. */
   readonly #killed = new WeakSet<Running>()
+  /** How many other signals it was sent: those that come while it is being frozen are to be acted on, too. */
+  readonly #signals = new WeakMap<Running, number>()
 
   constructor(services: Services) {
     this.#services = services
@@ -80,6 +82,7 @@ export class Stopping {
 
   async #signal(container: Container, running: Running, signal: number): Promise<void> {
     if (signal === SIGKILL) this.#killed.add(running)
+    this.#signals.set(running, this.#sentTo(running) + 1)
     try {
       await running.shim.signal(signal)
     } catch (error) {
@@ -100,6 +103,7 @@ export class Stopping {
   async pause(container: Container, { committing = false } = {}): Promise<void> {
     const running = this.#needRunning(container)
     if (container.paused) throw new DewarError('conflict', `Container ${container.id} is already paused`)
+    const sent = this.#sentTo(running)
     await meanwhile(this.#services, container, async () => {
       await running.level.pause(this.#services.core, running.bundle)
       await this.#frozen(running)
@@ -108,6 +112,11 @@ export class Stopping {
     await this.#setPaused(container, running, committing ? 'committing' : true)
     container.health?.end()
     this.#services.bus.emit('container', 'pause', container.id, eventAttributes(container))
+    if (this.#sentTo(running) > sent) await this.unpause(container).catch(unlessEnded)
+  }
+
+  #sentTo(running: Running): number {
+    return this.#signals.get(running) ?? 0
   }
 
   /** Of one that ends or has ended nobody else lets go what was frozen, an exec on its way in, say. */
@@ -180,7 +189,7 @@ export class Stopping {
   }
 }
 
-/** To let go on what has ended, or goes on already, there is nothing to do. */
+/** What has ended needs not be let go on. */
 export function unlessEnded(error: unknown): void {
   if (!(error instanceof DewarError) || error.code === 'system') throw error
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
+import { hasNamespaces } from '../base/process-namespaces.ts'
 import type { AttachOptions, ExecOptions, Exit, LogEnd, Shim, ShimOptions, ShimProcess } from './core-api.ts'
 import { AttachedStream } from './attached-stream.ts'
 import { encodePlan, type ShimStep } from './encode.ts'
@@ -214,7 +215,7 @@ export class ShimClient extends Process implements Shim {
    * has no namespaces: they cannot be opened, and nothing can be sent there.
    */
   #isForEnd(error: unknown): boolean {
-    if (!(error instanceof PlanFailed)) return false
+    if (!(error instanceof PlanFailed) || hasNamespaces(this.pid)) return false
     const { op, errno, path } = error
     if (op === 'netlink') return errno === 'ESRCH'
     return op === 'open' && errno === 'ENOENT' && path.startsWith(`/proc/${this.pid}/ns/`)

@@ -1,0 +1,69 @@
+/** Pausing what ends, seems to have ended, or is to end. */
+import { after, before, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { compileC } from '../harness/compile-c.ts'
+import { missing } from '../harness/requirement.ts'
+import { until } from '../harness/until.ts'
+import { rigForAll, skip as noEngine } from './fixture.ts'
+
+const skip = noEngine || missing('cc')
+const { rig } = rigForAll()
+let folder = ''
+let program = ''
+
+before(async () => {
+  if (skip) return
+  folder = mkdtempSync(join(tmpdir(), 'dwt-eng-pausing-'))
+  program = await compileC('engine/first-thread.c', join(folder, 'first-thread'))
+})
+after(() => {
+  if (!skip) rmSync(folder, { recursive: true })
+})
+
+const remove = (id: string) => rig().engine.containers.remove(id, { force: true, volumes: true, link: false })
+
+test(
+  'a container whose first thread has ended goes on, and is paused and committed like others',
+  { skip },
+  async () => {
+    const { containers, images } = rig().engine
+    const id = await rig().run(['/first-thread'], { binds: [`${program}:/first-thread:ro`] })
+    const { pid } = (await containers.inspect(id)).state
+    await until('the end of the thread', () => /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')))
+    await containers.pause(id)
+    assert.equal((await containers.inspect(id)).state.status, 'paused')
+    // Its shim may still be reading what it wrote.
+    await sleep(200)
+    const said = await rig().logs(id)
+    await sleep(200)
+    assert.equal(await rig().logs(id), said)
+    await containers.unpause(id)
+    await until('more output', async () => (await rig().logs(id)).length > said.length)
+    const events = rig().record()
+    await images.commit(id, { changes: [], author: '', comment: '', pause: true })
+    await until('the events', () => events.seen.some(({ action }) => action === 'commit'))
+    events.stop()
+    assert.deepEqual(
+      events.seen.map(({ action }) => action).filter((action) => action.includes('pause')),
+      ['pause', 'unpause'],
+    )
+    await remove(id)
+  },
+)
+
+test('a signal that comes while a container is being frozen is acted on', { skip: noEngine }, async () => {
+  const { containers } = rig().engine
+  for (let round = 0; round < 10; round += 1) {
+    const id = await rig().run(['sh', '-c', "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done"])
+    await until('the trap', async () => (await rig().logs(id)) === 'ready\n')
+    const pausing = containers.pause(id).catch((error: unknown) => error)
+    await containers.stop(id, { timeout: 20 })
+    await pausing
+    assert.equal((await containers.inspect(id)).state.exitCode, 7, `round ${round}: killed`)
+    await remove(id)
+  }
+})
