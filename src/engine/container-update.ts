@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { DewarError, messageOf } from '../base/errors.ts'
 import { checkResources, updateWrites } from '../kernel/cgroup.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
@@ -62,7 +63,10 @@ async function recordThenWrite(
   } catch (error) {
     // Its groups went with it: the limits are for the next start.
     if (hasEnded(container, running)) return
-    await core.run({ steps: old }).catch((failure: unknown) => warn(messageOf(failure)))
+    await core.run({ steps: old }).catch(() => undefined)
+    // Memory that it took meanwhile may keep a limit from going down again.
+    if (!isDeepStrictEqual(await oldValues(writes), old))
+      warn(`Putting back the limits of container ${container.name} failed: update it again`)
     await container.remember({ hostConfig: before }, warn)
     throw refusal(container.id, hostConfig, error)
   }
