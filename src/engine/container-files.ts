@@ -1,10 +1,9 @@
 /** `cp` and `export`: files in and out of a container. Every path is resolved inside the container's root by the kernel. */
 import { existsSync } from 'node:fs'
 import { posix } from 'node:path'
-import { Readable, type PassThrough } from 'node:stream'
+import { Readable } from 'node:stream'
 import { DewarError } from '../base/errors.ts'
-import type { Bundle, Level } from '../isolation/level.ts'
-import type { Shim } from '../kernel/core-api.ts'
+import type { Bundle } from '../isolation/level.ts'
 import type { OciMount } from '../kernel/oci.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { decompress } from '../store/decompress.ts'
@@ -18,46 +17,9 @@ import type { Container } from './container.ts'
 import { unpackCause } from './full-overlay.ts'
 import { bundleAtRest, makeSources } from './launch.ts'
 import { meanwhile, reasonFor } from './meanwhile.ts'
+import { destroy, packInto, type FilesSource } from './pack-into.ts'
 import { eventAttributes, levelOf, type Services } from './services.ts'
 import type { Containers, PathStat } from './types.ts'
-
-export interface FilesSource {
-  readonly services: Services
-  readonly level: Level
-  readonly bundle: Bundle
-  readonly running: Shim | undefined
-  readonly signal: AbortSignal
-  /** Without volumes and other mounts. */
-  readonly bare?: boolean
-  /** Of a folder nothing that is in it. */
-  readonly alone?: boolean
-}
-
-/**
- * Writes the operation stream of `path` (last component not followed; `x/.` follows) and ends or destroys `stream`. Resolves
- * when all is mounted, for which the first output speaks; what is mounted later is not in its way.
- */
-export function packInto(source: FilesSource, path: string, stream: PassThrough): Promise<void> {
-  const { services, level, bundle, running, signal, bare = false, alone = false } = source
-  const steps = [{ actor: 'guest', op: 'pack', path: bytesOf(path), alone }] as const
-  return new Promise((mounted) => {
-    const output = (chunk: Buffer): Promise<void> | undefined => {
-      mounted()
-      return stream.write(chunk) ? undefined : new Promise((resolve) => stream.once('drain', resolve))
-    }
-    level
-      .files(services.core, bundle, running, steps, { signal, bare, output })
-      .then(
-        () => stream.end(),
-        (error: unknown) => destroy(stream, error),
-      )
-      .finally(mounted)
-  })
-}
-
-function destroy(stream: PassThrough, error: unknown): void {
-  stream.destroy(error instanceof Error ? error : new Error(String(error)))
-}
 
 type PutOptions = Parameters<Containers['archivePut']>[3]
 type Archive = Pick<Containers, 'archiveGet' | 'archiveStat' | 'archivePut' | 'export'>
@@ -111,6 +73,7 @@ export class ContainerFiles implements Archive {
 
   async #unpack(container: Container, path: string, tar: Readable, options: PutOptions): Promise<void> {
     const failure: { cause: unknown } = { cause: undefined }
+    const { level, bundle, running } = this.#source(container, path)
     const owner = options.copyUidGid ? await this.#owner(container) : undefined
     const ops = tarToOps(decompress(tar), {
       layer: false,
@@ -120,7 +83,6 @@ export class ContainerFiles implements Archive {
     })
     const input = Readable.from(noting(ops, failure), { objectMode: false, highWaterMark: 512 * 1024 })
     const steps = [{ actor: 'guest', op: 'unpack' }] as const
-    const { level, bundle, running } = this.#source(container, path)
     try {
       await level.files(this.#services.core, bundle, running, steps, { input })
     } catch (error) {
