@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { DewarError, errnoOf } from '../base/errors.ts'
 import type { OciDevice } from '../kernel/oci.ts'
+import { requireAnswersAt } from './answering.ts'
 import type { BlockDevices, DeviceGrant } from './spec-resources.ts'
 import type { HostConfig } from './types.ts'
 
@@ -42,6 +43,7 @@ async function resolveDevice(
   pathInContainer: string,
   access: string,
 ): Promise<DeviceGrant[]> {
+  await requireAnswersAt([pathOnHost])
   const info = await stat(pathOnHost).catch((error: unknown) => {
     throw gathering(
       pathOnHost,
@@ -140,6 +142,7 @@ export async function resolveBlockDevices(host: HostConfig): Promise<BlockDevice
 }
 
 async function blockNumbers(path: string): Promise<{ readonly major: number; readonly minor: number }> {
+  await requireAnswersAt([path])
   const info = await stat(path).catch(() => undefined)
   if (info !== undefined && (info.mode & S_IFMT) === S_IFBLK) return deviceNumbers(info.rdev)
   throw new DewarError(

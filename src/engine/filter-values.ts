@@ -34,6 +34,10 @@ export function untilTime(text: string, now = Date.now()): number {
   return time
 }
 
+export function without(filters: Filters, gone: string): Filters {
+  return new Map([...filters].filter(([key]) => key !== gone))
+}
+
 /** What is left of a prune's filters, and whether something of that age is old enough for it. */
 export function withoutUntil(filters: Filters): {
   readonly rest: Filters
@@ -41,7 +45,7 @@ export function withoutUntil(filters: Filters): {
 } {
   const times = (filters.get('until') ?? []).map((value) => untilTime(value))
   return {
-    rest: new Map([...filters].filter(([key]) => key !== 'until')),
+    rest: without(filters, 'until'),
     oldEnough: (created) => times.every((time) => created < time),
   }
 }

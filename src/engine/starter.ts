@@ -163,9 +163,7 @@ function endBefore({ record: { state } }: Container): { readonly finishedAt?: nu
 
 /** What cannot be unmounted now is tried again when the engine opens; it keeps nobody from ending. */
 export async function releaseVolumes(services: Services, container: Container): Promise<void> {
-  await services.volumes
-    .releaseFor(container, container)
-    .catch((error: unknown) => services.warn(messageOf(error)))
+  await services.volumes.releaseFor(container).catch((error: unknown) => services.warn(messageOf(error)))
 }
 
 /** What an ended container is off now. */

@@ -9,16 +9,15 @@ import { Records } from '../store/records.ts'
 import type { Container } from './container.ts'
 import type { Directory } from './directory.ts'
 import { matchesLabel, type EventBus } from './events.ts'
-import { booleanFilter } from './filter-values.ts'
+import { booleanFilter, without } from './filter-values.ts'
 import { checkVolumeName, type VolumeRequest } from './mount-parts.ts'
 import type { VolumeSource } from './mount-points.ts'
 import { Mutex } from './mutex.ts'
 import { VolumeClaims } from './volume-claims.ts'
 import { VolumeFillings } from './volume-fillings.ts'
 import { VolumeMounts } from './volume-mounts.ts'
-import { makeVolumeFolder } from './volume-folder.ts'
+import { makeVolumeFolder, volumeSize } from './volume-folder.ts'
 import { checkDriver } from './volume-options.ts'
-import { treeSize } from './walk.ts'
 import type { Trash } from './trash.ts'
 import type { Filters, Volumes, VolumeView } from './types.ts'
 
@@ -49,6 +48,8 @@ export class VolumeStore implements Volumes {
   readonly #lock = new Mutex()
   readonly #mounts: VolumeMounts
   readonly claims = new VolumeClaims()
+  /** They have what `mountFor` mounted, also before they are recorded to run. */
+  readonly #holders = new Set<Container>()
   readonly fillings: VolumeFillings
 
   private constructor(options: VolumeStoreOptions) {
@@ -98,7 +99,7 @@ export class VolumeStore implements Volumes {
   }
 
   async #measured(record: VolumeRecord): Promise<VolumeView> {
-    const size = await treeSize(this.mountpoint(record.name))
+    const size = await volumeSize(this.mountpoint(record.name))
     return { ...this.#view(record), usage: { size, refCount: this.#users(record.name).length } }
   }
 
@@ -126,8 +127,9 @@ export class VolumeStore implements Volumes {
   }
 
   /** Before a container gets its volumes: mounts what their options say, and lets none be half filled. */
-  async mountFor({ record }: Container): Promise<void> {
-    for (const { point, mounted } of record.mounts) {
+  async mountFor(container: Container): Promise<void> {
+    this.#holders.add(container)
+    for (const { point, mounted } of container.record.mounts) {
       if (point.type !== 'volume' || point.name === undefined) continue
       const options = this.#volumes.get(point.name)?.options
       if (mounted === true && options != null) await this.#mounts.mount(point.name, point.source, options)
@@ -135,10 +137,11 @@ export class VolumeStore implements Volumes {
     }
   }
 
-  /** After a container has ended: unmounts what no other one that runs has. `except` counts as ended. */
-  async releaseFor({ record }: Container, except?: Container): Promise<void> {
-    for (const { point, mounted } of record.mounts) {
-      if (mounted === true) await this.#release(point.name ?? '', except)
+  /** After a container has ended: unmounts what no other one has. */
+  async releaseFor(container: Container): Promise<void> {
+    this.#holders.delete(container)
+    for (const { point, mounted } of container.record.mounts) {
+      if (mounted === true) await this.#release(point.name ?? '', container)
     }
   }
 
@@ -150,7 +153,9 @@ export class VolumeStore implements Volumes {
   #release(name: string, except?: Container): Promise<void> {
     const inUse = (user: Container): boolean =>
       user !== except && (user.running !== undefined || user.record.state.status === 'running')
-    return this.#mounts.release(this.mountpoint(name), () => this.#users(name).some(inUse))
+    const isHeld = (): boolean =>
+      this.#users(name).some(inUse) || [...this.#holders].some((one) => one !== except && isUser(one, name))
+    return this.#mounts.release(this.mountpoint(name), isHeld)
   }
 
   #create(
@@ -219,11 +224,11 @@ export class VolumeStore implements Volumes {
     const deleted: string[] = []
     let reclaimed = 0
     for (const record of [...this.#volumes.values()]) {
-      if ((!record.anonymous && !all) || !this.#matches(record, withoutAll(filters))) continue
+      if ((!record.anonymous && !all) || !this.#matches(record, without(filters, 'all'))) continue
       if (this.#userIds(record.name).length > 0) continue
-      const size = await treeSize(this.mountpoint(record.name))
+      const size = await volumeSize(this.mountpoint(record.name))
       if (!(await this.removeUnused(record.name))) continue
-      reclaimed += size
+      reclaimed += Math.max(0, size)
       deleted.push(record.name)
     }
     this.#options.bus.emit('volume', 'prune', '', { reclaimed: String(reclaimed) })
@@ -247,9 +252,7 @@ export class VolumeStore implements Volumes {
   }
 
   #users(name: string): Container[] {
-    return [...this.#options.containers.values()].filter(({ record }) =>
-      record.mounts.some(({ point }) => point.type === 'volume' && point.name === name),
-    )
+    return [...this.#options.containers.values()].filter((container) => isUser(container, name))
   }
 
   #find(name: string): VolumeRecord {
@@ -288,6 +291,5 @@ export class VolumeStore implements Volumes {
   }
 }
 
-function withoutAll(filters: Filters): Filters {
-  return new Map([...filters].filter(([key]) => key !== 'all'))
-}
+const isUser = ({ record }: Container, volume: string): boolean =>
+  record.mounts.some(({ point }) => point.type === 'volume' && point.name === volume)

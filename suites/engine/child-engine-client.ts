@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Home } from './fixture.ts'
 
-class ChildEngine {
+export class ChildEngine {
   readonly #child: ChildProcess
   readonly #lines: AsyncIterator<string>
 

@@ -1,33 +1,42 @@
-/** Binds of a file system that nobody serves: who looks at it waits, and nobody else. */
+/** File systems whose server takes a request and says nothing: who looks at them waits, and nobody else. */
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { missing } from '../harness/requirement.ts'
-import { childEngine, create } from './child-engine-client.ts'
+import { until } from '../harness/until.ts'
+import { childEngine, create, type ChildEngine } from './child-engine-client.ts'
 import { houseForAll, skip as noEngine } from './fixture.ts'
 
 const skip = noEngine || missing('python3', 'umount')
 const house = houseForAll()
 
-/** Mounted by a process that never reads what it is asked; all who wait fail when it ends, after a minute at most. */
-const HANG = `
-import ctypes, os, signal, sys
+/**
+ * Answers the kernel's greeting (FUSE_INIT of protocol 7.31) and nothing else. What it has read cannot be killed out of its
+ * wait; all who wait fail when it ends, after a minute at most.
+ */
+const SILENT = `
+import ctypes, os, select, signal, struct, sys
 signal.alarm(60)
 fd = os.open('/dev/fuse', os.O_RDWR)
 options = f'fd={fd},rootmode=40000,user_id=0,group_id=0'.encode()
 libc = ctypes.CDLL(None, use_errno=True)
-if libc.mount(b'hang', sys.argv[1].encode(), b'fuse', 0, options): sys.exit(os.strerror(ctypes.get_errno()))
+if libc.mount(b'silent', sys.argv[1].encode(), b'fuse', 0, options): sys.exit(os.strerror(ctypes.get_errno()))
+greeting = struct.unpack_from('=IIQ', os.read(fd, 1 << 20))
+os.write(fd, struct.pack('=IiQ', 80, 0, greeting[2]) + struct.pack('=IIIIHHIIHHI28x', 7, 31, 0, 0, 0, 0, 4096, 1, 0, 0, 0))
 print('mounted', flush=True)
-sys.stdin.read()
+while True:
+    ready = select.select([fd, 0], [], [])[0]
+    if 0 in ready: break
+    os.read(fd, 1 << 20)
 `
 
-async function hangingMount(folder: string): Promise<AsyncDisposable> {
-  const server = spawn('python3', ['-c', HANG, folder], { stdio: ['pipe', 'pipe', 'inherit'] })
+async function silentMount(folder: string): Promise<AsyncDisposable> {
+  const server = spawn('python3', ['-c', SILENT, folder], { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = once(server, 'exit')
   await once(server.stdout, 'data')
   return {
@@ -39,30 +48,96 @@ async function hangingMount(folder: string): Promise<AsyncDisposable> {
   }
 }
 
-test('a bind whose file system does not answer holds up nothing but its own requests', { skip }, async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dwt-hang-'))
-  const link = `${folder}-link`
-  symlinkSync(folder, link)
-  const engine = await childEngine(house())
-  try {
-    const binds = { binds: [`${folder}:/a`, `${link}/below:/b`] }
-    const ids: string[] = []
-    // More than libuv has threads.
-    for (let n = 0; n < 6; n += 1) ids.push(await engine.ask(create(['true'], binds)))
-    await using mount = await hangingMount(folder)
-    for (const id of ids) engine.send(ids.indexOf(id) === 0 ? { stat: id } : { start: id })
-    for (let n = 0; n < 6; n += 1) engine.send(create(['true'], { binds: [`${link}:/c:ro`] }))
-    await sleep(200)
-    const other = Promise.race([engine.ask(create(['true'])), sleep(5000, 'nobody answers')])
-    const id = await other
-    assert.match(id, /^[0-9a-f]{64}$/)
-    assert.equal(await engine.ask({ start: id }), 'done')
-    for (let n = 0; n < 12; n += 1)
-      assert.match(await engine.line(), /^error DewarError: Looking at \S+ failed: its file system has not/)
-    void mount
-  } finally {
-    await engine.kill()
-    unlinkSync(link)
-    rmSync(folder, { recursive: true })
-  }
-})
+const REFUSED = /^error DewarError: Looking at \S+ failed: the file system at \S+ has not answered for 10 s/
+
+/** Those that look, by a path that is in no other's command line. */
+const looking = (path: string): number =>
+  execFileSync('ps', ['-e', '-o', 'args'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => line.includes('statSync') && line.includes(path)).length
+
+async function servesOthers(engine: ChildEngine): Promise<void> {
+  const soon = <T>(work: Promise<T>): Promise<T | string> =>
+    Promise.race([work, sleep(5000, 'nobody answers')])
+  const id = await soon(engine.ask(create(['true'])))
+  assert.match(id, /^[0-9a-f]{64}$/)
+  assert.equal(await soon(engine.ask({ start: id })), 'done')
+}
+
+test(
+  'a source or device whose file system does not answer holds up its own requests alone',
+  { skip },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'dwt-hang-'))
+    const link = `${folder}-link`
+    symlinkSync(folder, link)
+    const engine = await childEngine(house())
+    try {
+      const binds = { binds: [`${folder}:/a`, `${link}/below:/b`] }
+      const ids: string[] = []
+      // More than libuv has threads.
+      for (let n = 0; n < 6; n += 1) ids.push(await engine.ask(create(['true'], binds)))
+      const path = `${folder}/null`
+      const devices = [{ pathOnHost: path, pathInContainer: '/dev/nil', cgroupPermissions: 'rwm' }]
+      ids.push(await engine.ask(create(['true'], { devices })))
+      ids.push(await engine.ask(create(['true'], { blkioDeviceReadBps: [{ path, rate: 1 }] })))
+      await using mount = await silentMount(folder)
+      for (const id of ids) engine.send(ids.indexOf(id) === 0 ? { stat: id } : { start: id })
+      for (let n = 0; n < 6; n += 1) engine.send(create(['true'], { binds: [`${link}:/c:ro`] }))
+      const options = { type: 'none', o: 'bind', device: folder }
+      const volume = {
+        type: 'volume',
+        source: 'deaf',
+        target: '/v',
+        volumeOptions: { driverConfig: { options } },
+      }
+      engine.send(create(['true'], { mounts: [volume] }))
+      await sleep(200)
+      await servesOthers(engine)
+      for (let n = 0; n < ids.length + 7; n += 1) assert.match(await engine.line(), REFUSED)
+      // Nobody else looks as long as one hangs there.
+      assert.equal(looking(folder), 1)
+      engine.send({ start: ids[1] ?? '' })
+      assert.match(await Promise.race([engine.line(), sleep(5000, 'nobody answers')]), REFUSED)
+      assert.equal(looking(folder), 1)
+      void mount
+    } finally {
+      await engine.kill()
+      unlinkSync(link)
+      rmSync(folder, { recursive: true })
+    }
+  },
+)
+
+test(
+  'a volume stays mounted for a container that has still to start when the last one ends',
+  { skip },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'dwt-hang-'))
+    const engine = await childEngine(house())
+    const options = { type: 'tmpfs', device: 'tmpfs' }
+    const mounts = [
+      { type: 'volume', source: 'kept', target: '/v', volumeOptions: { driverConfig: { options } } },
+    ]
+    const place = join(house().options.root ?? '', 'volumes/kept/_data')
+    const isMounted = () => readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${place} `)
+    try {
+      const first = await engine.ask(create(['sleep', '100'], { mounts }))
+      assert.equal(await engine.ask({ start: first }), 'done')
+      const next = await engine.ask(create(['true'], { mounts, binds: [`${folder}:/a`] }))
+      {
+        await using mount = await silentMount(folder)
+        engine.send({ start: next })
+        await until('the look', () => looking(folder) === 1)
+        assert.equal(await engine.ask({ remove: first }), 'done')
+        assert.equal(isMounted(), true)
+        assert.match(await engine.line(), REFUSED)
+        void mount
+      }
+      await until('the volume to go', () => !isMounted())
+    } finally {
+      await engine.kill()
+      rmSync(folder, { recursive: true })
+    }
+  },
+)
