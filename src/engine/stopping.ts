@@ -21,8 +21,8 @@ export class Stopping {
   readonly #services: Services
   /** Those that SIGKILL is on its way to: frozen after it they could not die of it. */
   readonly #killed = new WeakSet<Running>()
-  /** How many other signals it was sent: those that come while it is being frozen are to be acted on, too. */
-  readonly #signals = new WeakMap<Running, number>()
+  /** Those that are just being frozen: a signal that comes meanwhile is to be acted on, too. */
+  readonly #freezing = new Map<Running, { signalled: boolean }>()
 
   constructor(services: Services) {
     this.#services = services
@@ -82,7 +82,8 @@ export class Stopping {
 
   async #signal(container: Container, running: Running, signal: number): Promise<void> {
     if (signal === SIGKILL) this.#killed.add(running)
-    this.#signals.set(running, this.#sentTo(running) + 1)
+    const freezing = this.#freezing.get(running)
+    if (freezing !== undefined) freezing.signalled = true
     try {
       await running.shim.signal(signal)
     } catch (error) {
@@ -94,7 +95,7 @@ export class Stopping {
     const attributes = { ...eventAttributes(container), signal: String(signal) }
     this.#services.bus.emit('container', 'kill', container.id, attributes)
     // A frozen process cannot act on a signal.
-    if (container.paused) await this.unpause(container).catch(unlessEnded)
+    if (container.paused && freezing === undefined) await this.unpause(container).catch(unlessEnded)
   }
 
   // ------------------------------------------------------------------ pause
@@ -103,20 +104,25 @@ export class Stopping {
   async pause(container: Container, { committing = false } = {}): Promise<void> {
     const running = this.#needRunning(container)
     if (container.paused) throw new DewarError('conflict', `Container ${container.id} is already paused`)
-    const sent = this.#sentTo(running)
+    const freezing = { signalled: false }
+    this.#freezing.set(running, freezing)
+    try {
+      await this.#freeze(container, running)
+      await this.#setPaused(container, running, committing ? 'committing' : true)
+    } finally {
+      this.#freezing.delete(running)
+    }
+    container.health?.end()
+    this.#services.bus.emit('container', 'pause', container.id, eventAttributes(container))
+    if (freezing.signalled && container.paused) await this.unpause(container).catch(unlessEnded)
+  }
+
+  async #freeze(container: Container, running: Running): Promise<void> {
     await meanwhile(this.#services, container, async () => {
       await running.level.pause(this.#services.core, running.bundle)
       await this.#frozen(running)
     })
     if (this.#killed.has(running) || hasEnded(container, running)) await this.#thaw(container, running)
-    await this.#setPaused(container, running, committing ? 'committing' : true)
-    container.health?.end()
-    this.#services.bus.emit('container', 'pause', container.id, eventAttributes(container))
-    if (this.#sentTo(running) > sent) await this.unpause(container).catch(unlessEnded)
-  }
-
-  #sentTo(running: Running): number {
-    return this.#signals.get(running) ?? 0
   }
 
   /** Of one that ends or has ended nobody else lets go what was frozen, an exec on its way in, say. */
