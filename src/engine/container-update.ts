@@ -64,6 +64,7 @@ async function recordThenWrite(
     // Its groups went with it: the limits are for the next start.
     if (hasEnded(container, running)) return
     await core.run({ steps: old }).catch(() => undefined)
+    if (hasEnded(container, running)) return
     // Memory that it took meanwhile may keep a limit from going down again.
     if (!isDeepStrictEqual(await oldValues(writes), old))
       warn(`Putting back the limits of container ${container.name} failed: update it again`)

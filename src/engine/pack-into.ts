@@ -26,7 +26,8 @@ export function packInto(source: FilesSource, path: string, stream: PassThrough)
   const { services, level, bundle, running, signal, bare = false, alone = false } = source
   const steps = [{ actor: 'guest', op: 'pack', path: bytesOf(path), alone }] as const
   const giveUp = new AbortController()
-  let isMounted = false
+  // One that runs is mounted.
+  let isMounted = running !== undefined
   signal.addEventListener('abort', () => isMounted && giveUp.abort(), { once: true })
   return new Promise((mounted) => {
     const output = (chunk: Buffer): Promise<void> | undefined => {
