@@ -3,6 +3,8 @@
 export interface HostMount {
   readonly id: string
   readonly parent: string
+  /** Of its file system: "98:0". */
+  readonly device: string
   /** Where it is mounted, without the table's escapes. */
   readonly path: string
   readonly type: string
@@ -17,10 +19,11 @@ export function parseMountinfo(text: string): HostMount[] {
 
 /** "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the type stands behind the lone dash. */
 function parseLine(line: string): HostMount[] {
-  const [id, parent, , , path, , ...rest] = line.split(' ')
+  const [id, parent, device, , path, , ...rest] = line.split(' ')
   const dash = rest.indexOf('-')
   const type = rest[dash + 1]
-  if (id === undefined || parent === undefined || path === undefined || type === undefined) return []
+  if (id === undefined || parent === undefined || device === undefined) return []
+  if (path === undefined || type === undefined) return []
   const tags = rest.slice(0, dash)
   const propagation = (['shared', 'master'] as const).filter((word) =>
     tags.some((tag) => tag.startsWith(`${word}:`)),
@@ -28,7 +31,7 @@ function parseLine(line: string): HostMount[] {
   const plain = path.replace(/\\([0-7]{3})/g, (_, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   )
-  return [{ id, parent, path: plain, type, propagation }]
+  return [{ id, parent, device, path: plain, type, propagation }]
 }
 
 /** The mount that `path`, absolute and without symlinks, is in. */

@@ -2,7 +2,8 @@
  * File systems that somebody serves (FUSE, NFS …) keep whoever looks at them waiting as long as nobody does, in the kernel:
  * the engine's main thread, all of libuv's four threads, and the process that wants to exit and waits for those. So a
  * process of its own looks first, which can be killed. NOT kept from: one that
- * stops serving in the moment after that, and what /proc/PID/root and its like lead to.
+ * stops serving in the moment after that, or answers looks and no more (the engine makes the folder of a bind that is not
+ * there), and what /proc/PID/root and its like lead to.
  */
 import { spawn } from 'node:child_process'
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs'
@@ -53,28 +54,29 @@ const isServed = ({ type }: HostMount): boolean => !LOCAL.has(type)
 export const isForeign = ({ type, mounted }: Pick<ResolvedMount, 'type' | 'mounted'>): boolean =>
   type === 'bind' || mounted === true
 
-/** To be asked before the sources of these mounts are looked at. */
-export async function requireAnswers(
+export const foreignSources = (
   mounts: readonly Pick<ResolvedMount, 'type' | 'mounted' | 'source'>[],
-): Promise<void> {
-  await requireAnswersAt(mounts.filter(isForeign).map(({ source }) => source))
-}
+): string[] => mounts.filter(isForeign).map(({ source }) => source)
 
-export async function requireAnswersAt(paths: readonly string[]): Promise<void> {
-  if (paths.length > 0) await Promise.all(servedPaths(paths).map(requireAnswer))
-}
-
-interface ServedPath {
-  readonly path: string
-  readonly mount: HostMount
-}
-
-function servedPaths(paths: readonly string[]): ServedPath[] {
+/** To be asked before any of these paths is looked at. Throws `system` after 10 s, 20 where others look already. */
+export async function requireAnswers(paths: readonly string[]): Promise<void> {
+  if (paths.length === 0) return
   const table = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'))
-  if (!table.some(isServed)) return []
-  return paths.flatMap((path) => {
+  if (!table.some(isServed)) return
+  const looks = paths.flatMap((path) => {
     const mount = servedBelow(table, path)
-    return mount === undefined ? [] : [{ path, mount }]
+    return mount === undefined ? [] : [requireAnswer(path, mount)]
+  })
+  await Promise.all(looks)
+}
+
+async function requireAnswer(path: string, { device, path: mountpoint }: HostMount): Promise<void> {
+  const looks = looksOf.get(device) ?? new Looks()
+  looksOf.set(device, looks)
+  const failure = await looks.ask(path)
+  if (failure === undefined) return
+  throw new DewarError('system', `Looking at ${path}, served at ${mountpoint}, failed: ${failure}`, {
+    remedy: 'see to who serves it, or unmount it (umount -l)',
   })
 }
 
@@ -113,49 +115,78 @@ function linkAt(path: string): string | undefined {
   }
 }
 
+/** undefined when all was looked at, whatever was found; otherwise why not. */
+type Failure = string | undefined
+
+interface Batch {
+  readonly paths: Set<string>
+  readonly failure: Promise<Failure>
+  readonly settle: (failure: Failure | Promise<Failure>) => void
+}
+
 /**
- * By mount: whether the last look was answered. One at a time, and none as long as a process hangs in one: what is served
- * by somebody who takes a request and then says nothing cannot be killed out of it.
+ * Of one file system. One process looks at a time, the next one for all who came meanwhile; and none as long as one hangs:
+ * out of who takes a request and then says nothing it cannot even be killed.
  */
-const looks = new Map<string, Promise<boolean>>()
+class Looks {
+  #isLooking = false
+  #hangs: Failure
+  #next: Batch | undefined
 
-async function requireAnswer({ path, mount: { id, path: mountpoint } }: ServedPath): Promise<void> {
-  const before = looks.get(id) ?? Promise.resolve(true)
-  const look = before.then((isAnswered) => isAnswered && answers(path, () => looks.delete(id)))
-  looks.set(id, look)
-  if (await look) {
-    if (looks.get(id) === look) looks.delete(id)
-    return
+  ask(path: string): Promise<Failure> {
+    if (this.#hangs !== undefined) return Promise.resolve(this.#hangs)
+    this.#next ??= batch()
+    this.#next.paths.add(path)
+    const { failure } = this.#next
+    // In a later turn: those of one request come together.
+    if (!this.#isLooking) {
+      this.#isLooking = true
+      setImmediate(() => this.#lookNext())
+    }
+    return failure
   }
-  throw new DewarError(
-    'system',
-    `Looking at ${path} failed: the file system at ${mountpoint} has not answered for ${PATIENCE} s`,
-    { remedy: 'see to who serves it, or unmount it (umount -l)' },
-  )
+
+  #lookNext(): void {
+    const next = this.#next
+    this.#next = undefined
+    this.#isLooking = next !== undefined
+    if (next === undefined) return
+    if (this.#hangs === undefined) next.settle(this.#look([...next.paths]))
+    else next.settle(this.#hangs)
+    void next.failure.then(() => this.#lookNext())
+  }
+
+  #look(paths: readonly string[]): Promise<Failure> {
+    return new Promise<Failure>((resolve) => {
+      const child = spawn(process.execPath, ['-e', LOOK, '--', ...paths], { stdio: 'ignore' })
+      const tooLong = setTimeout(() => {
+        this.#hangs = `it has not answered for ${PATIENCE} s`
+        child.kill('SIGKILL')
+        // Who hangs past being killed keeps nobody here.
+        child.unref()
+        resolve(this.#hangs)
+      }, PATIENCE * 1000)
+      const over = (failure: Failure): void => {
+        clearTimeout(tooLong)
+        this.#hangs = undefined
+        resolve(failure)
+      }
+      child.once('error', (error) => over(error.message))
+      child.once('exit', (code, signal) =>
+        over(code === LOOKED ? undefined : `the process for it ended with ${signal ?? code}`),
+      )
+    }).catch(messageOf)
+  }
 }
 
-/** Whatever the answer is. `gone`: who got none in time has ended after all. */
-function answers(path: string, gone: () => void): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const look = ['-e', 'require("fs").statSync(process.argv[1])', path]
-    const child = spawn(process.execPath, look, { stdio: 'ignore' })
-    let isLate = false
-    const tooLong = setTimeout(() => {
-      isLate = true
-      child.kill('SIGKILL')
-      // Who hangs past being killed keeps nobody here.
-      child.unref()
-      resolve(false)
-    }, PATIENCE * 1000)
-    child.once('error', (cause) => {
-      clearTimeout(tooLong)
-      gone()
-      reject(new DewarError('system', `Looking at ${path} failed: ${messageOf(cause)}`, { cause }))
-    })
-    child.once('exit', () => {
-      clearTimeout(tooLong)
-      if (isLate) gone()
-      resolve(true)
-    })
-  })
+function batch(): Batch {
+  let settle: Batch['settle'] = () => undefined
+  const failure = new Promise<Failure>((resolve) => (settle = resolve))
+  return { paths: new Set(), failure, settle }
 }
+
+/** No other end of the process is an answer. */
+const LOOKED = 42
+const LOOK = `for (const path of process.argv.slice(1)) try { fs.statSync(path) } catch {} process.exit(${LOOKED})`
+
+const looksOf = new Map<string, Looks>()

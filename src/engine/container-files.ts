@@ -12,7 +12,7 @@ import { opsToTar } from '../store/ops-to-tar.ts'
 import { packStream } from '../store/pack-stream.ts'
 import { tarToOps } from '../store/tar-to-ops.ts'
 import { unpackError } from '../store/unpack.ts'
-import { requireAnswers } from './answering.ts'
+import { foreignSources, requireAnswers } from './answering.ts'
 import type { Container } from './container.ts'
 import { unpackCause } from './full-overlay.ts'
 import { bundleAtRest, makeSources } from './launch.ts'
@@ -104,7 +104,7 @@ export class ContainerFiles implements Archive {
    */
   async #inTurn<T>(container: Container, work: () => Promise<T>): Promise<T> {
     if (container.running !== undefined) return work()
-    await requireAnswers(container.record.mounts)
+    await requireAnswers(foreignSources(container.record.mounts))
     return container.layers.run(async () => {
       await container.settled()
       if (container.running === undefined) await this.#services.ready.drop(container.id)

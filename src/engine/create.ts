@@ -10,7 +10,7 @@ import { ulimitToRlimit } from '../kernel/rlimits.ts'
 import { parseSignal } from '../kernel/signals.ts'
 import { hostsFile } from '../network/resolver-files.ts'
 import { storageError } from '../store/write-whole.ts'
-import { requireAnswers } from './answering.ts'
+import { foreignSources, requireAnswers } from './answering.ts'
 import { commandOf, completeHostConfig, mergeConfig } from './config.ts'
 import { Container } from './container.ts'
 import { makeLayer, removeRunFolder } from './container-folder.ts'
@@ -279,7 +279,7 @@ async function fillVolumes(
   if (filled.length === 0) return
   try {
     await services.volumes.mountFor(container)
-    await requireAnswers(filled)
+    await requireAnswers(foreignSources(filled))
     for (const mount of filled) await copyUp(services, container, mount)
   } finally {
     await services.volumes.releaseFor(container)

@@ -3,7 +3,6 @@ import { readdir, stat } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { DewarError, errnoOf } from '../base/errors.ts'
 import type { OciDevice } from '../kernel/oci.ts'
-import { requireAnswersAt } from './answering.ts'
 import type { BlockDevices, DeviceGrant } from './spec-resources.ts'
 import type { HostConfig } from './types.ts'
 
@@ -19,6 +18,19 @@ export function deviceNumbers(rdev: number): { readonly major: number; readonly 
     major: ((low >>> 8) & 0xfff) + (high & ~0xfff),
     minor: (low & 0xff) + ((low >>> 12) & ~0xff & 0xfffff) + 0,
   }
+}
+
+/** What is looked at on the host for a start. */
+export function devicePaths(host: HostConfig): string[] {
+  const limits = [
+    ...(host.blkioWeightDevice ?? []),
+    ...(host.blkioDeviceReadBps ?? []),
+    ...(host.blkioDeviceWriteBps ?? []),
+    ...(host.blkioDeviceReadIOps ?? []),
+    ...(host.blkioDeviceWriteIOps ?? []),
+  ]
+  const named = host.privileged ? [] : (host.devices ?? [])
+  return [...named.map(({ pathOnHost }) => pathOnHost), ...limits.map(({ path }) => path)]
 }
 
 export async function resolveDevices(host: HostConfig): Promise<DeviceGrant[]> {
@@ -43,7 +55,6 @@ async function resolveDevice(
   pathInContainer: string,
   access: string,
 ): Promise<DeviceGrant[]> {
-  await requireAnswersAt([pathOnHost])
   const info = await stat(pathOnHost).catch((error: unknown) => {
     throw gathering(
       pathOnHost,
@@ -142,7 +153,6 @@ export async function resolveBlockDevices(host: HostConfig): Promise<BlockDevice
 }
 
 async function blockNumbers(path: string): Promise<{ readonly major: number; readonly minor: number }> {
-  await requireAnswersAt([path])
   const info = await stat(path).catch(() => undefined)
   if (info !== undefined && (info.mode & S_IFMT) === S_IFBLK) return deviceNumbers(info.rdev)
   throw new DewarError(

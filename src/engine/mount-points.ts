@@ -50,7 +50,11 @@ async function resolveMount(request: MountRequest, sources: MountSources): Promi
 }
 
 async function resolveBind(request: BindRequest, engineRoot: string): Promise<RecordedMount> {
-  await requireAnswers([request])
+  if (request.source.includes('\0'))
+    throw new DewarError('invalid-argument', `invalid mount path: ${JSON.stringify(request.source)}`, {
+      remedy: 'a path of the host has no null byte',
+    })
+  await requireAnswers([request.source])
   const propagation = bindPropagation(request, engineRoot)
   const file = await kindOf(request)
   const point: MountPoint = {

@@ -5,10 +5,11 @@ import type { Exit, Shim } from '../kernel/core-api.ts'
 import { PlanFailed } from '../kernel/plan-failed.ts'
 import { portKey } from '../network/ports.ts'
 import { storageError } from '../store/write-whole.ts'
-import { requireAnswers } from './answering.ts'
+import { foreignSources, requireAnswers } from './answering.ts'
 import { abandonPending, connectPending } from './attach.ts'
 import type { Container } from './container.ts'
 import { removeRunFolder } from './container-folder.ts'
+import { devicePaths } from './devices.ts'
 import { HealthMonitor } from './health.ts'
 import { bundleForFiles, bundleForStart, prepareFolders } from './launch.ts'
 import { whileJoined } from './joins.ts'
@@ -47,7 +48,8 @@ export class Starter {
     const before = container.record.state
     try {
       await this.#services.volumes.mountFor(container)
-      await requireAnswers(container.record.mounts)
+      const { mounts, hostConfig } = container.record
+      await requireAnswers([...foreignSources(mounts), ...devicePaths(hostConfig)])
       const shim = await this.#tryPorts(container, counters)
       await connectPending(container, shim)
     } catch (cause) {

@@ -15,6 +15,7 @@ import { textOf, type Entry, type OpsEvent } from '../store/ops.ts'
 import { unpackFilter } from '../store/unpack-filter.ts'
 import { packFolder, unpackOps, type Sandbox } from '../store/unpack.ts'
 import { storageError, syncFolder } from '../store/write-whole.ts'
+import { requireAnswers } from './answering.ts'
 import { encodeEvents } from './build/events.ts'
 import { Mutex } from './mutex.ts'
 
@@ -39,8 +40,10 @@ export class VolumeFillings {
 
   /** Before it is used: waits for a filling that goes on, takes back one that was cut off. It is mounted. */
   async settle(volume: string): Promise<void> {
-    if (existsSync(notesOf(this.#mountpoint(volume))))
-      await this.#locked(volume, (filling) => filling.takeBack())
+    const mountpoint = this.#mountpoint(volume)
+    if (!existsSync(notesOf(mountpoint))) return
+    await requireAnswers([mountpoint])
+    await this.#locked(volume, (filling) => filling.takeBack())
   }
 
   async #locked(volume: string, work: (filling: Filling) => Promise<void>): Promise<void> {

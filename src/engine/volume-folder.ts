@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf } from '../base/errors.ts'
 import { storageError } from '../store/write-whole.ts'
-import { requireAnswersAt } from './answering.ts'
+import { requireAnswers } from './answering.ts'
 import { treeSize } from './walk.ts'
 
 /** One after the other: on a full disk a recursive mkdir of Node's says ENOENT (20.20). */
@@ -19,7 +19,7 @@ export async function makeVolumeFolder(path: string): Promise<void> {
 
 /** Bytes; -1 when what is mounted there does not answer, which is how dockerd says that it does not know. */
 export async function volumeSize(path: string): Promise<number> {
-  const isAnswered = await requireAnswersAt([path]).then(
+  const isAnswered = await requireAnswers([path]).then(
     () => true,
     () => false,
   )

@@ -4,9 +4,11 @@ import { readFile } from 'node:fs/promises'
 import { DewarError, messageOf } from '../base/errors.ts'
 import { parseMountinfo } from '../base/mountinfo.ts'
 import type { Core } from '../kernel/core-api.ts'
+import { requireAnswers } from './answering.ts'
 import { Mutex } from './mutex.ts'
 import {
   addressName,
+  isBind,
   volumeMountSteps,
   volumeUnmountSteps,
   type VolumeDriverOptions,
@@ -14,8 +16,8 @@ import {
 
 export class VolumeMounts {
   readonly #core: Core
-  /** Looking and mounting are one step: two containers that start together share one mount. */
-  readonly #lock = new Mutex()
+  /** Looking and mounting are one step: two containers that start together share one mount. By mountpoint. */
+  readonly #locks = new Map<string, Mutex>()
 
   constructor(core: Core) {
     this.#core = core
@@ -23,7 +25,10 @@ export class VolumeMounts {
 
   /** Mounts it unless it is there. Throws `system` with dockerd's words. */
   async mount(name: string, path: string, options: VolumeDriverOptions): Promise<void> {
-    await this.#lock.run(async () => {
+    const { device } = options
+    // Who hangs on the way there is not to be seen: it has the lock.
+    if (isBind(options) && device !== undefined) await requireAnswers([device])
+    await this.#locked(path, async () => {
       if (await isMounted(path)) return
       try {
         const host = addressName(options)
@@ -43,10 +48,20 @@ export class VolumeMounts {
 
   /** Unmounts it when it is there and `wanted` says that nobody needs it. */
   async release(path: string, wanted: () => boolean): Promise<void> {
-    await this.#lock.run(async () => {
+    await this.#locked(path, async () => {
       if (wanted() || !(await isMounted(path))) return
       await this.#core.run({ steps: volumeUnmountSteps(path) })
     })
+  }
+
+  async #locked(path: string, work: () => Promise<void>): Promise<void> {
+    const lock = this.#locks.get(path) ?? new Mutex()
+    this.#locks.set(path, lock)
+    try {
+      await lock.run(work)
+    } finally {
+      if (lock.busy === 0) this.#locks.delete(path)
+    }
   }
 }
 

@@ -33,18 +33,25 @@ export function checkVolumeOptions(options: VolumeDriverOptions): void {
     refuse('invalid option: it contains a null byte')
 }
 
+const wordsOf = (o: string): string[] => o.split(',').filter((word) => word !== '')
+
+/** Of a folder that is there, `device`. */
+export function isBind({ o = '' }: VolumeDriverOptions): boolean {
+  return wordsOf(o).some((word) => word === 'bind' || word === 'rbind')
+}
+
 /** `address`: what a name in `addr=` stands for; the kernel takes addresses alone. */
 export function volumeMountSteps(
   path: string,
   { type = '', o = '', device = '' }: VolumeDriverOptions,
   address?: string,
 ): Step[] {
-  const all = o.split(',').filter((word) => word !== '')
-  const bind = all.includes('bind') || all.includes('rbind')
+  const all = wordsOf(o)
   const words = all.map((word) =>
     address !== undefined && word.startsWith('addr=') ? `addr=${address}` : word,
   )
   const { attrs, data, recursive } = mountWords(words)
+  const bind = isBind({ o })
   const made: Step = bind
     ? { actor: 'host', op: 'clone-mount', path: device, slot: 0, recursive }
     : { actor: 'host', op: 'fsmount', slot: 0, type, options: [['source', device], ...data], attrs }

@@ -18,6 +18,7 @@ import { VolumeFillings } from './volume-fillings.ts'
 import { VolumeMounts } from './volume-mounts.ts'
 import { makeVolumeFolder, volumeSize } from './volume-folder.ts'
 import { checkDriver } from './volume-options.ts'
+import { treeSize } from './walk.ts'
 import type { Trash } from './trash.ts'
 import type { Filters, Volumes, VolumeView } from './types.ts'
 
@@ -99,7 +100,8 @@ export class VolumeStore implements Volumes {
   }
 
   async #measured(record: VolumeRecord): Promise<VolumeView> {
-    const size = await volumeSize(this.mountpoint(record.name))
+    const folder = this.mountpoint(record.name)
+    const size = await (record.options === null ? treeSize(folder) : volumeSize(folder))
     return { ...this.#view(record), usage: { size, refCount: this.#users(record.name).length } }
   }
 
@@ -154,7 +156,7 @@ export class VolumeStore implements Volumes {
     const inUse = (user: Container): boolean =>
       user !== except && (user.running !== undefined || user.record.state.status === 'running')
     const isHeld = (): boolean =>
-      this.#users(name).some(inUse) || [...this.#holders].some((one) => one !== except && isUser(one, name))
+      this.#users(name).some(inUse) || [...this.#holders].some((one) => isUser(one, name))
     return this.#mounts.release(this.mountpoint(name), isHeld)
   }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -12,7 +12,7 @@ import { until } from '../harness/until.ts'
 import { childEngine, create, type ChildEngine } from './child-engine-client.ts'
 import { houseForAll, skip as noEngine } from './fixture.ts'
 
-const skip = noEngine || missing('python3', 'umount')
+const skip = noEngine || missing('python3', 'umount') || (!existsSync('/dev/fuse') && 'needs /dev/fuse')
 const house = houseForAll()
 
 /**
@@ -38,7 +38,8 @@ while True:
 async function silentMount(folder: string): Promise<AsyncDisposable> {
   const server = spawn('python3', ['-c', SILENT, folder], { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = once(server, 'exit')
-  await once(server.stdout, 'data')
+  const begun = await Promise.race([once(server.stdout, 'data'), ended])
+  assert.match(String(begun[0]), /mounted/)
   return {
     async [Symbol.asyncDispose]() {
       server.stdin.end()
@@ -48,7 +49,7 @@ async function silentMount(folder: string): Promise<AsyncDisposable> {
   }
 }
 
-const REFUSED = /^error DewarError: Looking at \S+ failed: the file system at \S+ has not answered for 10 s/
+const REFUSED = /^error DewarError: .*Looking at \S+, served at \S+, failed: it has not answered for 10 s/
 
 /** Those that look, by a path that is in no other's command line. */
 const looking = (path: string): number =>
@@ -56,10 +57,21 @@ const looking = (path: string): number =>
     .split('\n')
     .filter((line) => line.includes('statSync') && line.includes(path)).length
 
+const volume = (source: string, options: Readonly<Record<string, string>>) => ({
+  type: 'volume',
+  source,
+  target: '/v',
+  volumeOptions: { driverConfig: { options } },
+})
+const bound = (device: string) => volume(`deaf${device.length}`, { type: 'none', o: 'bind', device })
+const MEMORY = { type: 'tmpfs', device: 'tmpfs' }
+
+const within = (ms: number, line: Promise<string>): Promise<string> =>
+  Promise.race([line, sleep(ms, 'nobody answers')])
+const soon = (line: Promise<string>): Promise<string> => within(5000, line)
+
 async function servesOthers(engine: ChildEngine): Promise<void> {
-  const soon = <T>(work: Promise<T>): Promise<T | string> =>
-    Promise.race([work, sleep(5000, 'nobody answers')])
-  const id = await soon(engine.ask(create(['true'])))
+  const id = await soon(engine.ask(create(['true'], { mounts: [volume('quick', MEMORY)] })))
   assert.match(id, /^[0-9a-f]{64}$/)
   assert.equal(await soon(engine.ask({ start: id })), 'done')
 }
@@ -84,21 +96,15 @@ test(
       await using mount = await silentMount(folder)
       for (const id of ids) engine.send(ids.indexOf(id) === 0 ? { stat: id } : { start: id })
       for (let n = 0; n < 6; n += 1) engine.send(create(['true'], { binds: [`${link}:/c:ro`] }))
-      const options = { type: 'none', o: 'bind', device: folder }
-      const volume = {
-        type: 'volume',
-        source: 'deaf',
-        target: '/v',
-        volumeOptions: { driverConfig: { options } },
-      }
-      engine.send(create(['true'], { mounts: [volume] }))
+      for (const device of [folder, `${folder}/below`])
+        engine.send(create(['true'], { mounts: [bound(device)] }))
       await sleep(200)
       await servesOthers(engine)
-      for (let n = 0; n < ids.length + 7; n += 1) assert.match(await engine.line(), REFUSED)
+      for (let n = 0; n < ids.length + 8; n += 1) assert.match(await within(30_000, engine.line()), REFUSED)
       // Nobody else looks as long as one hangs there.
       assert.equal(looking(folder), 1)
       engine.send({ start: ids[1] ?? '' })
-      assert.match(await Promise.race([engine.line(), sleep(5000, 'nobody answers')]), REFUSED)
+      assert.match(await soon(engine.line()), REFUSED)
       assert.equal(looking(folder), 1)
       void mount
     } finally {
@@ -115,10 +121,7 @@ test(
   async () => {
     const folder = mkdtempSync(join(tmpdir(), 'dwt-hang-'))
     const engine = await childEngine(house())
-    const options = { type: 'tmpfs', device: 'tmpfs' }
-    const mounts = [
-      { type: 'volume', source: 'kept', target: '/v', volumeOptions: { driverConfig: { options } } },
-    ]
+    const mounts = [volume('kept', MEMORY)]
     const place = join(house().options.root ?? '', 'volumes/kept/_data')
     const isMounted = () => readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${place} `)
     try {
