@@ -1,9 +1,9 @@
 /**
  * File systems that somebody serves (FUSE, NFS …) keep whoever looks at them waiting as long as nobody does, in the kernel:
  * the engine's main thread, all of libuv's four threads, and the process that wants to exit and waits for those. So a
- * process of its own looks first, which can be killed. NOT kept from: one that
- * stops serving in the moment after that, or answers looks and no more (the engine makes the folder of a bind that is not
- * there), and what /proc/PID/root and its like lead to.
+ * process of its own looks first, which can be killed. NOT kept from: one that stops serving in the moment after that, or
+ * answers looks and no more (the engine makes the folder of a bind that is not there), and what /proc/PID/root and its like
+ * lead to.
  */
 import { spawn } from 'node:child_process'
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs'
@@ -19,35 +19,15 @@ const PATIENCE = 10
  * Of these nobody has to answer but the kernel and its disks (and what an overlay is made of); another type costs the look
  * of a process, 50 ms.
  */
-const LOCAL = new Set([
-  ...[
-    'bcachefs',
-    'binfmt_misc',
-    'bpf',
-    'btrfs',
-    'cgroup',
-    'cgroup2',
-    'configfs',
-    'debugfs',
-    'devpts',
-    'devtmpfs',
-  ],
-  ...[
-    'efivarfs',
-    'erofs',
-    'exfat',
-    'ext2',
-    'ext3',
-    'ext4',
-    'f2fs',
-    'fusectl',
-    'hugetlbfs',
-    'iso9660',
-    'mqueue',
-  ],
-  ...['msdos', 'nsfs', 'ntfs3', 'overlay', 'proc', 'pstore', 'ramfs', 'rootfs', 'securityfs', 'selinuxfs'],
-  ...['squashfs', 'sysfs', 'tmpfs', 'tracefs', 'udf', 'vfat', 'xfs', 'zfs'],
-])
+const LOCAL = new Set(
+  `
+  bcachefs binfmt_misc bpf btrfs cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs erofs exfat
+  ext2 ext3 ext4 f2fs fusectl hugetlbfs iso9660 mqueue msdos nsfs ntfs3 overlay proc pstore ramfs
+  rootfs securityfs selinuxfs squashfs sysfs tmpfs tracefs udf vfat xfs zfs
+  `
+    .trim()
+    .split(/\s+/),
+)
 const isServed = ({ type }: HostMount): boolean => !LOCAL.has(type)
 
 /** Not a folder of ours, so of a file system that may not take ids, or not answer. */

@@ -19,3 +19,18 @@ export class Mutex {
     }
   }
 }
+
+/** One for each key, as long as somebody holds or waits. */
+export class Mutexes {
+  readonly #locks = new Map<string, Mutex>()
+
+  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const lock = this.#locks.get(key) ?? new Mutex()
+    this.#locks.set(key, lock)
+    try {
+      return await lock.run(work)
+    } finally {
+      if (lock.busy === 0) this.#locks.delete(key)
+    }
+  }
+}

@@ -17,13 +17,13 @@ import { packFolder, unpackOps, type Sandbox } from '../store/unpack.ts'
 import { storageError, syncFolder } from '../store/write-whole.ts'
 import { requireAnswers } from './answering.ts'
 import { encodeEvents } from './build/events.ts'
-import { Mutex } from './mutex.ts'
+import { Mutexes } from './mutex.ts'
 
 export class VolumeFillings {
   readonly #core: Core
   readonly #mountpoint: (volume: string) => string
   /** One at a time of each volume: who comes second finds it full, or waits for what was begun to be taken back. */
-  readonly #locks = new Map<string, Mutex>()
+  readonly #locks = new Mutexes()
 
   constructor(core: Core, mountpoint: (volume: string) => string) {
     this.#core = core
@@ -46,14 +46,8 @@ export class VolumeFillings {
     await this.#locked(volume, (filling) => filling.takeBack())
   }
 
-  async #locked(volume: string, work: (filling: Filling) => Promise<void>): Promise<void> {
-    const lock = this.#locks.get(volume) ?? new Mutex()
-    this.#locks.set(volume, lock)
-    try {
-      await lock.run(() => work(new Filling(this.#core, volume, this.#mountpoint(volume))))
-    } finally {
-      if (lock.busy === 0) this.#locks.delete(volume)
-    }
+  #locked(volume: string, work: (filling: Filling) => Promise<void>): Promise<void> {
+    return this.#locks.run(volume, () => work(new Filling(this.#core, volume, this.#mountpoint(volume))))
   }
 }
 

@@ -5,7 +5,7 @@ import { DewarError, messageOf } from '../base/errors.ts'
 import { parseMountinfo } from '../base/mountinfo.ts'
 import type { Core } from '../kernel/core-api.ts'
 import { requireAnswers } from './answering.ts'
-import { Mutex } from './mutex.ts'
+import { Mutexes } from './mutex.ts'
 import {
   addressName,
   isBind,
@@ -17,7 +17,7 @@ import {
 export class VolumeMounts {
   readonly #core: Core
   /** Looking and mounting are one step: two containers that start together share one mount. By mountpoint. */
-  readonly #locks = new Map<string, Mutex>()
+  readonly #locks = new Mutexes()
 
   constructor(core: Core) {
     this.#core = core
@@ -28,7 +28,7 @@ export class VolumeMounts {
     const { device } = options
     // Who hangs on the way there is not to be seen: it has the lock.
     if (isBind(options) && device !== undefined) await requireAnswers([device])
-    await this.#locked(path, async () => {
+    await this.#locks.run(path, async () => {
       if (await isMounted(path)) return
       try {
         const host = addressName(options)
@@ -48,20 +48,10 @@ export class VolumeMounts {
 
   /** Unmounts it when it is there and `wanted` says that nobody needs it. */
   async release(path: string, wanted: () => boolean): Promise<void> {
-    await this.#locked(path, async () => {
+    await this.#locks.run(path, async () => {
       if (wanted() || !(await isMounted(path))) return
       await this.#core.run({ steps: volumeUnmountSteps(path) })
     })
-  }
-
-  async #locked(path: string, work: () => Promise<void>): Promise<void> {
-    const lock = this.#locks.get(path) ?? new Mutex()
-    this.#locks.set(path, lock)
-    try {
-      await lock.run(work)
-    } finally {
-      if (lock.busy === 0) this.#locks.delete(path)
-    }
   }
 }
 
