@@ -1,12 +1,11 @@
 /** File capabilities and ACLs name ids: outside of a container, in layers, archives and volumes, those it has inside. */
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { compileC } from '../harness/compile-c.ts'
+import { compiledForAll } from '../harness/compiled-for-all.ts'
 import { missing } from '../harness/requirement.ts'
 import {
   ACL,
@@ -23,19 +22,9 @@ import { rigForAll, skip as noEngine } from './fixture.ts'
 
 const skip = noEngine || missing('cc')
 const { house, rig } = rigForAll()
-let folder = ''
-let program = ''
+const program = compiledForAll('engine/xattr.c', skip)
 
-before(async () => {
-  if (skip) return
-  folder = mkdtempSync(join(tmpdir(), 'dwt-eng-xattr-'))
-  program = await compileC('engine/xattr.c', join(folder, 'x'))
-})
-after(() => {
-  if (!skip) rmSync(folder, { recursive: true })
-})
-
-const withProgram = (...binds: readonly string[]) => ({ binds: [`${program}:/x:ro`, ...binds] })
+const withProgram = (...binds: readonly string[]) => ({ binds: [`${program()}:/x:ro`, ...binds] })
 
 async function commit(id: string, reference: string): Promise<void> {
   await rig().engine.images.commit(id, { reference, comment: '', author: '', pause: true, changes: [] })
@@ -119,7 +108,7 @@ test(
   async () => {
     const [both, one] = [acl(1000, 70_000), acl(1000)]
     const tar = tarWith(
-      { name: 'x', mode: 0o755, content: readFileSync(program) },
+      { name: 'x', mode: 0o755, content: readFileSync(program()) },
       { name: 'd/', kind: 'dir', xattrs: { [DEFAULT_ACL]: both } },
       { name: 'd/f', xattrs: { [ACL]: both, 'user.kept': '01' } },
       { name: 'd/plain', mode: 0o640 },
@@ -144,7 +133,7 @@ test(
     assert.equal(code, 0)
     const mounted = join(house().options.root ?? '', 'volumes/far/_data')
     const onHost = (name: string) =>
-      execFileSync(program, ['get', join(mounted, name), ACL], { encoding: 'utf8' }).trim()
+      execFileSync(program(), ['get', join(mounted, name), ACL], { encoding: 'utf8' }).trim()
     assert.deepEqual(['f', 'plain', 'inner/f'].map(onHost), [one, 'errno 61', 'errno 61'])
     await rig().engine.containers.remove(filled, { force: true, volumes: true, link: false })
   },

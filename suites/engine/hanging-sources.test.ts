@@ -98,7 +98,7 @@ test(
       for (let n = 0; n < 6; n += 1) engine.send(create(['true'], { binds: [`${link}:/c:ro`] }))
       for (const device of [folder, `${folder}/below`])
         engine.send(create(['true'], { mounts: [bound(device)] }))
-      await sleep(200)
+      await until('the look', () => looking(folder) === 1)
       await servesOthers(engine)
       for (let n = 0; n < ids.length + 8; n += 1) assert.match(await within(30_000, engine.line()), REFUSED)
       // Nobody else looks as long as one hangs there.

@@ -1,10 +1,7 @@
 /** A container may hold its own files of /etc, which the engine writes while it runs: that holds up nobody. */
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { compileC } from '../harness/compile-c.ts'
+import { compiledForAll } from '../harness/compiled-for-all.ts'
 import { missing } from '../harness/requirement.ts'
 import { until } from '../harness/until.ts'
 import { rigForAll, skip as noEngine } from './fixture.ts'
@@ -13,17 +10,7 @@ const skip = noEngine || missing('cc')
 const { rig } = rigForAll()
 /** Milliseconds; who waits for a lease to be given back waits for 45 seconds (lease-break-time, proc_sys_fs(5)). */
 const AT_ONCE = 10_000
-let folder = ''
-let program = ''
-
-before(async () => {
-  if (skip) return
-  folder = mkdtempSync(join(tmpdir(), 'dwt-eng-held-'))
-  program = await compileC('engine/hold.c', join(folder, 'hold'))
-})
-after(() => {
-  if (!skip) rmSync(folder, { recursive: true })
-})
+const program = compiledForAll('engine/hold.c', skip)
 
 for (const how of ['read', 'write', 'run'])
   test(
@@ -33,7 +20,7 @@ for (const how of ['read', 'write', 'run'])
       const { engine } = rig()
       const network = `dwtheld${how}`
       await engine.networks.create({ name: network })
-      const binds = [`${program}:/hold:ro`]
+      const binds = [`${program()}:/hold:ro`]
       const id = await rig().run(['/hold', how, '/etc/hosts'], { networkMode: 'bridge', binds })
       await until('the file to be held', async () => (await rig().logs(id)) === 'held\n')
       const networksOf = async () => Object.keys((await engine.containers.inspect(id)).networks)
@@ -54,7 +41,7 @@ test('a container starts while one that shares its network holds its hosts file'
   const shares = {
     networkMode: `container:${id}`,
     usernsMode: 'host',
-    binds: [`${program}:/hold:ro`],
+    binds: [`${program()}:/hold:ro`],
   } as const
   const neighbour = await rig().run(['/hold', 'read', '/etc/hosts'], shares)
   await until('the file to be held', async () => (await rig().logs(neighbour)) === 'held\n')
