@@ -100,6 +100,8 @@ test(
         engine.send(create(['true'], { mounts: [bound(device)] }))
       await until('the look', () => looking(folder) === 1)
       await servesOthers(engine)
+      const split = engine.ask(create(['true'], { binds: [`${folder}/a\0b:/x`] }))
+      assert.match(await soon(split), /invalid mount path: .*a path of the host has no null byte/)
       for (let n = 0; n < ids.length + 8; n += 1) assert.match(await within(30_000, engine.line()), REFUSED)
       // Nobody else looks as long as one hangs there.
       assert.equal(looking(folder), 1)
